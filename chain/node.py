@@ -1,0 +1,160 @@
+"""A chain behind a node's JSON-RPC, by web3.
+
+Transactions carry a legacy gas price, so that a proof-of-authority node takes them. The sender
+is a local key, or an account that the node itself holds (a development node).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from coincurve import PrivateKey
+from eth_account import Account
+from hexbytes import HexBytes
+from web3 import HTTPProvider, Web3
+from web3.exceptions import (
+    ContractLogicError,
+    TransactionNotFound,
+    Web3Exception,
+    Web3RPCError,
+)
+from web3.middleware import ExtraDataToPOAMiddleware
+from web3.types import TxParams, TxReceipt
+
+from chain.contract import Log, Receipt, refusal_or_error
+from energy.errors import ChainError
+
+RECEIPT_TIMEOUT_SECONDS = 60.0
+GAS_MARGIN = 1.25
+"""Gas given over the estimate: another transaction may come first and make ours dearer."""
+LOGS_BLOCKS = 2_000
+"""Blocks asked for in one query of logs."""
+
+
+class NodeChain:
+    """A chain at a URL; `key` is the 32-byte private key of who pays for transactions."""
+
+    def __init__(self, url: str, key: bytes | None = None, gas_price_wei: int = 0) -> None:
+        self.url = url
+        self.web3 = Web3(HTTPProvider(url, request_kwargs={"timeout": 30}))
+        self.web3.middleware_onion.inject(ExtraDataToPOAMiddleware, layer=0)
+        self._account = Account.from_key(key) if key else None
+        self._gas_price = gas_price_wei
+        try:
+            self.chain_id = self.web3.eth.chain_id
+        except (OSError, Web3Exception) as error:
+            raise ChainError(f"a node must answer at {url}, got {_short(error)}") from error
+        if self._account:
+            self.sender = str(self._account.address)
+        else:
+            accounts = self.web3.eth.accounts
+            self.sender = str(accounts[0]) if accounts else "0x" + "00" * 20
+
+    def now(self) -> int:
+        """Return the newest block's time, unix seconds."""
+        return int(self.web3.eth.get_block("latest")["timestamp"])
+
+    def height(self) -> int:
+        """Return the newest block's number."""
+        return int(self.web3.eth.block_number)
+
+    def block_hash(self, number: int) -> bytes:
+        """Return a block's hash."""
+        return bytes(self.web3.eth.get_block(number)["hash"])
+
+    def code_at(self, address: str) -> bytes:
+        """Return the code of an account; empty if it has none."""
+        return bytes(self.web3.eth.get_code(Web3.to_checksum_address(address)))
+
+    def deploy(self, init_code: bytes) -> tuple[str, Receipt]:
+        """Create a contract and return its address."""
+        receipt = self._sent({"data": HexBytes(init_code)})
+        address = receipt["contractAddress"]
+        assert address is not None
+        return str(address), self._receipt(receipt)
+
+    def send(self, to: str, data: bytes) -> Receipt:
+        """Send a transaction and wait until it is in a block."""
+        receipt = self._sent({"to": Web3.to_checksum_address(to), "data": HexBytes(data)})
+        return self._receipt(receipt)
+
+    def call(self, to: str, data: bytes) -> bytes:
+        """Ask without a transaction, at the newest block."""
+        call: TxParams = {"to": Web3.to_checksum_address(to), "data": HexBytes(data)}
+        try:
+            return bytes(self.web3.eth.call(call))
+        except (OSError, Web3Exception) as error:
+            raise _error("a call", error) from error
+
+    def logs(self, address: str, first_block: int, last_block: int) -> Iterator[tuple[int, Log]]:
+        """Yield a contract's logs with their block's number, in order of the chain."""
+        for start in range(first_block, last_block + 1, LOGS_BLOCKS):
+            end = min(start + LOGS_BLOCKS - 1, last_block)
+            for log in self.web3.eth.get_logs(
+                {
+                    "address": Web3.to_checksum_address(address),
+                    "fromBlock": start,
+                    "toBlock": end,
+                }
+            ):
+                yield int(log["blockNumber"]), _log(log)
+
+    def _sent(self, transaction: TxParams) -> TxReceipt:
+        eth = self.web3.eth
+        transaction["from"] = Web3.to_checksum_address(self.sender)
+        try:
+            transaction["gas"] = int(eth.estimate_gas(transaction) * GAS_MARGIN)
+            transaction["gasPrice"] = Web3.to_wei(self._gas_price, "wei")
+            if self._account:
+                transaction["nonce"] = eth.get_transaction_count(self._account.address, "pending")
+                transaction["chainId"] = self.chain_id
+                signed = self._account.sign_transaction(transaction)
+                sent = eth.send_raw_transaction(signed.raw_transaction)
+            else:
+                sent = eth.send_transaction(transaction)
+            receipt = eth.wait_for_transaction_receipt(
+                sent, timeout=RECEIPT_TIMEOUT_SECONDS, poll_latency=0.005
+            )
+        except (OSError, Web3Exception) as error:
+            raise _error("a transaction", error) from error
+        if receipt["status"] == 0:
+            # It was good when estimated: something came before it. Ask what it meets now.
+            self.call(str(transaction.get("to", "")), bytes(HexBytes(transaction["data"])))
+            raise ChainError(f"transaction {sent.to_0x_hex()} must succeed, got status 0")
+        return receipt
+
+    def _receipt(self, receipt: TxReceipt) -> Receipt:
+        block = self.web3.eth.get_block(receipt["blockNumber"])
+        return Receipt(
+            bytes(receipt["transactionHash"]),
+            int(receipt["blockNumber"]),
+            int(block["timestamp"]),
+            int(receipt["gasUsed"]),
+            tuple(_log(log) for log in receipt["logs"]),
+        )
+
+
+def _log(log: Any) -> Log:
+    return Log(
+        str(log["address"]), tuple(bytes(topic) for topic in log["topics"]), bytes(log["data"])
+    )
+
+
+def _error(what: str, error: Exception) -> Exception:
+    if isinstance(error, ContractLogicError) and isinstance(error.data, str):
+        return refusal_or_error(bytes(HexBytes(error.data)), what)
+    if isinstance(error, TransactionNotFound):
+        return ChainError(f"{what} must be in a block within {RECEIPT_TIMEOUT_SECONDS:.0f} s")
+    if isinstance(error, Web3RPCError):
+        return ChainError(f"{what} must be taken by the node, got {_short(error)}")
+    return ChainError(f"a node must answer, got {_short(error)}")
+
+
+def _short(error: Exception) -> str:
+    return (str(error) or type(error).__name__).splitlines()[0][:200]
+
+
+def fresh_key() -> bytes:
+    """Return a new private key, for a development chain."""
+    return PrivateKey().secret
