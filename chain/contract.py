@@ -107,6 +107,21 @@ class Interface:
         selector, entry = self._functions[function]
         return selector + encode([_type(i) for i in entry["inputs"]], list(arguments))
 
+    def read_call(self, data: bytes) -> tuple[str, tuple[Any, ...]] | None:
+        """Read a call's function and arguments; None if it is none of this contract's."""
+        for name, (selector, entry) in self._functions.items():
+            if data[:4] == selector:
+                return name, tuple(decode([_type(i) for i in entry["inputs"]], data[4:]))
+        return None
+
+    def constructor_arguments(self, init_code: bytes) -> tuple[Any, ...] | None:
+        """Read the arguments that a contract was created with; None if it is another one."""
+        if not init_code.startswith(self.bytecode):
+            return None
+        constructor = next(entry for entry in self.abi if entry["type"] == "constructor")
+        inputs = [_type(field) for field in constructor["inputs"]]
+        return tuple(decode(inputs, init_code[len(self.bytecode) :]))
+
     def result(self, function: str, data: bytes) -> Any:
         """Read what a call returned: a value, or a tuple of several."""
         _, entry = self._functions[function]

@@ -7,6 +7,7 @@ is a local key, or an account that the node itself holds (a development node).
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 from coincurve import PrivateKey
@@ -30,6 +31,19 @@ GAS_MARGIN = 1.25
 """Gas given over the estimate: another transaction may come first and make ours dearer."""
 LOGS_BLOCKS = 2_000
 """Blocks asked for in one query of logs."""
+
+
+@dataclass(frozen=True)
+class Transaction:
+    """A transaction as it stands in a block, with what came of it; time in unix seconds."""
+
+    block: int
+    time: int
+    sender: str
+    creates: bool
+    data: bytes
+    succeeded: bool
+    logs: tuple[Log, ...]
 
 
 class NodeChain:
@@ -99,6 +113,33 @@ class NodeChain:
                 }
             ):
                 yield int(log["blockNumber"]), _log(log)
+
+    def transactions(self, address: str, last_block: int) -> Iterator[Transaction]:
+        """Yield all transactions to a contract, its creation first, from the chain's first block.
+
+        Failed ones are among them, without logs.
+        """
+        wanted = address.lower()
+        for number in range(last_block + 1):
+            block = self.web3.eth.get_block(number, full_transactions=True)
+            for sent in block["transactions"]:
+                assert not isinstance(sent, bytes)
+                to = sent.get("to")
+                if to is not None and str(to).lower() != wanted:
+                    continue
+                receipt = self.web3.eth.get_transaction_receipt(sent["hash"])
+                created = receipt.get("contractAddress")
+                if to is None and str(created).lower() != wanted:
+                    continue
+                yield Transaction(
+                    number,
+                    int(block["timestamp"]),
+                    str(sent["from"]),
+                    to is None,
+                    bytes(sent["input"]),
+                    receipt["status"] == 1,
+                    tuple(_log(log) for log in receipt["logs"]),
+                )
 
     def _sent(self, transaction: TxParams) -> TxReceipt:
         eth = self.web3.eth

@@ -114,6 +114,11 @@ class Registry:
     terms: list[Terms] = field(default_factory=lambda: [_NOTHING])
     sites: list[list[SiteTerms]] = field(default_factory=list)
 
+    def change_owner(self, sender: str, owner: str) -> None:
+        """Hand the registry to another owner."""
+        self._check_owner(sender)
+        self.owner = owner
+
     def enrol(
         self, now: int, sender: str, from_slot: int, trader: str, oracle: str, ratings: Ratings
     ) -> int:

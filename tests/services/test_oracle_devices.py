@@ -31,9 +31,7 @@ KESENNUMA = Battery(44_000, 15_000, efficiency=900, initial_wh=10_000)
 
 
 def simulated(load_wh: int = 3_000, generation_wh: int = 5_000) -> SiteSimulator:
-    return SiteSimulator(
-        lambda _: load_wh, lambda _: generation_wh, KESENNUMA, start_seconds=START
-    )
+    return SiteSimulator(lambda _: load_wh, lambda _: generation_wh, KESENNUMA, start_seconds=START)
 
 
 @asynccontextmanager
@@ -145,7 +143,7 @@ def test_neighbouring_models_are_read_at_once():
     ("fault", "named"),
     [
         (Fault.NO_ANSWER, "must answer for register 40070, got no answer"),
-        (Fault.GARBAGE, "must answer for register 40070, got bytes 0003"),
+        (Fault.GARBAGE, "must answer for register 40070, got bytes 00"),
         (Fault.EXCEPTION, "must give register 40070, got exception 4 (device failure)"),
         (Fault.NOT_IMPLEMENTED, "TotWhImp must be a value, got 'not implemented'"),
     ],

@@ -48,9 +48,7 @@ def test_a_boundary_between_samples_is_interpolated_in_proportion():
 
 def test_a_boundary_in_a_long_gap_is_partial_as_well():
     reading = reading_of(SLOT, 0, {"imported": line((0, 0), (1600, 90), (2000, 130))})
-    assert reading == Reading(
-        SLOT, 0, imported=110, quality=Quality.INTERPOLATED | Quality.PARTIAL
-    )
+    assert reading == Reading(SLOT, 0, imported=110, quality=Quality.INTERPOLATED | Quality.PARTIAL)
 
 
 def test_energy_left_out_makes_the_reading_partial():

@@ -70,6 +70,7 @@ def test_tracks_come_back_as_they_were(outbox: Outbox, path: Path):
 def test_totals_of_a_slot_reach_from_the_last_before_to_the_first_after(outbox: Outbox):
     for time in (1, 5, 9, 10, 14, 20, 25):
         outbox.keep_sample(Sample(time), {"imported": Track(Total(time, time))}, [])
+
     def times(start: int, end: int) -> list[int]:
         return [total.time_seconds for total in outbox.totals_around("imported", start, end)]
 
@@ -83,7 +84,9 @@ def test_faults_are_kept_with_their_time(outbox: Outbox):
     outbox.keep_sample(Sample(60), {}, ["meter: silent", "imported: odd"])
     outbox.keep_sample(Sample(120), {}, ["meter: silent"])
     assert outbox.faults_since(0) == [
-        (60, "meter: silent"), (60, "imported: odd"), (120, "meter: silent"),
+        (60, "meter: silent"),
+        (60, "imported: odd"),
+        (120, "meter: silent"),
     ]
     assert outbox.faults_since(61) == [(120, "meter: silent")]
 

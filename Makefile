@@ -1,0 +1,74 @@
+# Each target sets up what it needs, inside this folder: .venv, node_modules, build, .yui.
+# Another interpreter: make PYTHON=/path/to/python3 ...
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test lint unit contracts bench deploy abi lock clean
+MAKEFLAGS += --no-print-directory
+export PYTHON
+
+BIN := .venv/bin
+WITH_TOOLS := deploy/with-tools
+SOURCES := $(shell find contracts -name '*.sol' 2>/dev/null) brownie-config.yaml
+TESTED := --ignore=tests/contracts
+
+help: ## Say what there is
+	@echo "Yui: public buildings trade surplus solar electricity."
+	@echo
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 18
+	@echo
+	@echo "Python 3.11 or newer and Node 20 or newer are all it needs; it keeps to this folder."
+
+setup: .venv/ready node_modules/ready ## Fetch the locked packages; done by the others as well
+
+.venv/ready: requirements.lock pyproject.toml deploy/setup.sh
+	@deploy/setup.sh python
+
+node_modules/ready: package-lock.json package.json .npmrc deploy/setup.sh
+	@deploy/setup.sh node
+
+demo: setup ## A day of seven offices; ARGS="--day 2019-06-04 --language ja" and so on
+	@$(BIN)/yui demo $(ARGS)
+
+test: lint unit contracts ## Style, types and all tests
+
+lint: .venv/ready ## Style and types only
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check --quiet .
+	@$(BIN)/mypy
+
+unit: setup ## All tests but those that run the contracts under brownie; ARGS for pytest
+	@$(BIN)/pytest $(TESTED) --cov --cov-report=term:skip-covered $(ARGS)
+
+contracts: build/compiled ## The tests that run the contracts under brownie
+	@if ls tests/contracts/test_*.py >/dev/null 2>&1; then \
+		$(WITH_TOOLS) pytest -p pytest-brownie tests/contracts $(ARGS); \
+	else \
+		echo "tests/contracts holds no tests"; \
+	fi
+
+bench: setup ## Measure; ARGS="gas", "market" or "day", and --json FILE
+	@$(BIN)/python -m bench $(ARGS)
+
+deploy: build/compiled ## Deploy the contracts to the chain at RPC=http://host:port
+	@test -n "$(RPC)" || { echo "make deploy needs the chain's address: RPC=http://host:port"; exit 1; }
+	@YUI_RPC_URL="$(RPC)" $(WITH_TOOLS) python deploy/deploy.py
+
+# Brownie does not see changes in files that hold only types or free functions: compile all.
+build/compiled: $(SOURCES) .venv/ready node_modules/ready
+	@$(WITH_TOOLS) brownie compile --all
+	@touch $@
+
+abi: build/compiled ## Compile, and write chain/abi/ for those who have no compiler
+	@$(WITH_TOOLS) python deploy/export_abi.py
+
+lock: .venv/ready ## Choose the newest packages that pyproject.toml and package.json allow
+	@env -u PIP_FIND_LINKS -u PIP_INDEX_URL CUSTOM_COMPILE_COMMAND="make lock" \
+		$(BIN)/pip-compile --quiet --upgrade --all-extras --allow-unsafe --strip-extras \
+		--generate-hashes --no-emit-index-url --no-emit-find-links \
+		--output-file=requirements.lock pyproject.toml
+	@npm install --package-lock-only --ignore-scripts --loglevel=error
+
+clean: ## Remove all that was fetched, compiled or left behind
+	@rm -rf .venv node_modules build dist .yui .hypothesis .coverage *.egg-info \
+		.mypy_cache .pytest_cache .ruff_cache
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,39 @@
+"""Write the slim ABI and bytecode of the contracts to `chain/abi/`, from what brownie compiled.
+
+`make abi` runs it; `yui` needs no compiler because of it. `--check` writes nothing and fails
+where a file is not current.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+CONTRACTS = ("Market",)
+
+
+def exported(name: str) -> str:
+    """Return a compiled contract's ABI and bytecode as JSON, an entry a line."""
+    build = json.loads((ROOT / "build" / "contracts" / f"{name}.json").read_text())
+    bytecode = "0x" + build["bytecode"].removeprefix("0x")
+    entries = ",\n".join(json.dumps(entry, sort_keys=True) for entry in build["abi"])
+    return f'{{"abi": [\n{entries}\n],\n"bytecode": "{bytecode}"}}\n'
+
+
+def main(arguments: list[str]) -> None:
+    """Write the files, or check them."""
+    for name in CONTRACTS:
+        path = ROOT / "chain" / "abi" / f"{name}.json"
+        if arguments == ["--check"]:
+            if not path.exists() or path.read_text() != exported(name):
+                sys.exit(f"chain/abi/{name}.json must be current: run make abi")
+        else:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(exported(name))
+            print(f"chain/abi/{name}.json written")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

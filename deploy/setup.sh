@@ -1,0 +1,66 @@
+#!/bin/sh
+# Set the project up inside its own folder:
+#   deploy/setup.sh python    .venv, with the packages of requirements.lock and yui itself
+#   deploy/setup.sh node      node_modules, with solc, anvil and the contract libraries
+# Asked for by the Makefile, and only when a lock has changed. PYTHON names an interpreter.
+set -eu
+cd "$(dirname "$0")/.."
+
+stop() {
+    echo "$1" >&2
+    exit 1
+}
+
+# Is the interpreter new enough, and can it make a virtual environment with pip in it?
+suits() {
+    "$1" -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null
+}
+
+suitable_python() {
+    if [ -n "${PYTHON:-}" ]; then
+        suits "$PYTHON" && echo "$PYTHON"
+        return
+    fi
+    for candidate in python3 python3.12 python3.11 python3.13 python3.14; do
+        if suits "$candidate"; then
+            echo "$candidate"
+            return
+        fi
+    done
+    return 1
+}
+
+python_packages() {
+    python=$(suitable_python) || stop "Yui needs Python 3.11 or newer with its venv module, and \
+${PYTHON:-python3} is $("${PYTHON:-python3}" --version 2>/dev/null || echo missing)\
+: install it (Debian, Ubuntu: apt install python3 python3-venv; macOS: brew install python) \
+or name one with make PYTHON=/path/to/python3."
+    echo "Python packages: $(grep -c '==' requirements.lock) into .venv, a minute or two ..."
+    "$python" -m venv --clear .venv
+    # Modules are compiled when first used: compiling all of them takes longer than unpacking.
+    .venv/bin/python -m pip install --quiet --no-compile --no-input --disable-pip-version-check \
+        --require-hashes --requirement requirements.lock
+    .venv/bin/python -m pip install --quiet --no-compile --no-input --disable-pip-version-check \
+        --no-deps --no-build-isolation --editable .
+    touch .venv/ready
+}
+
+node_packages() {
+    command -v node >/dev/null && command -v npm >/dev/null ||
+        stop "Yui needs Node 20 or newer with npm, and found none: install it (from nodejs.org, \
+or Debian, Ubuntu: apt install nodejs npm; macOS: brew install node)."
+    version=$(node --version)
+    major=${version#v}
+    [ "${major%%.*}" -ge 20 ] ||
+        stop "Yui needs Node 20 or newer, and found $version: install a newer one (from \
+nodejs.org; macOS: brew install node)."
+    echo "Node packages: solc, anvil and contract libraries into node_modules ..."
+    npm ci --ignore-scripts --no-fund --no-audit --loglevel=error
+    touch node_modules/ready
+}
+
+case "${1:-}" in
+    python) python_packages ;;
+    node) node_packages ;;
+    *) stop "usage: deploy/setup.sh python|node" ;;
+esac

@@ -1,0 +1,136 @@
+"""Registers of field devices over Modbus TCP, read-only: the client side of pymodbus.
+
+Addresses are those of the protocol, from 0. A register has 16 bits.
+Source: Modbus application protocol 1.1b3 (at most 125 registers a read).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+
+from pymodbus.client import AsyncModbusTcpClient
+from pymodbus.exceptions import ModbusException
+from pymodbus.pdu import ExceptionResponse, ModbusPDU
+
+from energy.errors import DeviceError
+
+READ_LIMIT = 125
+CODES = {
+    1: "illegal function",
+    2: "illegal address",
+    3: "illegal value",
+    4: "device failure",
+    5: "acknowledge",
+    6: "device busy",
+    8: "memory parity error",
+    10: "gateway path unavailable",
+    11: "gateway target silent",
+}
+
+# What goes wrong is raised here; pymodbus would print it a second time.
+logging.getLogger("pymodbus").addHandler(logging.NullHandler())
+
+
+class NoAnswer(DeviceError):
+    """The device could not be reached, did not answer, or answered what is no Modbus."""
+
+
+class CodeAnswered(DeviceError):
+    """The device answered with an exception code: it is there, and declines."""
+
+    def __init__(self, message: str, code: int) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+class Line:
+    """A connection to one host, opened by the first read and, after a failure, by the next."""
+
+    def __init__(
+        self, host: str, port: int = 502, *, timeout_seconds: float = 1.0, retries: int = 1
+    ) -> None:
+        self.host = host
+        self.port = port
+        self._client = AsyncModbusTcpClient(
+            host,
+            port=port,
+            timeout=timeout_seconds,
+            retries=retries,
+            reconnect_delay=0,
+            trace_packet=self._without_nonsense,
+        )
+        self._lock = asyncio.Lock()
+        self._nonsense = b""
+
+    def __str__(self) -> str:
+        return f"{self.host}:{self.port}"
+
+    async def read(self, unit: int, address: int, count: int) -> list[int]:
+        """Return `count` holding registers (1..125) of a unit (1..247) from `address` on.
+
+        Raises:
+            CodeAnswered: if the device answers with an exception code.
+            NoAnswer: if it cannot be reached, does not answer or answers nonsense.
+        """
+        async with self._lock:
+            self._nonsense = b""
+            try:
+                if not self._client.connected and not await self._client.connect():
+                    raise NoAnswer(f"{self} must accept a connection, got none")
+                answer = await self._client.read_holding_registers(
+                    address, count=count, device_id=unit
+                )
+            except ModbusException as error:
+                self._client.close()
+                got = f"bytes {self._nonsense.hex()}" if self._nonsense else "no answer"
+                raise NoAnswer(
+                    f"{self} unit {unit} must answer for register {address}, got {got}"
+                ) from error
+            except BaseException:
+                # An answer to a cancelled question must not be taken for the next one's.
+                self._client.close()
+                raise
+        return self._checked(answer, unit, address, count)
+
+    def _checked(self, answer: ModbusPDU, unit: int, address: int, count: int) -> list[int]:
+        if isinstance(answer, ExceptionResponse) or answer.isError():
+            code = getattr(answer, "exception_code", 0)
+            raise CodeAnswered(
+                f"{self} unit {unit} must give register {address}, got exception {code} "
+                f"({CODES.get(code, 'unknown')})",
+                code,
+            )
+        if len(answer.registers) != count:
+            raise NoAnswer(
+                f"{self} unit {unit} must give {count} registers from {address}, "
+                f"got {len(answer.registers)}"
+            )
+        return list(answer.registers)
+
+    def _without_nonsense(self, sending: bool, packet: bytes) -> bytes:
+        """Withhold from pymodbus what would break its decoder, and with it the connection."""
+        if not sending and not is_read_answer(packet):
+            self._nonsense = packet[:16]
+            return b""
+        return packet
+
+    def close(self) -> None:
+        """Close the connection; a later read opens it again."""
+        self._client.close()
+
+
+def is_read_answer(packet: bytes) -> bool:
+    """Whether bytes from the line are, or may become, an answer to a read of registers.
+
+    An answer is a header (transaction, protocol 0, length, unit), then function 3, a count
+    of bytes and so many, or function 0x83 and a code.
+    """
+    if len(packet) < 9:
+        return packet[2:4] in (b"", b"\0", b"\0\0")
+    length, function, count = int.from_bytes(packet[4:6]), packet[7], packet[8]
+    if packet[2:4] != b"\0\0":
+        return False
+    if function == 0x83:
+        return length == 3
+    return function == 3 and length == 3 + count and count % 2 == 0

@@ -1,0 +1,273 @@
+"""A simulated site behind Modbus TCP: SunSpec meter, inverter and battery that obey physics.
+
+    unit 1   meter      models 1, 203
+    unit 2   inverter   models 1, 103
+    unit 3   battery    models 1, 124 (control), 713, 714, 802
+
+all from register 40000. Time is what `advance` says it is. Load and generation are series
+of whole Wh a slot; within a slot their power is constant.
+
+Control points of the battery that a client may write: StorCtl_Mod, InWRte, OutWRte,
+InOutWRte_RvrtTms, MinRsvPct, ChaGriSet. What they do: `oracle.plant.Controls`.
+
+Units: energy in Wh, power in W, time in unix seconds.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import replace
+from enum import Enum, auto
+from functools import partial
+from types import TracebackType
+from typing import Self, cast
+
+from pymodbus.constants import ExcCodes
+from pymodbus.server import ModbusTcpServer
+from pymodbus.simulator import DataType, SimData, SimDevice
+
+from energy.sunspec import END, HEADER, MARKER, MODELS, Block, registers_from
+from energy.units import SLOT_SECONDS
+from oracle.device import Device, SiteDevices
+from oracle.plant import Battery, Controls, Flows, Plant, advanced
+from oracle.simulated_points import (
+    CONTROL_POINTS,
+    battery_points,
+    common_points,
+    controls_from,
+    inverter_points,
+    meter_points,
+)
+
+BASE = 40000
+METER, INVERTER, BATTERY = 1, 2, 3
+CEILING_W = 1_000_000
+"""What the simulated devices say of themselves where no battery limits it."""
+CONTROL_ADDRESS = BASE + len(MARKER) + HEADER + MODELS[1].length
+"""Where the battery's model 124 begins."""
+ENERGY_SCALES = ("WH_SF", "TotWh_SF", "DCWH_SF")
+
+Series = Callable[[int], int]
+"""Wh in a slot."""
+
+
+class Fault(Enum):
+    """What can be wrong with a device."""
+
+    NO_ANSWER = auto()
+    """It hears and says nothing."""
+    EXCEPTION = auto()
+    """It answers with exception 4, device failure."""
+    GARBAGE = auto()
+    """It answers with bytes that are no Modbus."""
+    NOT_IMPLEMENTED = auto()
+    """Every value and scale factor reads "not implemented"."""
+    COARSER_SCALE = auto()
+    """Scale factors of energies are higher by one, values shorter by a digit."""
+    WRONG_SCALE = auto()
+    """Scale factors of energies are higher by one, values as before."""
+
+
+class SiteSimulator:
+    """One site's devices in one Modbus server, on a clock of their own.
+
+    `load` and `generation` give the Wh of a slot. The counters begin at `already_wh`
+    (100 kWh each), as those of devices that have run before.
+    """
+
+    def __init__(
+        self,
+        load: Series,
+        generation: Series,
+        battery: Battery | None = None,
+        *,
+        start_seconds: int,
+        already_wh: Flows | None = None,
+    ) -> None:
+        self.load = load
+        self.generation = generation
+        self.battery = battery
+        content = battery.initial_wh * 1000 if battery else 0
+        counters = already_wh or Flows(*[100_000] * 5)
+        self.plant = Plant(start_seconds, counters, content)
+        self.controls = Controls()
+        self.port = 0
+        self._offsets = dict.fromkeys((METER, INVERTER, BATTERY), Flows())
+        self._faults: dict[int, Fault] = {}
+        self._server: ModbusTcpServer | None = None
+
+    # -- time ---------------------------------------------------------------------------
+
+    def advance(self, to_seconds: int) -> None:
+        """Let time pass; the battery obeys what it was told last."""
+        while self.plant.time_seconds < to_seconds:
+            now = self.plant.time_seconds
+            slot = now // SLOT_SECONDS
+            step_end = min(to_seconds, (slot + 1) * SLOT_SECONDS)
+            reverts_at = self.controls.reverts_at
+            if reverts_at is not None and now < reverts_at < step_end:
+                step_end = reverts_at
+            begin, end = now - slot * SLOT_SECONDS, step_end - slot * SLOT_SECONDS
+            self._step(
+                end - begin,
+                _part(self.load(slot), begin, end),
+                _part(self.generation(slot), begin, end),
+            )
+
+    def advance_slot(self, load_wh: int, generation_wh: int) -> None:
+        """Let time pass to the next half hour, with this load and generation until then."""
+        self._step(SLOT_SECONDS - self.plant.time_seconds % SLOT_SECONDS, load_wh, generation_wh)
+
+    def _step(self, seconds: int, load_wh: int, generation_wh: int) -> None:
+        self.plant = advanced(
+            self.plant, seconds, load_wh, generation_wh, self.battery, self.controls
+        )
+        self.controls = self.controls.reverted(self.plant.time_seconds)
+
+    # -- faults -------------------------------------------------------------------------
+
+    def break_(self, unit: int, fault: Fault) -> None:
+        """Let a unit be faulty from now on."""
+        self._faults[unit] = fault
+
+    def mend(self, unit: int) -> None:
+        """Let a unit work again."""
+        self._faults.pop(unit, None)
+
+    def replace_device(self, unit: int, shows_wh: int = 0) -> None:
+        """Put another device in a unit's place, whose counters show so much."""
+        now = self.plant.counters
+        self._offsets[unit] = Flows(
+            shows_wh - now.imported,
+            shows_wh - now.exported,
+            shows_wh - now.generated,
+            shows_wh - now.charged,
+            shows_wh - now.discharged,
+        )
+
+    # -- registers ----------------------------------------------------------------------
+
+    def devices(self, host: str = "127.0.0.1") -> SiteDevices:
+        """Return how a terminal finds these devices; the server must be running."""
+        battery = self.battery
+        return SiteDevices(
+            meter=Device(host, METER, CEILING_W, self.port),
+            inverter=Device(host, INVERTER, CEILING_W, self.port),
+            battery=Device(host, BATTERY, battery.power_w * 2, self.port) if battery else None,
+        )
+
+    def registers(self, unit: int) -> list[int]:
+        """Return a unit's registers from 40000 on, faults included."""
+        counters = self.plant.counters + self._offsets[unit]
+        if unit == METER:
+            models = {203: meter_points(self.plant, counters)}
+        elif unit == INVERTER:
+            models = {103: inverter_points(self.plant, counters)}
+        elif self.battery is not None:
+            models = battery_points(self.plant, counters, self.battery, self.controls)
+        else:
+            raise ValueError(f"a site without a battery must be asked for unit 1 or 2, got {unit}")
+        registers = [*MARKER, *registers_from(1, common_points(unit))]
+        for number, points in models.items():
+            shown = with_fault(number, points, self._faults.get(unit))
+            registers += registers_from(number, shown)
+        return [*registers, END, 0]
+
+    # -- the server ---------------------------------------------------------------------
+
+    async def start(self, host: str = "127.0.0.1", port: int = 0) -> int:
+        """Serve, on a free port if none is given, and return the port."""
+        units = [METER, INVERTER] + ([BATTERY] if self.battery else [])
+        devices = [
+            SimDevice(
+                unit,
+                SimData(BASE, values=self.registers(unit), datatype=DataType.REGISTERS),
+                action=partial(self._answer, unit),
+            )
+            for unit in units
+        ]
+        self._server = ModbusTcpServer(
+            devices, address=(host, port), trace_packet=self._on_the_wire
+        )
+        await self._server.serve_forever(background=True)
+        listening = cast(asyncio.Server, self._server.transport)
+        self.port = listening.sockets[0].getsockname()[1]
+        return self.port
+
+    async def stop(self) -> None:
+        """Stop serving; connections are closed."""
+        if self._server is not None:
+            await self._server.shutdown()  # type: ignore[no-untyped-call]
+            self._server = None
+
+    async def __aenter__(self) -> Self:
+        await self.start()
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self.stop()
+
+    async def _answer(
+        self,
+        unit: int,
+        function: int,
+        start: int,
+        address: int,
+        count: int,
+        shown: list[int],
+        written: list[int] | list[bool] | None,
+    ) -> ExcCodes | None:
+        """Bring the registers up to date before they are read, and obey what is written."""
+        if self._faults.get(unit) is Fault.EXCEPTION:
+            return ExcCodes.DEVICE_FAILURE
+        registers = self.registers(unit)
+        shown[: len(registers)] = registers
+        if written is None:
+            return None
+        at = address - CONTROL_ADDRESS
+        allowed = {MODELS[124].points[name].offset for name in CONTROL_POINTS}
+        if unit != BATTERY or not set(range(at, at + count)) <= allowed:
+            return ExcCodes.ILLEGAL_ADDRESS
+        block = registers[CONTROL_ADDRESS - BASE :][: HEADER + MODELS[124].length]
+        block[at : at + count] = [int(word) for word in written]
+        controls = controls_from(Block(MODELS[124], CONTROL_ADDRESS, tuple(block)))
+        if controls is None:
+            return ExcCodes.ILLEGAL_VALUE
+        self.controls = replace(controls, commanded_seconds=self.plant.time_seconds)
+        return None
+
+    def _on_the_wire(self, sending: bool, packet: bytes) -> bytes:
+        if not sending or len(packet) <= 6:
+            return packet
+        fault = self._faults.get(packet[6])  # the unit stands there in the MBAP header
+        if fault is Fault.NO_ANSWER:
+            return b""
+        if fault is Fault.GARBAGE:
+            return packet[:7] + bytes(byte ^ 0xA5 for byte in packet[7:])
+        return packet
+
+
+def with_fault(number: int, points: dict[str, int], fault: Fault | None) -> dict[str, int]:
+    """Return a model's points as a faulty device shows them."""
+    if fault is Fault.NOT_IMPLEMENTED:
+        return {}
+    if fault not in (Fault.COARSER_SCALE, Fault.WRONG_SCALE):
+        return points
+    shown = dict(points)
+    for name in points:
+        if name in ENERGY_SCALES:
+            shown[name] += 1
+        elif fault is Fault.COARSER_SCALE and MODELS[number].points[name].scale in ENERGY_SCALES:
+            shown[name] //= 10
+    return shown
+
+
+def _part(energy_wh: int, begin: int, end: int) -> int:
+    """Return what of a slot's energy falls between two seconds of it; parts add up exactly."""
+    return energy_wh * end // SLOT_SECONDS - energy_wh * begin // SLOT_SECONDS

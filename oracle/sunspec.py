@@ -1,0 +1,65 @@
+"""SunSpec over a Modbus line: which models a unit has, and their registers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from energy.sunspec import HEADER, Block, Location, block_of, discovery
+from oracle.modbus import READ_LIMIT, CodeAnswered, Line
+
+NOTHING_THERE = (2, 3)
+"""Exception codes by which devices say that they have no such register."""
+
+
+async def discovered(line: Line, unit: int) -> list[Location]:
+    """Return the models of a unit, in its order.
+
+    Raises:
+        DeviceError: if it does not answer or has no SunSpec map.
+    """
+    steps = discovery()
+    address, count = next(steps)
+    while True:
+        registers: list[int] | None
+        try:
+            registers = await line.read(unit, address, count)
+        except CodeAnswered as answer:
+            if answer.code not in NOTHING_THERE:
+                raise
+            registers = None
+        try:
+            address, count = steps.send(registers)
+        except StopIteration as end:
+            found: list[Location] = end.value
+            return found
+
+
+async def read_blocks(line: Line, unit: int, locations: Sequence[Location]) -> list[Block]:
+    """Return the models' blocks, neighbours that fit one read being read together.
+
+    A model beyond 125 registers is read up to there: what repeats at its end is left out.
+
+    Raises:
+        DeviceError: if the unit does not answer, or has other models there by now.
+    """
+    blocks = []
+    for run in _runs(locations):
+        first = run[0].address
+        count = min(run[-1].address + HEADER + run[-1].length - first, READ_LIMIT)
+        registers = await line.read(unit, first, count)
+        for location in run:
+            begin = location.address - first
+            blocks.append(block_of(location, registers[begin : begin + HEADER + location.length]))
+    return blocks
+
+
+def _runs(locations: Sequence[Location]) -> list[list[Location]]:
+    """Group locations whose span fits one read."""
+    runs: list[list[Location]] = []
+    for location in sorted(locations, key=lambda location: location.address):
+        end = location.address + HEADER + location.length
+        if runs and end - runs[-1][0].address <= READ_LIMIT:
+            runs[-1].append(location)
+        else:
+            runs.append([location])
+    return runs

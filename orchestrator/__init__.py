@@ -1,0 +1,1 @@
+"""The clock that moves slots along, the sites' trading agents, the command line."""

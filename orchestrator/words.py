@@ -1,0 +1,103 @@
+"""What the program says, in English and Japanese."""
+
+from __future__ import annotations
+
+from datetime import date
+from enum import StrEnum
+
+from energy.units import day_of, half_hour
+
+
+class Language(StrEnum):
+    """A language of the output."""
+
+    ENGLISH = "en"
+    JAPANESE = "ja"
+
+
+_WORDS = {
+    "statement": ("Statement of {site}, {day}", "{site} 電力消費・供給元証明 {day}"),
+    "consumed_at": ("Consumed", "消費日時"),
+    "consumption": ("kWh", "消費量(kWh)"),
+    "source": ("Supplied by", "電力供給元"),
+    "origin_site": ("Generated at", "発電地"),
+    "generated_at": ("Generated", "発電日時"),
+    "generation": ("kWh", "発電量(kWh)"),
+    "through": ("Through battery", "経由蓄電池"),
+    "GENERATION": ("solar", "太陽光"),
+    "own": ("own solar", "自家太陽光"),
+    "office": ("another office", "他庁舎の太陽光"),
+    "GRID": ("utility", "電力会社"),
+    "INITIAL": ("battery's first stock", "蓄電池の初期残量"),
+    "UNEXPLAINED": ("unexplained", "不明"),
+    "battery_of": ("battery of {site}", "{site}の蓄電池"),
+    "day_title": ("{day}: {mode}", "{day} {mode}"),
+    "ahead": ("orders close ahead of the slot", "事前入札"),
+    "after-metering": ("orders close after metering", "事後入札(仮想取引所)"),
+    "trades_title": ("Trades and flows of the day", "当日の取引と電力の流れ"),
+    "slots_with_trades": ("Half hours with trades", "取引成立コマ数"),
+    "traded": ("Traded", "取引量"),
+    "delivered": ("delivered", "受渡量"),
+    "pooled": ("Met in the pool", "プール融通量"),
+    "average_price": ("Average price", "平均価格"),
+    "battery_charged": ("Battery charged", "蓄電池充電量"),
+    "battery_discharged": ("discharged", "放電量"),
+    "generated": ("Generated", "発電量"),
+    "used": ("Used", "消費量"),
+    "self_sufficiency": (
+        "Own solar and neighbours' cover",
+        "太陽光自給率(自家+融通)",
+    ),
+    "money_title": ("Money of each office, JPY", "各庁舎の電気料金(円)"),
+    "office_column": ("Office", "庁舎"),
+    "imported": ("imported kWh", "買電(kWh)"),
+    "exported": ("exported kWh", "売電(kWh)"),
+    "without": ("without Yui", "結なし"),
+    "with": ("with Yui", "結あり"),
+    "gain": ("gain", "便益"),
+    "total": ("Together", "合計"),
+    "utility": ("Utility", "電力会社"),
+    "network": ("Network (fees)", "ネットワーク(託送料)"),
+    "pays": ("pays", "支払"),
+    "audit_fine": (
+        "Audit: nothing wrong. {counts}",
+        "監査: 異常なし。{counts}",
+    ),
+    "half_hour": ("Half hour", "時間帯"),
+    "price": ("JPY/kWh", "単価(円/kWh)"),
+    "seller": ("Seller", "売り手"),
+    "buyer": ("Buyer", "買い手"),
+    "flows_matrix": (
+        "Solar energy from office (row) to office (column), kWh; own use on the diagonal",
+        "太陽光電力の流れ(行: 発電庁舎、列: 消費庁舎、kWh。対角は自家消費)",
+    ),
+    "missing": ("no reading", "計量値なし"),
+}
+
+
+def say(language: Language, word: str, **values: object) -> str:
+    """Return a phrase in a language, with values filled in."""
+    english, japanese = _WORDS[word]
+    return (japanese if language is Language.JAPANESE else english).format(**values)
+
+
+_WEEKDAYS = "月火水木金土日"
+
+
+def say_day(language: Language, day: date) -> str:
+    """Return a date as people write it.
+
+    >>> say_day(Language.JAPANESE, date(2019, 6, 4)), say_day(Language.ENGLISH, date(2019, 6, 4))
+    ('2019年6月4日(火)', 'Tue 4 June 2019')
+    """
+    if language is Language.JAPANESE:
+        return f"{day.year}年{day.month}月{day.day}日({_WEEKDAYS[day.weekday()]})"
+    return f"{day:%a} {day.day} {day:%B %Y}"
+
+
+def say_slot(language: Language, slot: int) -> str:
+    """Return a slot's date and half hour, as on the trial's statements."""
+    day = day_of(slot)
+    if language is Language.JAPANESE:
+        return f"{day.year}年{day.month}月{day.day}日 {half_hour(slot)}"
+    return f"{day:%Y-%m-%d} {half_hour(slot)}"

@@ -1,0 +1,1 @@
+"""What batteries should do, and making them do it."""
