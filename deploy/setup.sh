@@ -40,8 +40,8 @@ or name one with make PYTHON=/path/to/python3."
     # Modules are compiled when first used: compiling all of them takes longer than unpacking.
     .venv/bin/python -m pip install --quiet --no-compile --no-input --disable-pip-version-check \
         --require-hashes --requirement requirements.lock
-    .venv/bin/python -m pip install --quiet --no-compile --no-input --disable-pip-version-check \
-        --no-deps --no-build-isolation --editable .
+    PYTHONWARNINGS=ignore .venv/bin/python -m pip install --quiet --no-compile --no-input \
+        --disable-pip-version-check --no-deps --no-build-isolation --editable .
     touch .venv/ready
 }
 

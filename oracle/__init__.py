@@ -7,7 +7,8 @@
     halfhour   running totals as a slot's reading
     outbox     what is kept on disk until the chain has it
     terminal   all of it together
-    plant      a simulated site's physics; simulator: the same behind Modbus
+    plant      a simulated site's physics
+    simulator  the same behind Modbus, with what its devices show in simulated_points
 
 A terminal reads its devices and never writes to them.
 """

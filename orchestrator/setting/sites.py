@@ -178,9 +178,9 @@ def _tariffs(table: _Table) -> tuple[Tariff, ...]:
 
 def _tariff(table: _Table, otherwise: Tariff | None) -> Tariff:
     tariff = Tariff(
-        selling=table.price("selling_jpy_per_kwh", otherwise and otherwise.selling),
-        buying=table.price("buying_jpy_per_kwh", otherwise and otherwise.buying),
-        fee=table.price("fee_jpy_per_kwh", otherwise and otherwise.fee),
+        selling=table.price("selling_jpy_per_kwh", otherwise.selling if otherwise else None),
+        buying=table.price("buying_jpy_per_kwh", otherwise.buying if otherwise else None),
+        fee=table.price("fee_jpy_per_kwh", otherwise.fee if otherwise else None),
     )
     if tariff.selling < tariff.buying + 2 * tariff.fee:
         raise table.error(

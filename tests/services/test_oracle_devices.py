@@ -56,6 +56,20 @@ def run(scene: Callable[[SiteSimulator, Instruments], Awaitable[None]]) -> None:
     asyncio.run(play())
 
 
+@asynccontextmanager
+async def answering(answer: Callable[[bytes], bytes]) -> AsyncIterator[int]:
+    """A host that answers every question of 12 bytes with bytes of the test's choice."""
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while question := await reader.read(12):
+            writer.write(answer(question))
+        writer.close()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    async with server:
+        yield server.sockets[0].getsockname()[1]
+
+
 def shown_wh(sample: Sample) -> dict[str, int]:
     return {name: counter.value // 1000 for name, counter in sample.counters.items()}
 
@@ -312,6 +326,49 @@ def test_a_register_that_is_not_there_is_answered_with_code_2():
     run(scene)
 
 
+def test_a_device_that_fails_from_the_first_is_named_by_its_code():
+    async def scene(site: SiteSimulator, connected: Instruments) -> None:
+        site.break_(METER, Fault.EXCEPTION)
+        (fault,) = (await connected.sample(0)).faults
+        assert "register 40000, got exception 4 (device failure)" in fault
+
+    run(scene)
+
+
+def test_fewer_registers_than_asked_for_are_refused():
+    async def play() -> None:
+        async with answering(
+            lambda question: question[:4] + bytes.fromhex("00050103020007")
+        ) as port:
+            line = Line("127.0.0.1", port, timeout_seconds=0.2, retries=0)
+            with pytest.raises(NoAnswer, match="must give 2 registers from 7, got 1"):
+                await line.read(1, 7, 2)
+            line.close()
+
+    asyncio.run(play())
+
+
+def test_after_a_question_that_was_given_up_the_connection_is_a_new_one():
+    async def play() -> None:
+        halves = []
+
+        def half_an_answer(question: bytes) -> bytes:
+            answer = question[:4] + bytes.fromhex("00050103020007")
+            halves.append(answer)
+            return answer[:8] if len(halves) == 1 else answer
+
+        async with answering(half_an_answer) as port:
+            line = Line("127.0.0.1", port, timeout_seconds=5)
+            connection = line._client.ctx
+            with pytest.raises(TimeoutError):
+                await asyncio.wait_for(line.read(1, 7, 1), 0.05)
+            assert connection.transport is None
+            assert await line.read(1, 7, 1) == [7]
+            line.close()
+
+    asyncio.run(play())
+
+
 def test_a_question_that_was_given_up_does_not_spoil_the_next():
     async def scene(site: SiteSimulator, connected: Instruments) -> None:
         line = Line("127.0.0.1", site.port, timeout_seconds=5)
@@ -367,11 +424,12 @@ def test_a_command_reverts_within_the_half_hour_unless_it_is_repeated():
         site.advance(begin + 300)
         await command(site, StorCtl_Mod=1)
         charged_wh = site.plant.counters.charged
-        site.advance(begin + 900)
+        site.advance(begin + 899)
         assert site.plant.counters.charged == charged_wh
-        assert value_of(await read_control(site), "StorCtl_Mod") == 0
+        assert value_of(await read_control(site), "StorCtl_Mod") == 1
         site.advance(begin + 1800)
         assert site.plant.counters.charged == charged_wh + 1_000  # half of 2,000 Wh surplus
+        assert value_of(await read_control(site), "StorCtl_Mod") == 0
 
     run(scene)
 

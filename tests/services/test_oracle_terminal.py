@@ -428,6 +428,9 @@ def test_another_reading_on_the_chain_is_named_and_not_fought(play):
 def test_a_reading_that_the_settlement_assumed_is_no_other_reading(play):
     async def scene(stage: Scene) -> None:
         reading = await stage.pass_slot(FIRST)
+        stage.chain.loses = True
+        await stage.terminal.push(stage.chain)
+        stage.chain.loses = False
         stage.clock.now = (FIRST + 4) * 1800
         stage.chain.market.settle(stage.clock(), FIRST, [])
         assumed = stage.chain.market.reading_of(FIRST, 0)
@@ -437,5 +440,20 @@ def test_a_reading_that_the_settlement_assumed_is_no_other_reading(play):
         await stage.terminal.push(stage.chain)
         assert stage.chain.market.reading_of(FIRST, 0) == reading
         assert len(stage.outbox.entries(State.FINAL)) == 1
+
+    play(scene)
+
+
+def test_a_reading_that_was_corrected_meanwhile_is_final(play):
+    async def scene(stage: Scene) -> None:
+        reading = await stage.pass_slot(FIRST)
+        assert reading is not None
+        await stage.terminal.push(stage.chain)
+        stage.clock.now = (FIRST + 4) * 1800
+        stage.chain.market.settle(stage.clock(), FIRST, [])
+        correction = replace(reading, imported=reading.imported + 1, revision=1)
+        stage.chain.market.push(stage.clock(), [correction], [stage.terminal.signer(correction)])
+        await stage.terminal.push(stage.chain)
+        assert [entry.reading for entry in stage.outbox.entries(State.FINAL)] == [reading]
 
     play(scene)

@@ -46,6 +46,12 @@ def test_a_boundary_between_samples_is_interpolated_in_proportion():
     assert reading == Reading(SLOT, 0, imported=300, quality=Quality.INTERPOLATED)
 
 
+def test_the_part_of_a_watt_hour_is_left_to_the_next_half_hour():
+    totals = [Total(START, 900), Total(END, 2_100), Total(END + 1800, 3_000)]
+    assert reading_of(SLOT, 0, {"imported": totals[:2]}) == Reading(SLOT, 0, imported=2)
+    assert reading_of(SLOT + 1, 0, {"imported": totals[1:]}) == Reading(SLOT + 1, 0, imported=1)
+
+
 def test_a_boundary_in_a_long_gap_is_partial_as_well():
     reading = reading_of(SLOT, 0, {"imported": line((0, 0), (1600, 90), (2000, 130))})
     assert reading == Reading(SLOT, 0, imported=110, quality=Quality.INTERPOLATED | Quality.PARTIAL)

@@ -1,0 +1,329 @@
+"""A day of the sites file, from meter to statement, on a chain of its own.
+
+Everything in it is real but the buildings: a node (anvil), the contract, deployed by brownie
+where it is installed; a Modbus server for each site's devices, which play the bundled series;
+a terminal for each site that reads them, signs and pushes; a trading agent for each site that
+knows its own past readings and no more; the battery's commands over Modbus. Only the clock is
+in a hurry: each step happens at its time of the day, and the next one follows at once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, replace
+from datetime import date
+from pathlib import Path
+
+from chain.anvil import AnvilChain, anvil
+from chain.market import MarketContract
+from chain.node import NodeChain, fresh_key
+from chain.store import Store, opened
+from chain.terminal import TerminalChain
+from energy.errors import ChainError, SettingError
+from energy.market import MarketRules
+from energy.messages import address_of, sign
+from energy.records import Reading
+from energy.units import SLOT_SECONDS, SLOTS_PER_DAY, slots_of, start_of
+from oracle.device import Instruments
+from oracle.outbox import Outbox
+from oracle.plant import Battery as PlantBattery
+from oracle.simulator import BATTERY, SiteSimulator
+from oracle.terminal import Terminal, key_signer
+from orchestrator.agents import History, Limits, Past, net_export, order_for
+from orchestrator.audit import Findings, audited
+from orchestrator.mover import Mover, SignedOrder, relayed
+from orchestrator.setting.series import load_series, pv_series
+from orchestrator.setting.sites import Setting, Site
+from vpp.control import BatteryControl
+from vpp.rule import BatterySize, Command, Mode, command_for, expected_flows
+
+HISTORY_DAYS = 28
+ORDER_SECONDS = 60
+"""How long before the gate, or after the slot's end, agents send their orders."""
+REVERT_SECONDS = 2 * SLOT_SECONDS
+
+Progress = Callable[[str, int, int], None]
+"""Told what is being done, slots settled and slots in all."""
+
+
+@dataclass(frozen=True)
+class DemoDay:
+    """What a demo day left: where its store is, what was deployed and how, what the audit found."""
+
+    day: date
+    store: str
+    address: str
+    deployed_by: str
+    findings: Findings
+
+
+class SiteOfDay:
+    """One site: its simulated devices, its terminal, its agent."""
+
+    def __init__(self, site: Site, day: date, folder: Path) -> None:
+        self.site = site
+        self.trader_key, self.oracle_key = fresh_key(), fresh_key()
+        self.slots = slots_of(day)
+        loads, sun = load_series(), pv_series()
+        column = site.load_column
+        if column is None:
+            raise SettingError(f"site {site.name} must name a load_column to be played")
+        self.size = (
+            BatterySize(site.battery.capacity_wh, site.battery.power * 100, site.battery.efficiency)
+            if site.battery
+            else None
+        )
+        battery = None
+        if site.battery and self.size:
+            battery = PlantBattery(
+                self.size.capacity_wh,
+                self.size.power_w,
+                self.size.efficiency,
+                initial_wh=site.battery.minimum_wh,
+            )
+        self.simulator = SiteSimulator(
+            lambda slot: loads.load(column, slot),
+            lambda slot: sun.generation(site.pv_power, slot),
+            battery,
+            start_seconds=self.slots.start * SLOT_SECONDS,
+        )
+        # What the site's own meters showed before the trial began.
+        self.history = History(works_on=lambda slot: start_of(slot).weekday() < 5)
+        first = max(
+            self.slots.start - HISTORY_DAYS * SLOTS_PER_DAY, slots_of(loads.first_day).start
+        )
+        for slot in range(first, self.slots.start):
+            self.history.slots[slot] = Past(
+                loads.load(column, slot), sun.generation(site.pv_power, slot)
+            )
+        self.limits = Limits(site.ask, site.bid, site.ratings.order_energy)
+        self.outbox = Outbox(folder / f"terminal-{site.number}.sqlite")
+        self.readings: dict[int, Reading] = {}
+        self.command = Command(Mode.HOLD)
+
+    async def start(self, stack: AsyncExitStack, node: NodeChain, address: str) -> None:
+        """Start the devices and connect the terminal to them and to the chain."""
+        await stack.enter_async_context(self.simulator)
+        devices = self.simulator.devices()
+        instruments = Instruments(devices)
+        stack.callback(instruments.close)
+        stack.callback(self.outbox.close)
+        self.market = MarketContract(NodeChain(node.url, self.oracle_key), address)
+        self.terminal = Terminal(
+            self.site.number,
+            instruments,
+            self.outbox,
+            key_signer(self.market.domain, self.oracle_key),
+            lambda: self.simulator.plant.time_seconds,
+        )
+        if devices.battery:
+            self.control = BatteryControl(devices.battery.host, devices.battery.port, BATTERY)
+            stack.callback(self.control.close)
+
+    async def read(self, slot: int) -> None:
+        """Let the devices run to the end of a slot, read them, and push the reading."""
+        self.simulator.advance((slot + 1) * SLOT_SECONDS)
+        await self.terminal.sample()
+        reading = self.terminal.close_slot(slot)
+        await self.terminal.push(TerminalChain(self.market))
+        if reading:
+            self.readings[slot] = reading
+            self.history.add(reading)
+
+    async def command_battery(self, slot: int) -> None:
+        """Tell the battery what the rule wants of it in a slot."""
+        if self.size:
+            self.command = command_for(slot, self.available(slot - 1), self.size)
+            await self.control.send(self.command, REVERT_SECONDS)
+
+    def order(self, slot: int, after_metering: bool) -> SignedOrder | None:
+        """Return the agent's signed order for a slot."""
+        if after_metering:
+            reading = self.readings.get(slot)
+            net = net_export(reading) if reading else 0
+        else:
+            net = self.forecast(slot)
+        order = order_for(slot, self.site.number, net, self.limits, sequence=1)
+        if order is None:
+            return None
+        return SignedOrder(order, sign(order, self.market.domain, self.trader_key))
+
+    def forecast(self, slot: int) -> int:
+        """Return the net export to be expected in a slot, from readings before it, Wh."""
+        surplus = self._surplus(slot)
+        if not self.size:
+            return surplus
+        # The slot that runs now ends before this one begins: what will it leave?
+        stored = self.available(slot - 2)
+        charged, discharged = expected_flows(self.command, self._surplus(slot - 1), stored, self.size)
+        stored += charged * self.size.efficiency // 1000 - discharged
+        command = command_for(slot, stored, self.size)
+        charged, discharged = expected_flows(command, surplus, stored, self.size)
+        return surplus - charged + discharged
+
+    def available(self, slot: int) -> int:
+        """Return what the battery can deliver at the end of a slot, by the newest reading, Wh."""
+        assert self.site.battery
+        newest = max((at for at in self.readings if at <= slot), default=None)
+        stored = self.readings[newest].stored if newest else self.site.battery.minimum_wh
+        return max(stored - self.site.battery.minimum_wh, 0)
+
+    def _surplus(self, slot: int) -> int:
+        return self.history.generation(slot) - self.history.load(slot)
+
+
+async def run_day(
+    setting: Setting, day: date, folder: Path, progress: Progress, sites_file: Path | None = None
+) -> DemoDay:
+    """Run a day and return what it left in `folder`, whose content is replaced.
+
+    Raises:
+        SettingError, ChainError, DeviceError, AuditError.
+    """
+    if folder.exists():
+        shutil.rmtree(folder)
+    folder.mkdir(parents=True)
+    slots = slots_of(day)
+    start = (slots.start - setting.market.horizon_slots - 3) * SLOT_SECONDS
+    progress("chain", 0, SLOTS_PER_DAY)
+    with anvil(start, log=folder / "anvil.log") as node:
+        progress("deploy", 0, SLOTS_PER_DAY)
+        address, deployed_by = await asyncio.to_thread(
+            _deployed, node, setting, folder, sites_file
+        )
+        market = MarketContract(node, address)
+        sites = [SiteOfDay(site, day, folder) for site in setting.sites]
+        progress("enrol", 0, SLOTS_PER_DAY)
+        await asyncio.to_thread(_enrol, node, market, setting, sites, slots.start)
+        store_path = str(folder / "store.sqlite")
+        engine = opened(store_path)
+        with engine.begin() as connection:
+            names = {site.number: [site.name, site.name_ja] for site in setting.sites}
+            Store(connection).set("names", json.dumps(names))
+            Store(connection).set("day", day.isoformat())
+            Store(connection).set("mode", setting.market.mode)
+        mover = Mover(market, node, engine, slots.start)
+        async with AsyncExitStack() as stack:
+            for site in sites:
+                await site.start(stack, node, address)
+            await _run(node, market, mover, sites, slots, progress)
+        progress("audit", SLOTS_PER_DAY, SLOTS_PER_DAY)
+        findings = await asyncio.to_thread(audited, node, address)
+        engine.dispose()
+    return DemoDay(day, store_path, address, deployed_by, findings)
+
+
+async def _run(
+    node: AnvilChain,
+    market: MarketContract,
+    mover: Mover,
+    sites: list[SiteOfDay],
+    slots: range,
+    progress: Progress,
+) -> None:
+    """Do what each moment of the day asks for, in the order of time."""
+    rules = market.rules
+    settled = 0
+
+    async def begin(slot: int) -> None:
+        if slot == slots.start:
+            await asyncio.gather(*(site.terminal.sample() for site in sites))
+        await asyncio.gather(*(site.command_battery(slot) for site in sites))
+
+    async def order(slot: int) -> None:
+        found = (site.order(slot, rules.after_metering) for site in sites)
+        orders = [signed for signed in found if signed]
+        if orders:
+            for refused in await asyncio.to_thread(relayed, market, orders):
+                print(f"order refused: {refused.refusal}", file=sys.stderr)
+
+    async def read(slot: int) -> None:
+        await asyncio.gather(*(site.read(slot) for site in sites))
+
+    async def move(_: int) -> None:
+        nonlocal settled
+        settled += len(await asyncio.to_thread(mover.move, node.now()))
+        progress("day", settled, len(slots))
+
+    agenda = []
+    for slot in slots:
+        begins, ends = slot * SLOT_SECONDS, (slot + 1) * SLOT_SECONDS
+        gate = rules.gate_of(slot)
+        ordering = ends + ORDER_SECONDS if rules.after_metering else gate - ORDER_SECONDS
+        # Of what falls on one moment, the slot that ends comes before the one that begins.
+        agenda += [
+            (ordering, 0, order, slot),
+            (gate, 1, move, slot),
+            (ends, 2, read, slot),
+            (ends + ORDER_SECONDS // 2, 3, move, slot),
+            (begins, 4, begin, slot),
+        ]
+    for moment, _, act, slot in sorted(agenda, key=lambda entry: entry[:2]):
+        if moment > node.now():
+            await asyncio.to_thread(node.set_time, moment)
+        await act(slot)
+    if settled != len(slots):
+        raise ChainError(f"all {len(slots)} slots must be settled, got {settled}")
+
+
+def _enrol(
+    node: AnvilChain,
+    market: MarketContract,
+    setting: Setting,
+    sites: list[SiteOfDay],
+    first_slot: int,
+) -> None:
+    market.enact_tariff(first_slot, setting.tariffs)
+    for site in sites:
+        trader, oracle = address_of(site.trader_key), address_of(site.oracle_key)
+        node.fund(oracle)
+        market.enrol(first_slot, trader, oracle, site.site.ratings)
+
+
+def _deployed(
+    node: AnvilChain, setting: Setting, folder: Path, sites_file: Path | None
+) -> tuple[str, str]:
+    """Deploy the market and return its address and what deployed it."""
+    root = Path(__file__).resolve().parent.parent
+    script = root / "deploy" / "with-tools"
+    if not script.exists() or shutil.which("brownie", path=str(Path(sys.executable).parent)) is None:
+        first_slot = node.now() // SLOT_SECONDS + 1
+        rules: MarketRules = setting.market.rules(first_slot)
+        return MarketContract.deployed(node, node.sender, rules).address, "web3"
+    manifest = folder / "manifest.json"
+    environment = {
+        **os.environ,
+        "YUI_RPC_URL": node.url,
+        "YUI_MANIFEST": str(manifest),
+        "YUI_MODE": setting.market.mode,
+    }
+    if sites_file:
+        environment["YUI_SITES"] = str(sites_file.resolve())
+    done = subprocess.run(
+        [script, "python", "-m", "deploy.deploy"],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=root,
+    )
+    (folder / "deploy.log").write_text(done.stdout + done.stderr)
+    if done.returncode or not manifest.exists():
+        last = (done.stderr or done.stdout).strip().splitlines()[-1:] or ["no output"]
+        raise ChainError(f"brownie must deploy the market, got {last[0]}")
+    address: str = json.loads(manifest.read_text())["contracts"]["Market"]["address"]
+    return address, "brownie"
+
+
+def with_mode(setting: Setting, mode: str | None) -> Setting:
+    """Return a setting with another gate mode; the file's if none is given."""
+    if mode is None:
+        return setting
+    return replace(setting, market=replace(setting.market, mode=mode))

@@ -1,0 +1,133 @@
+"""The clock's hand: it moves every slot as far as its time allows, and relays signed orders.
+
+It holds nothing that the chain does not: started again, or twice at once, it goes on from
+what the chain says. Time is the chain's, in unix seconds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import Engine
+
+from chain.events import Cleared, market_events
+from chain.indexer import indexed
+from chain.market import MarketContract
+from chain.node import NodeChain
+from chain.store import Store
+from energy.clearing import ranking_of
+from energy.errors import AlreadyCleared, AlreadySettled, ReadingsOpen, Refusal
+from energy.market import OPEN, SETTLED
+from energy.records import Order
+from energy.units import SLOT_SECONDS
+
+_STAGE_SHIFT = 216
+_HASH_MASK = (1 << 192) - 1
+
+
+@dataclass(frozen=True)
+class SignedOrder:
+    """An order with its trader's compact signature (64 bytes)."""
+
+    order: Order
+    signature: bytes
+
+
+@dataclass(frozen=True)
+class Refused:
+    """An order that the contract turned down, and why."""
+
+    order: Order
+    refusal: Refusal
+
+
+def relayed(market: MarketContract, orders: Sequence[SignedOrder]) -> list[Refused]:
+    """Post signed orders of one slot in a batch; return those that the contract refuses.
+
+    One that it names is left out and the others go on. Whoever signed a good order does not
+    lose it to a bad one beside it.
+
+    Raises:
+        Refusal: if the whole batch is refused, for example because the gate is closed.
+        ChainError: if the chain cannot be reached.
+    """
+    left = list(orders)
+    refused: list[Refused] = []
+    while left:
+        try:
+            market.post(
+                left[0].order.slot,
+                [signed.order for signed in left],
+                [signed.signature for signed in left],
+            )
+            return refused
+        except Refusal as refusal:
+            index = getattr(refusal, "index", None)
+            if index is None:
+                raise
+            refused.append(Refused(left.pop(index).order, refusal))
+    return refused
+
+
+class Mover:
+    """Clears and settles the slots of a market from `first_slot` on.
+
+    `store` is where the chain's events are indexed, from which the books are read.
+    """
+
+    def __init__(
+        self, market: MarketContract, node: NodeChain, store: Engine, first_slot: int
+    ) -> None:
+        self.market = market
+        self.node = node
+        self.store = store
+        self._next = first_slot
+        self._settled: set[int] = set()
+
+    def move(self, now: int) -> list[int]:
+        """Do all that is due at a time; return the slots that were settled.
+
+        Raises:
+            ChainError: if the chain cannot be reached.
+        """
+        indexed(self.store, self.node, self.market.address)
+        done = []
+        slot = self._next
+        while self.market.rules.gate_of(slot) <= now:
+            if slot not in self._settled and self._moved(slot, now):
+                self._settled.add(slot)
+                done.append(slot)
+            slot += 1
+        while self._next in self._settled:
+            self._settled.remove(self._next)
+            self._next += 1
+        if done:
+            indexed(self.store, self.node, self.market.address)
+        return done
+
+    def _moved(self, slot: int, now: int) -> bool:
+        """Move one slot; return whether it is settled."""
+        word = self.market.state_word(slot)
+        stage, digest = word >> _STAGE_SHIFT & 0xFF, word & _HASH_MASK
+        if stage == SETTLED:
+            return True
+        with self.store.connect() as connection:
+            store = Store(connection)
+            span = range(slot, slot + 1)
+            trades = [trade for trade, _ in store.trades(span)]
+            book = store.orders(span)
+        try:
+            if stage == OPEN and digest:
+                fee = self.market.tariff_at(slot).fee
+                receipt = self.market.clear(slot, book, ranking_of(book, fee))
+                for event in market_events(receipt.logs):
+                    if isinstance(event, Cleared):
+                        trades = list(event.trades)
+            if now < (slot + 1) * SLOT_SECONDS:
+                return False
+            self.market.settle(slot, trades)
+        except (AlreadyCleared, AlreadySettled, ReadingsOpen):
+            # Another mover was first, or a reading may still come: look again next time.
+            return False
+        return True
