@@ -1,0 +1,159 @@
+"""What the command line draws: tables of trades, flows, money and statements."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import date
+
+from rich.console import Console, Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from energy.records import Trade
+from energy.units import half_hour, kwh, yen
+from orchestrator.audit import Findings
+from orchestrator.report import DayReport
+from orchestrator.statement import StatementRow, cells, columns
+from orchestrator.words import Language, say, say_day
+
+TRADE_COLUMNS = ("half_hour", "seller", "buyer", "traded", "delivered", "price")
+
+
+def day_view(
+    report: DayReport, day: date, mode: str, names: Mapping[int, str], language: Language
+) -> RenderableType:
+    """Draw a day's trades and flows in brief, and each office's money."""
+
+    def energy(wh: int) -> str:
+        return f"{kwh(wh):,.1f} kWh"
+
+    title = say(language, "day_title", day=say_day(language, day), mode=say(language, mode))
+    brief = Table(title=say(language, "trades_title"), show_header=False, title_justify="left")
+    price = "-" if report.mean_price is None else f"{report.mean_price / 1000:.2f}"
+    for word, value in (
+        ("slots_with_trades", f"{report.slots_with_trades} / {report.slots}"),
+        ("traded", f"{energy(report.traded_wh)} ({report.trades})"),
+        ("delivered", energy(report.delivered_wh)),
+        ("average_price", f"{price} {say(language, 'price')}"),
+        ("pooled", energy(report.pooled_wh)),
+        ("used", energy(report.used_wh)),
+        ("generated", energy(report.generated_wh)),
+        ("self_sufficiency", f"{report.self_sufficiency:.1%}"),
+        ("battery_charged", energy(report.charged_wh)),
+        ("battery_discharged", energy(report.discharged_wh)),
+    ):
+        brief.add_row(say(language, word), value)
+    return Group(
+        Text(title, style="bold"),
+        brief,
+        _matrix(report, names, language),
+        _money(report, names, language),
+    )
+
+
+def _matrix(report: DayReport, names: Mapping[int, str], language: Language) -> Table:
+    table = Table(title=say(language, "flows_matrix"), title_justify="left")
+    table.add_column("")
+    for site in names:
+        table.add_column(short(names[site]), justify="right")
+    for site in names:
+        to = report.matrix_wh.get(site, {})
+        table.add_row(
+            short(names[site]),
+            *(f"{kwh(to[other]):.1f}" if to.get(other) else "" for other in names),
+        )
+    return table
+
+
+def short(name: str) -> str:
+    """Return an office's name without what all have in common."""
+    return name.removesuffix("合同庁舎")
+
+
+def _money(report: DayReport, names: Mapping[int, str], language: Language) -> Table:
+    table = Table(title=say(language, "money_title"), title_justify="left", show_footer=True)
+    money = report.money
+
+    def total(field: str) -> int:
+        return int(sum(getattr(site, field) for site in money))
+
+    table.add_column(say(language, "office_column"), footer=say(language, "total"))
+    for word, field in (("imported", "imported_wh"), ("exported", "exported_wh")):
+        footer = f"{kwh(total(field)):,.1f}"
+        table.add_column(say(language, word), footer=footer, justify="right")
+    for word, field in (
+        ("without", "without_microyen"),
+        ("with", "with_microyen"),
+        ("gain", "gain_microyen"),
+    ):
+        footer = f"{yen(total(field)):,.0f}"
+        table.add_column(say(language, word), footer=footer, justify="right")
+    for site in money:
+        table.add_row(
+            short(names[site.site]),
+            f"{kwh(site.imported_wh):,.1f}",
+            f"{kwh(site.exported_wh):,.1f}",
+            f"{yen(site.without_microyen):,.0f}",
+            f"{yen(site.with_microyen):,.0f}",
+            f"{yen(site.gain_microyen):,.0f}",
+        )
+    table.caption = (
+        f"{say(language, 'utility')}: {yen(report.utility_microyen):,.0f}   "
+        f"{say(language, 'network')}: {yen(report.network_microyen):,.0f}"
+    )
+    return table
+
+
+def statement_view(
+    rows: Sequence[StatementRow], day: date, names: Mapping[int, str], language: Language
+) -> Table:
+    """Draw a site's statement in the form of the trial's handout."""
+    title = say(
+        language, "statement", site=names[rows[0].site], day=say_day(language, day)
+    )
+    table = Table(title=title, title_justify="left")
+    for number, column in enumerate(columns(language)):
+        table.add_column(column, justify="right" if number in (1, 5) else "left")
+    for line in cells(rows, names, language):
+        table.add_row(*line, end_section=False)
+    return table
+
+
+def trades_view(
+    trades: Sequence[tuple[Trade, int | None]],
+    prices: Mapping[int, int | None],
+    names: Mapping[int, str],
+    language: Language,
+) -> Table:
+    """Draw trades with what was delivered of them."""
+    table = Table()
+    for column in TRADE_COLUMNS:
+        right = column in ("traded", "delivered", "price")
+        unit = " kWh" if column in ("traded", "delivered") else ""
+        table.add_column(say(language, column) + unit, justify="right" if right else "left")
+    for trade, delivered in trades:
+        table.add_row(
+            half_hour(trade.slot),
+            short(names[trade.seller]),
+            short(names[trade.buyer]),
+            f"{kwh(trade.energy):.3f}",
+            "-" if delivered is None else f"{kwh(delivered):.3f}",
+            f"{(prices[trade.slot] or 0) / 1000:.3f}",
+        )
+    return table
+
+
+def audit_line(findings: Findings, language: Language) -> str:
+    """Return a sentence about a clean audit."""
+    counts = ", ".join(f"{count:,} {name.replace('_', ' ')}" for name, count in _counts(findings))
+    return say(language, "audit_fine", counts=counts)
+
+
+def _counts(findings: Findings) -> list[tuple[str, int]]:
+    return [(name, count) for name, count in findings.to_json().items() if count]
+
+
+def console() -> Console:
+    """Return the terminal, as wide as it is; 120 columns where there is none."""
+    terminal = Console()
+    return terminal if terminal.is_terminal else Console(width=130)
