@@ -63,9 +63,10 @@ def deployed() -> str:
     account = deployer()
     arguments = constructor_arguments(container.abi, account.address, recorded)
     try:
-        init_code = bytes.fromhex(container.deploy.encode_input(*arguments.values())[2:])
+        encoded = container.deploy.encode_input(*arguments.values())
     except (EncodingError, OverflowError, ValueError) as error:
         raise SettingError(f"arguments must fit the constructor, got {error}") from error
+    init_code = bytes.fromhex(encoded.removeprefix("0x"))
     if manifest and recorded:
         flaw = flaw_of(manifest, recorded, hexadecimal(keccak(init_code)))
         if flaw is None:
