@@ -20,10 +20,10 @@ help: ## Say what there is
 
 setup: .venv/ready node_modules/ready ## Fetch the locked packages; done by the others as well
 
-.venv/ready: requirements.lock pyproject.toml deploy/setup.sh
+.venv/ready: requirements.lock pyproject.toml
 	@deploy/setup.sh python
 
-node_modules/ready: package-lock.json package.json .npmrc deploy/setup.sh
+node_modules/ready: package-lock.json package.json
 	@deploy/setup.sh node
 
 demo: setup ## A day of seven offices; ARGS="--day 2019-06-04 --language ja" and so on

@@ -73,9 +73,13 @@ class MarketContract:
 
     def clear(self, slot: int, orders: Sequence[Order], ranking: Ranking) -> Receipt:
         """Clear a slot's book, given again with a ranking."""
-        return self._send(
-            "clear", slot, packed(orders), _indices(ranking.bids), _indices(ranking.asks)
+        return self.clear_packed(
+            slot, packed(orders), _indices(ranking.bids), _indices(ranking.asks)
         )
+
+    def clear_packed(self, slot: int, orders: bytes, bids: bytes, asks: bytes) -> Receipt:
+        """Clear a slot's packed book with a ranking of 2-byte indices."""
+        return self._send("clear", slot, orders, bids, asks)
 
     def push(self, readings: Sequence[Reading], signatures: Sequence[bytes]) -> Receipt:
         """Push signed readings."""

@@ -78,7 +78,7 @@ def deployed() -> str:
             raise ChainError(f"{shown(path)} must hold, but {flaw}: YUI_REDEPLOY=1 deploys anew")
     try:
         # Not `account.deploy`, which fails on a live network after the transaction was sent.
-        receipt = account.transfer(data="0x" + init_code.hex(), skip_undo=True)
+        receipt = account.transfer(data="0x" + init_code.hex(), silent=True, skip_undo=True)
     except (VirtualMachineError, ValueError) as error:
         raise ChainError(f"the chain must take the deployment, got {error}") from error
     write(path, manifest_of(container, receipt, arguments, init_code))

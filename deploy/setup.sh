@@ -31,31 +31,40 @@ suitable_python() {
 }
 
 python_packages() {
-    python=$(suitable_python) || stop "Yui needs Python 3.11 or newer with its venv module, and \
-${PYTHON:-python3} is $("${PYTHON:-python3}" --version 2>/dev/null || echo missing)\
-: install it (Debian, Ubuntu: apt install python3 python3-venv; macOS: brew install python) \
-or name one with make PYTHON=/path/to/python3."
-    echo "Python packages: $(grep -c '==' requirements.lock) into .venv, a minute or two ..."
-    "$python" -m venv --clear .venv
-    # Modules are compiled when first used: compiling all of them takes longer than unpacking.
-    .venv/bin/python -m pip install --quiet --no-compile --no-input --disable-pip-version-check \
-        --require-hashes --requirement requirements.lock
-    PYTHONWARNINGS=ignore .venv/bin/python -m pip install --quiet --no-compile --no-input \
-        --disable-pip-version-check --no-deps --no-build-isolation --editable .
+    if ! cmp -s requirements.lock .venv/requirements.lock || ! .venv/bin/python -c ''; then
+        python=$(suitable_python) || stop "Yui needs Python 3.11 or newer with its venv module, \
+and ${PYTHON:-python3} is $("${PYTHON:-python3}" --version 2>/dev/null || echo missing): \
+install it (Debian, Ubuntu: apt install python3 python3-venv; macOS: brew install python) or \
+name one with make PYTHON=/path/to/python3."
+        echo "Python packages: $(grep -c '==' requirements.lock) into .venv, a minute or two ..."
+        "$python" -m venv --clear .venv
+        # Modules are compiled when first used: compiling all takes longer than unpacking them.
+        pip_install --require-hashes --requirement requirements.lock
+        cp requirements.lock .venv/
+    fi
+    # Setuptools warns that it is an editable installation.
+    PYTHONWARNINGS=ignore pip_install --no-deps --no-build-isolation --editable .
     touch .venv/ready
+}
+
+pip_install() {
+    .venv/bin/python -m pip install --quiet --no-compile --no-input --disable-pip-version-check "$@"
 }
 
 node_packages() {
     command -v node >/dev/null && command -v npm >/dev/null ||
-        stop "Yui needs Node 20 or newer with npm, and found none: install it (from nodejs.org, \
-or Debian, Ubuntu: apt install nodejs npm; macOS: brew install node)."
+        stop "Yui needs Node 20 or newer with npm, and found none: install it (from nodejs.org; \
+Debian, Ubuntu: apt install nodejs npm; macOS: brew install node)."
     version=$(node --version)
     major=${version#v}
     [ "${major%%.*}" -ge 20 ] ||
         stop "Yui needs Node 20 or newer, and found $version: install a newer one (from \
 nodejs.org; macOS: brew install node)."
-    echo "Node packages: solc, anvil and contract libraries into node_modules ..."
-    npm ci --ignore-scripts --no-fund --no-audit --loglevel=error
+    if ! cmp -s package-lock.json node_modules/package-lock.json; then
+        echo "Node packages: solc, anvil and contract libraries into node_modules ..."
+        npm ci --ignore-scripts --no-fund --no-audit --loglevel=error
+        cp package-lock.json node_modules/
+    fi
     touch node_modules/ready
 }
 

@@ -28,6 +28,10 @@ class Side(IntEnum):
     ASK = 1
 
 
+# A look-up costs a fifth of the call Side(...), and books are long.
+_SIDES = (Side.BID, Side.ASK)
+
+
 class Quality(IntFlag):
     """How a reading came about; no flag set means measured at both boundaries."""
 
@@ -83,13 +87,13 @@ class Order:
     def from_word(cls, word: int) -> Order:
         """Read an order from its word."""
         return cls(
-            slot=word >> 80,
-            site=word >> 64 & 0xFFFF,
-            side=Side(word >> 4 & 1),
-            energy=word >> 32 & 0xFFFFFFFF,
-            price=word >> 8 & 0xFFFFFF,
-            sequence=word & 15,
-            fresh=bool(word >> 5 & 1),
+            word >> 80,
+            word >> 64 & 0xFFFF,
+            _SIDES[word >> 4 & 1],
+            word >> 32 & 0xFFFFFFFF,
+            word >> 8 & 0xFFFFFF,
+            word & 15,
+            word & 32 != 0,
         )
 
     @classmethod
@@ -174,9 +178,17 @@ class Reading:
     @classmethod
     def from_word(cls, word: int) -> Reading:
         """Read a reading from its word."""
-        energies = [word >> shift & 0xFFFFFFFF for shift in range(176, 15, -32)]
         return cls(
-            word >> 224, word >> 208 & 0xFFFF, *energies, Quality(word >> 8 & 0xFF), word & 0xFF
+            slot=word >> 224,
+            site=word >> 208 & 0xFFFF,
+            imported=word >> 176 & 0xFFFFFFFF,
+            exported=word >> 144 & 0xFFFFFFFF,
+            generated=word >> 112 & 0xFFFFFFFF,
+            charged=word >> 80 & 0xFFFFFFFF,
+            discharged=word >> 48 & 0xFFFFFFFF,
+            stored=word >> 16 & 0xFFFFFFFF,
+            quality=Quality(word >> 8 & 0xFF),
+            revision=word & 0xFF,
         )
 
     @classmethod

@@ -16,11 +16,11 @@ from chain.indexer import indexed
 from chain.market import MarketContract
 from chain.node import NodeChain
 from chain.store import Store
-from energy.clearing import ranking_of
 from energy.errors import AlreadyCleared, AlreadySettled, ReadingsOpen, Refusal
 from energy.market import OPEN, SETTLED
-from energy.records import Order
+from energy.records import Order, packed
 from energy.units import SLOT_SECONDS
+from orchestrator.clearing import proposed
 
 _STAGE_SHIFT = 216
 _HASH_MASK = (1 << 192) - 1
@@ -116,11 +116,12 @@ class Mover:
             store = Store(connection)
             span = range(slot, slot + 1)
             trades = [trade for trade, _ in store.trades(span)]
-            book = store.orders(span)
+            book = packed(store.orders(span))
         try:
             if stage == OPEN and digest:
                 fee = self.market.tariff_at(slot).fee
-                receipt = self.market.clear(slot, book, ranking_of(book, fee))
+                proposal = proposed(slot, book, fee)
+                receipt = self.market.clear_packed(slot, book, proposal.bids, proposal.asks)
                 for event in market_events(receipt.logs):
                     if isinstance(event, Cleared):
                         trades = list(event.trades)

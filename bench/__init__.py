@@ -1,0 +1,1 @@
+"""What is measured, one command: `python -m bench NAME --json FILE`."""

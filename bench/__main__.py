@@ -1,0 +1,51 @@
+"""Run a bench, print its table and write its figures: `python -m bench NAME --json FILE`."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from dataclasses import asdict
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from bench import day, gas, market
+from bench.figures import Figure
+
+BENCHES = {"gas": gas.figures, "market": market.figures, "day": day.figures}
+
+
+def main() -> int:
+    """Return 0 if every bar holds, else 1."""
+    parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
+    parser.add_argument("name", choices=BENCHES)
+    parser.add_argument("--json", type=Path, metavar="FILE", help="where the figures are written")
+    options = parser.parse_args()
+    found = BENCHES[options.name]()
+    Console().print(_table(options.name, found))
+    if options.json:
+        rows = [{**asdict(figure), "holds": figure.holds} for figure in found]
+        options.json.write_text(json.dumps(rows, indent=2, ensure_ascii=False) + "\n")
+    return int(any(figure.holds is False for figure in found))
+
+
+def _table(name: str, figures: list[Figure]) -> Table:
+    table = Table(title=name, title_justify="left")
+    table.add_column("what")
+    for column in ("value", "bar", "unit", "holds"):
+        table.add_column(column, justify="left" if column == "unit" else "right")
+    for figure in figures:
+        table.add_row(
+            figure.name,
+            f"{figure.value:,.6g}" if figure.value < 1000 else f"{figure.value:,.0f}",
+            "" if figure.bar is None else f"{figure.bar:,g}",
+            figure.unit,
+            {True: "yes", False: "NO", None: ""}[figure.holds],
+        )
+    return table
+
+
+if __name__ == "__main__":
+    sys.exit(main())
