@@ -26,7 +26,7 @@ setup: .venv/ready node_modules/ready ## Fetch the locked packages; done by the 
 node_modules/ready: package-lock.json package.json
 	@deploy/setup.sh node
 
-demo: setup ## A day of seven offices; ARGS="--day 2019-06-04 --language ja" and so on
+demo: setup build/compiled ## A day of seven offices; ARGS="--day 2019-06-04 --language ja" and so on
 	@$(BIN)/yui demo $(ARGS)
 
 test: lint unit contracts ## Style, types and all tests
@@ -36,8 +36,8 @@ lint: .venv/ready ## Style and types only
 	@$(BIN)/ruff format --check --quiet .
 	@$(BIN)/mypy
 
-unit: setup ## All tests but those that run the contracts under brownie; ARGS for pytest
-	@$(BIN)/pytest $(TESTED) --cov --cov-report=term:skip-covered $(ARGS)
+unit: setup build/compiled ## All tests but those that run the contracts under brownie; ARGS for pytest
+	@$(BIN)/pytest --numprocesses auto $(TESTED) --cov --cov-report=term:skip-covered $(ARGS)
 
 contracts: build/compiled ## The tests that run the contracts under brownie
 	@if ls tests/contracts/test_*.py >/dev/null 2>&1; then \

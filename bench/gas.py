@@ -82,9 +82,7 @@ def slot_gas(
     signatures = [sign(order, market.domain, key("trader", order.site)) for order in orders]
     node.set_time((slot - 1) * SLOT_SECONDS)
     post = sum(
-        market.post(
-            slot, orders[at : at + POST_BATCH], signatures[at : at + POST_BATCH]
-        ).gas_used
+        market.post(slot, orders[at : at + POST_BATCH], signatures[at : at + POST_BATCH]).gas_used
         for at in range(0, len(orders), POST_BATCH)
     )
     node.set_time(RULES.gate_of(slot))
@@ -106,9 +104,7 @@ def slot_gas(
         for at in range(0, sites, batch)
     )
     settled = market.settle(slot, trades)
-    return SlotGas(
-        len(orders), len(trades), post, cleared.gas_used, pushes, settled.gas_used
-    )
+    return SlotGas(len(orders), len(trades), post, cleared.gas_used, pushes, settled.gas_used)
 
 
 @cache
@@ -154,9 +150,7 @@ def figures() -> list[Figure]:
             ]
         elif sites == 500:
             found += [
-                Figure(
-                    "a reading, in a batch of 100", steady.readings[0] / READING_BATCH, "gas"
-                ),
+                Figure("a reading, in a batch of 100", steady.readings[0] / READING_BATCH, "gas"),
                 Figure("settling 500 sites, each", steady.settle / sites, "gas"),
             ]
     (largest,) = measured(600, 15, alone=False, rounds=1)

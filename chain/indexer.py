@@ -53,7 +53,9 @@ def indexed(engine: Engine, node: NodeChain, address: str) -> int:
     logs = node.logs(address, begin, head)
     for block, found in groupby(logs, key=itemgetter(0)):
         with engine.begin() as connection:
-            _index_block(Store(connection), block, node.block_hash(block), (log for _, log in found))
+            _index_block(
+                Store(connection), block, node.block_hash(block), (log for _, log in found)
+            )
     return head
 
 
@@ -179,11 +181,7 @@ def _trace_settled(store: Store, block: int) -> None:
         sites = {
             site: row["battery_efficiency"] or None for site, row in store.sites_at(slot).items()
         }
-        first_readings = {
-            reading.site: reading for reading in reversed(store.readings(span))
-        }
-        holdings, origins = trace(
-            holdings, slot, sites, first_readings.values(), store.flows(span)
-        )
+        first_readings = {reading.site: reading for reading in reversed(store.readings(span))}
+        holdings, origins = trace(holdings, slot, sites, first_readings.values(), store.flows(span))
         store.put_origins(block, origins, holdings)
         slot += 1

@@ -231,9 +231,7 @@ class Store:
 
     def trades(self, slots: range) -> list[tuple[Trade, int | None]]:
         """Return the trades of some slots, each with what was delivered (None: not settled)."""
-        delivered = {
-            (r.slot, r.position): r.energy for r in self._flow_rows(slots, "delivery")
-        }
+        delivered = {(r.slot, r.position): r.energy for r in self._flow_rows(slots, "delivery")}
         return [
             (Trade(r.slot, r.seller, r.buyer, r.energy), delivered.get((r.slot, r.position)))
             for r in self._flow_rows(slots, "trade")
@@ -247,9 +245,7 @@ class Store:
 
     def pool(self, slots: range) -> list[Trade]:
         """Return what flowed through the pool in some slots."""
-        return [
-            Trade(r.slot, r.seller, r.buyer, r.energy) for r in self._flow_rows(slots, "pool")
-        ]
+        return [Trade(r.slot, r.seller, r.buyer, r.energy) for r in self._flow_rows(slots, "pool")]
 
     def _flow_rows(self, slots: range, kind: str) -> Sequence[Any]:
         query = select(FLOWS).where(_within(FLOWS, slots), FLOWS.c.kind == kind)
@@ -261,11 +257,16 @@ class Store:
         order = (READINGS.c.slot, READINGS.c.site, READINGS.c.block, READINGS.c.revision)
         return [
             Reading(
-                r.slot,
-                r.site,
-                *(getattr(r, energy) for energy in _ENERGIES),
-                Quality(r.quality),
-                r.revision,
+                slot=r.slot,
+                site=r.site,
+                imported=r.imported,
+                exported=r.exported,
+                generated=r.generated,
+                charged=r.charged,
+                discharged=r.discharged,
+                stored=r.stored,
+                quality=Quality(r.quality),
+                revision=r.revision,
             )
             for r in self._connection.execute(query.order_by(*order))
         ]
@@ -283,15 +284,14 @@ class Store:
         query = select(SITES).where(SITES.c.from_slot <= slot)
         latest = {
             row.site: dict(row._mapping)
-            for row in self._connection.execute(
-                query.order_by(SITES.c.from_slot, SITES.c.block)
-            )
+            for row in self._connection.execute(query.order_by(SITES.c.from_slot, SITES.c.block))
         }
         return {site: row for site, row in sorted(latest.items()) if row["trader"]}
 
     def first_slot(self) -> int | None:
         """Return the first slot in which any site takes part."""
-        return self._connection.scalar(select(func.min(SITES.c.from_slot)))
+        found: int | None = self._connection.scalar(select(func.min(SITES.c.from_slot)))
+        return found
 
     def tariff(self, slot: int, slot_of_day: int) -> Tariff:
         """Return a slot's tariff; all zero before the first."""

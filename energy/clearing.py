@@ -81,8 +81,8 @@ def cleared(
     `caps` gives what each site may still buy and sell, in Wh, when orders come after metering:
     an order counts up to what the ranking leaves of it, and not at all for a site without one.
     """
-    bids = _capped(book, ranking.bids, caps and {site: cap[0] for site, cap in caps.items()})
-    asks = _capped(book, ranking.asks, caps and {site: cap[1] for site, cap in caps.items()})
+    bids = _capped(book, ranking.bids, None if caps is None else _side(caps, 0))
+    asks = _capped(book, ranking.asks, None if caps is None else _side(caps, 1))
     trades: list[Trade] = []
     lower = upper = 0
     b = a = 0
@@ -103,6 +103,10 @@ def cleared(
     if a < len(asks):
         upper = min(upper, asks[a][0].price + fee)
     return Clearing((lower + upper) // 2 - fee, tuple(trades))
+
+
+def _side(caps: Mapping[int, tuple[int, int]], side: int) -> dict[int, int]:
+    return {site: pair[side] for site, pair in caps.items()}
 
 
 def _capped(

@@ -3,6 +3,7 @@
     YuiError                      what a user is told in one line
     ├── SettingError              a file or argument that describes something impossible
     ├── DeviceError               a field device did not answer, or answered nonsense
+    │   └── NoAnswer, CodeAnswered    see `oracle.modbus`
     ├── ReadingImpossible         what the devices say adds up to no reading
     ├── ChainError                a chain that cannot be reached or is not the expected one
     ├── AuditError                a fact on the chain that the rules do not allow

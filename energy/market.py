@@ -33,6 +33,8 @@ MOST_ORDERS_OF_A_SITE = 15
 
 OPEN, CLEARED, SETTLED = 0, 1, 2
 
+NO_TRADES = Clearing(0, ())
+
 _HASH_BITS = 192
 
 
@@ -82,7 +84,7 @@ class SlotRecord:
     slot: int
     stage: int = OPEN
     book: tuple[Order, ...] = ()
-    clearing: Clearing = Clearing(0, ())
+    clearing: Clearing = NO_TRADES
 
     def to_word(self) -> int:
         """Return the slot's word, as `contracts/types/SlotState.sol` draws it."""
@@ -245,9 +247,7 @@ class Market:
         if tuple(trades) != record.clearing.trades:
             raise errors.NotTheTrades(slot)
         readings = self._final_readings(now, slot, trades)
-        settlement = settled(
-            readings, trades, record.clearing.price, self.registry.tariff_at(slot)
-        )
+        settlement = settled(readings, trades, record.clearing.price, self.registry.tariff_at(slot))
         for reading in filter(None, readings):
             self.readings[slot % RING, reading.site] = reading
         *site_entries, utility, network = settlement.entries
@@ -258,9 +258,7 @@ class Market:
         self.slots[slot % RING] = replace(record, stage=SETTLED)
         return settlement
 
-    def _final_readings(
-        self, now: int, slot: int, trades: Sequence[Trade]
-    ) -> list[Reading | None]:
+    def _final_readings(self, now: int, slot: int, trades: Sequence[Trade]) -> list[Reading | None]:
         """Each site's reading, assumed where none came in time; None where it takes no part."""
         terms = self.registry.terms_at(slot)
         readings: list[Reading | None] = []

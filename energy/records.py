@@ -153,9 +153,7 @@ class Reading:
     @property
     def consumption(self) -> int:
         """What the site used, in Wh; below zero if the reading contradicts itself."""
-        return (
-            self.imported + self.generated + self.discharged - self.exported - self.charged
-        )
+        return self.imported + self.generated + self.discharged - self.exported - self.charged
 
     def to_word(self) -> int:
         """Return the reading's word."""
@@ -214,5 +212,7 @@ def trades_from(slot: int, data: bytes) -> list[Trade]:
 
 def _pieces(data: bytes, size: int) -> Sequence[bytes]:
     if len(data) % size:
-        raise ValueError(f"packed records must be a multiple of {size} bytes, got {len(data)} bytes")
+        raise ValueError(
+            f"packed records must be a multiple of {size} bytes, got {len(data)} bytes"
+        )
     return [data[at : at + size] for at in range(0, len(data), size)]

@@ -173,9 +173,7 @@ class Registry:
             if tariff.selling < least:
                 raise errors.TariffImpossible(number, tariff.selling, least)
         last = self.terms[-1]
-        self.terms.append(
-            self._next_terms(now, from_slot, last.sites, last.active, tuple(tariffs))
-        )
+        self.terms.append(self._next_terms(now, from_slot, last.sites, last.active, tuple(tariffs)))
 
     def terms_at(self, slot: int) -> Terms:
         """Return what holds for all sites in a slot."""

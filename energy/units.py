@@ -38,8 +38,8 @@ def slot_at(time: datetime | int) -> int:
 
     `time` is an aware datetime or unix seconds.
 
-    >>> slot_at(datetime(2019, 6, 4, 10, 15, tzinfo=JST)) - slot_at(datetime(2019, 6, 4, tzinfo=JST))
-    20
+    >>> slot_at(datetime(2019, 6, 4, 10, 15, tzinfo=JST))
+    866450
     """
     seconds = time if isinstance(time, int) else int(time.timestamp())
     return seconds // SLOT_SECONDS

@@ -94,9 +94,7 @@ class Limits:
     most_energy: int
 
 
-def order_for(
-    slot: int, site: int, net_export: int, limits: Limits, sequence: int
-) -> Order | None:
+def order_for(slot: int, site: int, net_export: int, limits: Limits, sequence: int) -> Order | None:
     """Return the order for an expected net export (below zero: import) in Wh; None for none."""
     energy = min(abs(net_export), limits.most_energy)
     if not energy:

@@ -103,9 +103,7 @@ class Auditor:
             )
         ]
         if found != expected:
-            raise AuditError(
-                f"block {transaction.block}: events must be {expected}, got {found}"
-            )
+            raise AuditError(f"block {transaction.block}: events must be {expected}, got {found}")
         for event in found:
             self._check_laws(self.market, event)
 
@@ -193,9 +191,7 @@ class Auditor:
         self.findings.orders += len(accepted)
         return [OrdersPosted(slot, tuple(accepted))] if accepted else []
 
-    def _push(
-        self, market: Market, now: int, data: bytes, signatures: bytes
-    ) -> list[object]:
+    def _push(self, market: Market, now: int, data: bytes, signatures: bytes) -> list[object]:
         readings = [Reading.from_bytes(piece) for piece in _pieces(data, READING_BYTES)]
         self.findings.signatures += len(readings)
         before = {(r.slot, r.site): market.reading_of(r.slot, r.site) for r in readings}
@@ -225,9 +221,7 @@ class Auditor:
         assumed = [market.reading_of(slot, site) for site in missing]
         self.findings.missed += len(assumed)
         events: list[object] = [ReadingMissed(reading) for reading in assumed if reading]
-        events.append(
-            Settled(slot, settlement.deliveries, settlement.pool, settlement.entries)
-        )
+        events.append(Settled(slot, settlement.deliveries, settlement.pool, settlement.entries))
         return events
 
     def _check_laws(self, market: Market, event: object) -> None:
@@ -262,9 +256,7 @@ class Auditor:
                 terms = market.registry.site_at(site, slot)
                 sites[site] = (terms.ratings.battery_efficiency or None) if terms else None
             flows = [*settled.deliveries, *settled.pool]
-            self.holdings, origins = trace(
-                self.holdings, slot, sites, readings.values(), flows
-            )
+            self.holdings, origins = trace(self.holdings, slot, sites, readings.values(), flows)
             measured = {site: r for site, r in readings.items() if not is_assumed(r)}
             check_origins(slot, measured, origins)
             self.findings.origin_rows += len(origins.used)

@@ -84,9 +84,7 @@ def demo(
             return
         shown = names[language]
         console = screen.console()
-        console.print(
-            screen.day_view(report, the_day, setting.market.mode, shown, language)
-        )
+        console.print(screen.day_view(report, the_day, setting.market.mode, shown, language))
         for site in shown:
             console.print()
             rows = statement_of(store, site, slots)
@@ -152,9 +150,7 @@ def trades(
 def statement(
     site: SiteName,
     day: Day = None,
-    slot: Annotated[
-        str | None, typer.Option(help="One half hour, as '2019-06-04 18:30'.")
-    ] = None,
+    slot: Annotated[str | None, typer.Option(help="One half hour, as '2019-06-04 18:30'.")] = None,
     store_path: StorePath = DEFAULT_STORE,
     language: InLanguage = Language.ENGLISH,
     as_json: Json = False,
@@ -170,9 +166,7 @@ def statement(
             return
         if slot is not None:
             the_day = _day(say_slot(Language.ENGLISH, slots.start)[:10])
-        screen.console().print(
-            screen.statement_view(rows, the_day, names[language], language)
-        )
+        screen.console().print(screen.statement_view(rows, the_day, names[language], language))
 
 
 @app.command()
@@ -340,7 +334,9 @@ def _store(path: Path) -> Iterator[tuple[Store, Names]]:
     engine = opened(str(path))
     with engine.connect() as connection:
         store = Store(connection)
-        both = {int(site): pair for site, pair in json.loads(store.setting("names") or "{}").items()}
+        both = {
+            int(site): pair for site, pair in json.loads(store.setting("names") or "{}").items()
+        }
         yield (
             store,
             {

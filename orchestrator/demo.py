@@ -162,7 +162,9 @@ class SiteOfDay:
             return surplus
         # The slot that runs now ends before this one begins: what will it leave?
         stored = self.available(slot - 2)
-        charged, discharged = expected_flows(self.command, self._surplus(slot - 1), stored, self.size)
+        charged, discharged = expected_flows(
+            self.command, self._surplus(slot - 1), stored, self.size
+        )
         stored += charged * self.size.efficiency // 1000 - discharged
         command = command_for(slot, stored, self.size)
         charged, discharged = expected_flows(command, surplus, stored, self.size)
@@ -195,9 +197,7 @@ async def run_day(
     progress("chain", 0, SLOTS_PER_DAY)
     with anvil(start, log=folder / "anvil.log") as node:
         progress("deploy", 0, SLOTS_PER_DAY)
-        address, deployed_by = await asyncio.to_thread(
-            _deployed, node, setting, folder, sites_file
-        )
+        address, deployed_by = await asyncio.to_thread(_deployed, node, setting, folder, sites_file)
         market = MarketContract(node, address)
         sites = [SiteOfDay(site, day, folder) for site in setting.sites]
         progress("enrol", 0, SLOTS_PER_DAY)
@@ -293,7 +293,10 @@ def _deployed(
     """Deploy the market and return its address and what deployed it."""
     root = Path(__file__).resolve().parent.parent
     script = root / "deploy" / "with-tools"
-    if not script.exists() or shutil.which("brownie", path=str(Path(sys.executable).parent)) is None:
+    if (
+        not script.exists()
+        or shutil.which("brownie", path=str(Path(sys.executable).parent)) is None
+    ):
         first_slot = node.now() // SLOT_SECONDS + 1
         rules: MarketRules = setting.market.rules(first_slot)
         return MarketContract.deployed(node, node.sender, rules).address, "web3"

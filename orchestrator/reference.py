@@ -55,7 +55,7 @@ def main() -> None:
 
 def errors_page() -> str:
     """Return the page of all errors."""
-    kinds = [errors.YuiError, *errors.YuiError.__subclasses__()]
+    kinds: list[type[errors.YuiError]] = [errors.YuiError, *errors.YuiError.__subclasses__()]
     # Kinds that other modules derive belong to those.
     kinds = [kind for kind in kinds if kind.__module__ == errors.__name__]
     return _ERRORS.format(

@@ -114,9 +114,7 @@ def newest(readings: list[Reading]) -> list[Reading]:
     return list({(reading.slot, reading.site): reading for reading in readings}.values())
 
 
-def _money(
-    store: Store, readings: list[Reading], owed: dict[int, int]
-) -> tuple[SiteMoney, ...]:
+def _money(store: Store, readings: list[Reading], owed: dict[int, int]) -> tuple[SiteMoney, ...]:
     imported: dict[int, int] = defaultdict(int)
     exported: dict[int, int] = defaultdict(int)
     without: dict[int, int] = defaultdict(int)

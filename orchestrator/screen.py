@@ -30,11 +30,12 @@ def day_view(
     title = say(language, "day_title", day=say_day(language, day), mode=say(language, mode))
     brief = Table(title=say(language, "trades_title"), show_header=False, title_justify="left")
     price = "-" if report.mean_price is None else f"{report.mean_price / 1000:.2f}"
+    price = say(language, "yen_per_kwh", yen=price)
     for word, value in (
         ("slots_with_trades", f"{report.slots_with_trades} / {report.slots}"),
         ("traded", f"{energy(report.traded_wh)} ({report.trades})"),
         ("delivered", energy(report.delivered_wh)),
-        ("average_price", f"{price} {say(language, 'price')}"),
+        ("average_price", price),
         ("pooled", energy(report.pooled_wh)),
         ("used", energy(report.used_wh)),
         ("generated", energy(report.generated_wh)),
@@ -97,10 +98,15 @@ def _money(report: DayReport, names: Mapping[int, str], language: Language) -> T
             f"{yen(site.with_microyen):,.0f}",
             f"{yen(site.gain_microyen):,.0f}",
         )
-    table.caption = (
-        f"{say(language, 'utility')}: {yen(report.utility_microyen):,.0f}   "
-        f"{say(language, 'network')}: {yen(report.network_microyen):,.0f}"
+    receipts = (("utility", report.utility_microyen), ("network", report.network_microyen))
+    table.caption = "\n".join(
+        [say(language, "how_money")]
+        + [
+            say(language, "receives", who=say(language, who), yen=f"{yen(amount):,.0f}")
+            for who, amount in receipts
+        ]
     )
+    table.caption_justify = "left"
     return table
 
 
@@ -108,9 +114,7 @@ def statement_view(
     rows: Sequence[StatementRow], day: date, names: Mapping[int, str], language: Language
 ) -> Table:
     """Draw a site's statement in the form of the trial's handout."""
-    title = say(
-        language, "statement", site=names[rows[0].site], day=say_day(language, day)
-    )
+    title = say(language, "statement", site=names[rows[0].site], day=say_day(language, day))
     table = Table(title=title, title_justify="left")
     for number, column in enumerate(columns(language)):
         table.add_column(column, justify="right" if number in (1, 5) else "left")

@@ -58,13 +58,18 @@ _WORDS = {
     "total": ("Together", "合計"),
     "utility": ("Utility", "電力会社"),
     "network": ("Network (fees)", "ネットワーク(託送料)"),
-    "pays": ("pays", "支払"),
     "audit_fine": (
         "Audit: nothing wrong. {counts}",
         "監査: 異常なし。{counts}",
     ),
     "half_hour": ("Half hour", "時間帯"),
     "price": ("JPY/kWh", "単価(円/kWh)"),
+    "yen_per_kwh": ("{yen} JPY/kWh", "{yen} 円/kWh"),
+    "how_money": (
+        "Without Yui: the same meter readings, billed by the utility alone.",
+        "結なし: 同じ計量値を電力会社とのみ精算した場合。",
+    ),
+    "receives": ("{who} receives {yen} JPY", "{who}の受取額 {yen}円"),
     "seller": ("Seller", "売り手"),
     "buyer": ("Buyer", "買い手"),
     "flows_matrix": (

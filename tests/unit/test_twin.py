@@ -159,7 +159,7 @@ def a_reading(pair: Pair, slot: int, site: int) -> Reading:
                 {"imported": 0, "generated": 5, "exported": 5, "charged": 5, "discharged": 0},
             ]
         )
-        reading = replace(reading, **flaw)
+        reading = replace(reading, **flaw)  # type: ignore[arg-type]
     return reading
 
 
