@@ -29,11 +29,10 @@ class Log:
 
 @dataclass(frozen=True)
 class Receipt:
-    """What became of a transaction: block number, block time (unix seconds), gas, logs."""
+    """What became of a transaction: block number, gas, logs."""
 
     transaction: bytes
     block: int
-    time: int
     gas_used: int
     logs: tuple[Log, ...]
 

@@ -77,7 +77,7 @@ class EvmChain:
             Log(log.address, tuple(bytes.fromhex(t[2:]) for t in log.topics), bytes(log.data[1]))
             for log in result.logs
         )
-        return Receipt(keccak(data), self._block, self._time, 0, logs)
+        return Receipt(keccak(data), self._block, 0, logs)
 
 
 def _error(what: str, error: RuntimeError) -> Exception:

@@ -166,11 +166,9 @@ class NodeChain:
         return receipt
 
     def _receipt(self, receipt: TxReceipt) -> Receipt:
-        block = self.web3.eth.get_block(receipt["blockNumber"])
         return Receipt(
             bytes(receipt["transactionHash"]),
             int(receipt["blockNumber"]),
-            int(block["timestamp"]),
             int(receipt["gasUsed"]),
             tuple(_log(log) for log in receipt["logs"]),
         )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import signal
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -48,7 +49,9 @@ DEFAULT_STORE = DEMO_FOLDER / "store.sqlite"
 
 
 def main() -> None:
-    """Run the command line; an error is one sentence and exit code 1."""
+    """Run the command line; an error is one sentence and exit code 1, an interruption 130."""
+    # Asked to end, it ends as by Ctrl-C: what it started is stopped first.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         app()
     except YuiError as error:
