@@ -28,7 +28,7 @@ from orchestrator.demo import DemoDay, run_day, with_mode
 from orchestrator.report import day_report
 from orchestrator.setting.sites import MODES, load_setting
 from orchestrator.statement import statement_of
-from orchestrator.words import Language, say_slot
+from orchestrator.words import Language, say_slot, short
 
 DEMO_FOLDER = Path(".yui/demo")
 
@@ -353,7 +353,7 @@ def _store(path: Path) -> Iterator[tuple[Store, Names]]:
 def _site(names: Names, wanted: str) -> int:
     for language in names.values():
         for site, name in language.items():
-            if wanted.lower() in (str(site), name.lower(), screen.short(name)):
+            if wanted.lower() in (str(site), name.lower(), short(name)):
                 return site
     known = ", ".join(names["en"].values())
     raise SettingError(f"a site must be one of {known}, got {wanted!r}")

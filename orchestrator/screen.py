@@ -14,7 +14,7 @@ from energy.units import half_hour, kwh, yen
 from orchestrator.audit import Findings
 from orchestrator.report import DayReport
 from orchestrator.statement import StatementRow, cells, columns
-from orchestrator.words import Language, say, say_day
+from orchestrator.words import Language, say, say_day, short
 
 TRADE_COLUMNS = ("half_hour", "seller", "buyer", "traded", "delivered", "price")
 
@@ -64,11 +64,6 @@ def _matrix(report: DayReport, names: Mapping[int, str], language: Language) -> 
             *(f"{kwh(to[other]):.1f}" if to.get(other) else "" for other in names),
         )
     return table
-
-
-def short(name: str) -> str:
-    """Return an office's name without what all have in common."""
-    return name.removesuffix("合同庁舎")
 
 
 def _money(report: DayReport, names: Mapping[int, str], language: Language) -> Table:
@@ -149,12 +144,9 @@ def trades_view(
 
 def audit_line(findings: Findings, language: Language) -> str:
     """Return a sentence about a clean audit."""
-    counts = ", ".join(f"{count:,} {name.replace('_', ' ')}" for name, count in _counts(findings))
+    found = {name: count for name, count in findings.to_json().items() if count}
+    counts = ", ".join(f"{count:,} {say(language, name)}" for name, count in found.items())
     return say(language, "audit_fine", counts=counts)
-
-
-def _counts(findings: Findings) -> list[tuple[str, int]]:
-    return [(name, count) for name, count in findings.to_json().items() if count]
 
 
 def console() -> Console:

@@ -15,7 +15,7 @@ from energy.errors import SettingError
 from energy.lots import Kind
 from energy.origin import Row
 from energy.units import half_hour, kwh
-from orchestrator.words import Language, say, say_slot
+from orchestrator.words import Language, say, say_slot, short
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,10 +87,10 @@ def cells(
                 say_slot(language, entry.slot) if first else "",
                 f"{kwh(entry.used):.3f}" if first else "",
                 say(language, kind),
-                "" if is_grid else names[origin.site],
+                "" if is_grid else short(names[origin.site]),
                 say_slot(language, origin.slot),
                 f"{kwh(entry.row.energy):.3f}",
-                "" if through is None else say(language, "battery_of", site=names[through]),
+                "" if through is None else say(language, "battery_of", site=short(names[through])),
             ]
         )
     return table

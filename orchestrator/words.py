@@ -62,6 +62,19 @@ _WORDS = {
         "Audit: nothing wrong. {counts}",
         "監査: 異常なし。{counts}",
     ),
+    "blocks": ("blocks", "ブロック"),
+    "transactions": ("transactions", "トランザクション"),
+    "refused": ("refused", "拒否"),
+    "signatures": ("signatures", "署名"),
+    "orders": ("orders", "注文"),
+    "trades": ("trades", "約定"),
+    "readings": ("readings", "計量値"),
+    "missed": ("readings missed", "計量値欠測"),
+    "corrections": ("corrections", "訂正"),
+    "slots": ("slots", "コマ"),
+    "flows": ("flows", "融通"),
+    "origin_rows": ("origin rows", "供給元明細"),
+    "balances": ("balances", "残高"),
     "half_hour": ("Half hour", "時間帯"),
     "price": ("JPY/kWh", "単価(円/kWh)"),
     "yen_per_kwh": ("{yen} JPY/kWh", "{yen} 円/kWh"),
@@ -76,7 +89,6 @@ _WORDS = {
         "Solar energy from office (row) to office (column), kWh; own use on the diagonal",
         "太陽光電力の流れ(行: 発電庁舎、列: 消費庁舎、kWh。対角は自家消費)",
     ),
-    "missing": ("no reading", "計量値なし"),
 }
 
 
@@ -84,6 +96,15 @@ def say(language: Language, word: str, **values: object) -> str:
     """Return a phrase in a language, with values filled in."""
     english, japanese = _WORDS[word]
     return (japanese if language is Language.JAPANESE else english).format(**values)
+
+
+def short(name: str) -> str:
+    """Return an office's name without what all have in common.
+
+    >>> short("大河原合同庁舎")
+    '大河原'
+    """
+    return name.removesuffix("合同庁舎")
 
 
 _WEEKDAYS = "月火水木金土日"
