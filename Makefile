@@ -10,6 +10,8 @@ BIN := .venv/bin
 WITH_TOOLS := deploy/with-tools
 SOURCES := $(shell find contracts -name '*.sol' 2>/dev/null) brownie-config.yaml
 TESTED := --ignore=tests/contracts
+# Ten thousand slots: measuring coverage there would double its time.
+TWIN := tests/unit/test_twin.py
 
 help: ## Say what there is
 	@echo "Yui: public buildings trade surplus solar electricity."
@@ -37,7 +39,8 @@ lint: .venv/ready ## Style and types only
 	@$(BIN)/mypy
 
 unit: setup build/compiled ## All tests but those that run the contracts under brownie; ARGS for pytest
-	@$(BIN)/pytest --numprocesses auto $(TESTED) --cov --cov-report=term:skip-covered $(ARGS)
+	@$(BIN)/pytest --numprocesses auto $(TESTED) --ignore=$(TWIN) --cov --cov-report=term:skip-covered $(ARGS)
+	@$(BIN)/pytest --numprocesses auto $(TWIN)
 
 contracts: build/compiled ## The tests that run the contracts under brownie
 	@if ls tests/contracts/test_*.py >/dev/null 2>&1; then \

@@ -102,9 +102,15 @@ def digest(record: Order | Reading, domain: Domain) -> bytes:
 
 def sign(record: Order | Reading, domain: Domain, key: bytes) -> bytes:
     """Return the compact signature (64 bytes) of a record by a 32-byte private key."""
-    signed = PrivateKey(key).sign_recoverable(digest(record, domain), hasher=None)
+    signed = _private_key(key).sign_recoverable(digest(record, domain), hasher=None)
     r, s, parity = signed[:32], int.from_bytes(signed[32:64]), signed[64]
     return r + (parity << 255 | s).to_bytes(32)
+
+
+# Making the key's object costs as much as a signature.
+@lru_cache(maxsize=64)
+def _private_key(key: bytes) -> PrivateKey:
+    return PrivateKey(key)
 
 
 def signer_of(record: Order | Reading, domain: Domain, signature: bytes) -> str | None:

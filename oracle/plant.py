@@ -154,10 +154,10 @@ def battery_energy(
     """
     highest = most_wh
     if controls.limits_charge:
-        highest = min(most_wh * controls.charge_rate // FULL_RATE, most_wh)
+        highest = min(_energy_at(controls.charge_rate, most_wh), most_wh)
     lowest = -most_wh
     if controls.limits_discharge:
-        lowest = max(-(most_wh * controls.discharge_rate // FULL_RATE), -most_wh)
+        lowest = max(-_energy_at(controls.discharge_rate, most_wh), -most_wh)
     wanted = min(max(surplus_wh, lowest), highest) if lowest <= highest else 0
     if wanted > 0:
         if not controls.charges_from_grid:
@@ -165,6 +165,12 @@ def battery_energy(
         return min(wanted, (battery.capacity_wh * 1000 - content) // battery.efficiency)
     reserve = battery.capacity_wh * 1000 * controls.reserve // FULL_RATE
     return -min(-wanted, max(content - reserve, 0) // 1000)
+
+
+def _energy_at(rate: int, most_wh: int) -> int:
+    """Return the Wh of a rate, rounded towards zero: a rate and its negative do not cross."""
+    energy_wh = most_wh * abs(rate) // FULL_RATE
+    return energy_wh if rate >= 0 else -energy_wh
 
 
 def energy_between(power_w: int, start_seconds: int, seconds: int) -> int:

@@ -16,7 +16,13 @@ from chain.indexer import indexed
 from chain.market import MarketContract
 from chain.node import NodeChain
 from chain.store import Store
-from energy.errors import AlreadyCleared, AlreadySettled, ReadingsOpen, Refusal
+from energy.errors import (
+    AlreadyCleared,
+    AlreadySettled,
+    NotTheTrades,
+    ReadingsOpen,
+    Refusal,
+)
 from energy.market import OPEN, SETTLED
 from energy.records import Order, packed
 from energy.units import SLOT_SECONDS
@@ -128,7 +134,8 @@ class Mover:
             if now < (slot + 1) * SLOT_SECONDS:
                 return False
             self.market.settle(slot, trades)
-        except (AlreadyCleared, AlreadySettled, ReadingsOpen):
-            # Another mover was first, or a reading may still come: look again next time.
+        except (AlreadyCleared, AlreadySettled, NotTheTrades, ReadingsOpen):
+            # Another mover was first (and cleared what the store has not seen yet), or a
+            # reading may still come: look again next time.
             return False
         return True

@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from eth_account import Account
@@ -50,7 +51,7 @@ def deploy(manifest_file):
     return run
 
 
-def manifest(path: Path) -> dict[str, object]:
+def manifest(path: Path) -> dict[str, Any]:
     return json.loads(path.read_text())["contracts"]["Market"]
 
 

@@ -853,7 +853,7 @@ def test_after_metering_the_gate_follows_the_readings() -> None:
     clearing = desk.does("clear", SLOT, orders, ranking_of(orders, TARIFF.fee))
     # Of 1,200 Wh that count 300 are left over: their ask is the first rejected.
     assert clearing == Clearing(9_000, (Trade(SLOT, OGAWARA, SENDAI, 900),))
-    desk.does("settle", SLOT, clearing.trades)  # type: ignore[attr-defined]
+    desk.does("settle", SLOT, clearing.trades)
 
 
 def test_a_correction_is_between_site_and_utility(desk: Desk) -> None:

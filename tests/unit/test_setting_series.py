@@ -29,8 +29,8 @@ def roof() -> PvSeries:
 
 
 def rows(name):
-    with files("orchestrator.setting").joinpath(name).open(newline="") as file:
-        return list(csv.DictReader(file))
+    text = files("orchestrator.setting").joinpath(name).read_text()
+    return list(csv.DictReader(text.splitlines()))
 
 
 @given(before=st.integers(0, 10**6), hour=st.integers(0, 10**6), after=st.integers(0, 10**6))

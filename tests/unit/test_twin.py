@@ -9,13 +9,15 @@ from __future__ import annotations
 
 import os
 import random
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from typing import Protocol, cast
 
 import pytest
 
-from chain.contract import Receipt
+from chain.contract import Chain, Receipt
 from chain.events import Cleared, Settled, market_events
-from chain.evm import SENDER, EvmChain
+from chain.evm import EvmChain
 from chain.market import MarketContract
 from energy.clearing import Ranking, ranking_of
 from energy.errors import Refusal
@@ -51,7 +53,8 @@ class Pair:
         returned = receipt = None
         try:
             if function in ("enrol", "amend", "retire", "enact_tariff"):
-                returned = getattr(self.twin.registry, function)(now, SENDER, *arguments)
+                sender = self.contract.chain.sender
+                returned = getattr(self.twin.registry, function)(now, sender, *arguments)
             else:
                 returned = getattr(self.twin, function)(now, *arguments)
         except Refusal as refusal:
@@ -70,7 +73,7 @@ class Pair:
 
     def same_slot(self, slot: int) -> None:
         """Compare all words that are kept of a slot."""
-        assert self.contract.state_word(slot) == self.twin.state_word(slot)
+        assert _asked(self.contract.state_word, slot) == _asked(self.twin.state_word, slot)
         for site in range(len(self.twin.registry.sites)):
             assert self.contract.reading_of(slot, site) == self.twin.reading_of(slot, site)
 
@@ -80,6 +83,14 @@ class Pair:
         balances = [self.contract.balance_of(account) for account in accounts]
         assert balances == [self.twin.balances.get(account, 0) for account in accounts]
         assert sum(balances) == 0
+
+
+def _asked(ask: Callable[[int], int], slot: int) -> int | Refusal:
+    """Return the answer, or the refusal: an older slot may hold the place in the ring."""
+    try:
+        return ask(slot)
+    except Refusal as refusal:
+        return refusal
 
 
 def _compare(returned: object, receipt: Receipt) -> None:
@@ -92,12 +103,19 @@ def _compare(returned: object, receipt: Receipt) -> None:
             assert event.entries == returned.entries  # type: ignore[attr-defined]
 
 
-def a_pair(seed: int, after_metering: bool) -> Pair:
+class SettableChain(Chain, Protocol):
+    """A chain whose clock stands still until it is set."""
+
+    def set_time(self, time: int, /) -> None: ...
+
+
+def a_pair(seed: int, after_metering: bool, chain: SettableChain | None = None) -> Pair:
+    """Return a contract and twin with tariff and sites, in process unless a chain is given."""
     chance = random.Random(seed)
-    chain = EvmChain(FIRST_SLOT * SLOT_SECONDS)
+    chain = chain or EvmChain(FIRST_SLOT * SLOT_SECONDS)
     rules = MarketRules(FIRST_SLOT, 4, 900, chance.choice([0, 600]), after_metering)
-    contract = MarketContract.deployed(chain, SENDER, rules)
-    twin = Market(rules, Registry(rules.horizon, SENDER), contract.domain)
+    contract = MarketContract.deployed(chain, chain.sender, rules)
+    twin = Market(rules, Registry(rules.horizon, chain.sender), contract.domain)
     pair = Pair(chance, contract, twin)
     pair.both("enact_tariff", FIRST_SLOT + 5, [_tariff(chance) for _ in range(48)])
     for _ in range(chance.choice([1, 2, 7, 7, 12])):
@@ -256,8 +274,7 @@ def settle(pair: Pair, slot: int) -> None:
 def one_slot(pair: Pair, slot: int) -> None:
     """Lead a slot through its life, with tries at the wrong time."""
     chance, rules = pair.chance, pair.twin.rules
-    chain = pair.contract.chain
-    assert isinstance(chain, EvmChain)
+    chain = cast(SettableChain, pair.contract.chain)
     end = (slot + 1) * SLOT_SECONDS
 
     def ordering() -> None:
@@ -311,7 +328,8 @@ def one_slot(pair: Pair, slot: int) -> None:
         pair.same_slot(slot)
     if chance.random() < 0.05:
         settle(pair, slot)
-    pair.same_balances()
+    if chance.random() < 0.1:
+        pair.same_balances()
 
 
 def govern(pair: Pair, slot: int) -> None:
@@ -347,3 +365,4 @@ def test_contract_and_twin_agree_word_for_word(run: int) -> None:
         one_slot(pair, slot)
         # Slots jump so that the ring comes round: now and then exactly, else by one.
         slot += pair.chance.choice([1] * 30 + [RING, RING - 1, 3])
+    pair.same_balances()
