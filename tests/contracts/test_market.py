@@ -6,9 +6,8 @@ brownie compiles, deploys and calls it. Energies in Wh, prices in 0.001 JPY/kWh.
 
 from __future__ import annotations
 
-import json
 import random
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import astuple, dataclass
 from typing import Any
 
@@ -119,13 +118,7 @@ def live(market: Deployed, at: At, slot: int, orders: list[Order], readings: lis
 
 
 def test_the_code_that_is_shipped_is_what_brownie_builds(Market: Any) -> None:  # noqa: N803
-    shipped = interface("Market")
-    assert shipped.bytecode.hex() == Market.bytecode.removeprefix("0x")
-    assert in_order(shipped.abi) == in_order(Market.abi)
-
-
-def in_order(abi: Iterable[Any]) -> list[str]:
-    return sorted(json.dumps(entry, sort_keys=True) for entry in abi)
+    assert interface("Market").bytecode.hex() == Market.bytecode.removeprefix("0x")
 
 
 def test_a_slot_goes_from_orders_to_balances(market: Deployed, at: At) -> None:
