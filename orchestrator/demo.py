@@ -39,7 +39,7 @@ from oracle.terminal import Terminal, key_signer
 from orchestrator.agents import History, Limits, Past, net_export, order_for
 from orchestrator.audit import Findings, audited
 from orchestrator.mover import Mover, SignedOrder, relayed
-from orchestrator.setting.series import load_series, pv_series
+from orchestrator.setting.series import LoadSeries, PvSeries, load_series, pv_series
 from orchestrator.setting.sites import Setting, Site
 from vpp.control import BatteryControl
 from vpp.rule import BatterySize, Command, Mode, command_for, expected_flows
@@ -67,14 +67,13 @@ class DemoDay:
 class SiteOfDay:
     """One site: its simulated devices, its terminal, its agent."""
 
-    def __init__(self, site: Site, day: date, folder: Path) -> None:
+    def __init__(
+        self, site: Site, day: date, folder: Path, loads: LoadSeries, sun: PvSeries
+    ) -> None:
         self.site = site
         self.trader_key, self.oracle_key = fresh_key(), fresh_key()
         self.slots = slots_of(day)
-        loads, sun = load_series(), pv_series()
-        column = site.load_column
-        if column is None:
-            raise SettingError(f"site {site.name} must name a load_column to be played")
+        column = _column(site)
         self.size = (
             BatterySize(site.battery.capacity_wh, site.battery.power * 100, site.battery.efficiency)
             if site.battery
@@ -189,6 +188,9 @@ async def run_day(
     Raises:
         SettingError, ChainError, DeviceError, AuditError.
     """
+    loads, sun = load_series(), pv_series()
+    for described in setting.sites:
+        loads.day(_column(described), day)
     if folder.exists():
         shutil.rmtree(folder)
     folder.mkdir(parents=True)
@@ -199,7 +201,7 @@ async def run_day(
         progress("deploy", 0, SLOTS_PER_DAY)
         address, deployed_by = await asyncio.to_thread(_deployed, node, setting, folder, sites_file)
         market = MarketContract(node, address)
-        sites = [SiteOfDay(site, day, folder) for site in setting.sites]
+        sites = [SiteOfDay(site, day, folder, loads, sun) for site in setting.sites]
         progress("enrol", 0, SLOTS_PER_DAY)
         await asyncio.to_thread(_enrol, node, market, setting, sites, slots.start)
         store_path = str(folder / "store.sqlite")
@@ -265,12 +267,20 @@ async def _run(
             (ends + ORDER_SECONDS // 2, 3, move, slot),
             (begins, 4, begin, slot),
         ]
+    # A reading that never comes is settled without, once its deadline is past.
+    agenda.append((rules.deadline_of(slots[-1]), 5, move, slots[-1]))
     for moment, _, act, slot in sorted(agenda, key=lambda entry: entry[:2]):
         if moment > node.now():
             await asyncio.to_thread(node.set_time, moment)
         await act(slot)
     if settled != len(slots):
         raise ChainError(f"all {len(slots)} slots must be settled, got {settled}")
+
+
+def _column(site: Site) -> str:
+    if site.load_column is None:
+        raise SettingError(f"site {site.name} must name a load_column to be played, got none")
+    return site.load_column
 
 
 def _enrol(
