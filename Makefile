@@ -39,7 +39,7 @@ lint: .venv/ready ## Style and types only
 	@$(BIN)/mypy
 
 unit: setup build/compiled ## All tests but those that run the contracts under brownie; ARGS for pytest
-	@$(BIN)/pytest --numprocesses auto $(TESTED) --ignore=$(TWIN) --cov --cov-report=term:skip-covered $(ARGS)
+	@$(BIN)/pytest --numprocesses auto --dist loadfile $(TESTED) --ignore=$(TWIN) --cov --cov-report=term:skip-covered $(ARGS)
 	@$(BIN)/pytest --numprocesses auto $(TWIN)
 
 contracts: build/compiled ## The tests that run the contracts under brownie
