@@ -37,7 +37,7 @@ def simulated(load_wh: int = 3_000, generation_wh: int = 5_000) -> SiteSimulator
 @asynccontextmanager
 async def instruments(site: SiteSimulator) -> AsyncIterator[Instruments]:
     async with site:
-        connected = Instruments(site.devices(), timeout_seconds=0.1, retries=0)
+        connected = Instruments(site.devices(), timeout_seconds=1, retries=0)
         try:
             yield connected
         finally:
@@ -236,7 +236,7 @@ def test_a_stopped_server_is_named_and_found_again_when_it_is_back():
     async def play() -> None:
         site = simulated()
         port = await site.start()
-        connected = Instruments(site.devices(), timeout_seconds=0.2, retries=0)
+        connected = Instruments(site.devices(), timeout_seconds=1, retries=0)
         whole = await connected.sample(0)
         await site.stop()
         sample = await connected.sample(1)
@@ -257,7 +257,7 @@ def test_a_host_that_is_not_there_is_named():
             free.bind(("127.0.0.1", 0))
             port = free.getsockname()[1]
         with pytest.raises(NoAnswer, match=f"127.0.0.1:{port} must accept a connection, got none"):
-            await Line("127.0.0.1", port, timeout_seconds=0.2).read(1, 0, 1)
+            await Line("127.0.0.1", port, timeout_seconds=1).read(1, 0, 1)
 
     asyncio.run(play())
 
@@ -267,7 +267,7 @@ def test_a_unit_without_the_models_of_its_role_is_refused():
         site = simulated()
         async with site:
             devices = replace(site.devices(), meter=Device("127.0.0.1", INVERTER, 1000, site.port))
-            connected = Instruments(devices, timeout_seconds=0.2, retries=0)
+            connected = Instruments(devices, timeout_seconds=1, retries=0)
             sample = await connected.sample(0)
             assert sample.faults[0] == (
                 "meter: unit 2 must have a model of [203] that counts, got []"
@@ -285,7 +285,7 @@ def test_power_beyond_the_devices_ceiling_is_nonsense():
             devices = site.devices()
             assert devices.inverter is not None
             devices = replace(devices, inverter=replace(devices.inverter, ceiling_w=9_999))
-            connected = Instruments(devices, timeout_seconds=0.2, retries=0)
+            connected = Instruments(devices, timeout_seconds=1, retries=0)
             sample = await connected.sample(0)
             assert sample.faults == ("inverter: W must be within 9999 W, got 10000 W",)
             assert "generated" not in sample.powers_w
@@ -340,7 +340,7 @@ def test_fewer_registers_than_asked_for_are_refused():
         async with answering(
             lambda question: question[:4] + bytes.fromhex("00050103020007")
         ) as port:
-            line = Line("127.0.0.1", port, timeout_seconds=0.2, retries=0)
+            line = Line("127.0.0.1", port, timeout_seconds=1, retries=0)
             with pytest.raises(NoAnswer, match="must give 2 registers from 7, got 1"):
                 await line.read(1, 7, 2)
             line.close()

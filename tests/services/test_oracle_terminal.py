@@ -117,7 +117,7 @@ def play(tmp_path: Path):
             clock = Clock()
             site = SiteSimulator(load_wh, generation_wh, KESENNUMA, start_seconds=clock() - 1800)
             async with site:
-                instruments = Instruments(site.devices(), timeout_seconds=0.05, retries=0)
+                instruments = Instruments(site.devices(), timeout_seconds=1, retries=0)
                 outbox = Outbox(tmp_path / "outbox.sqlite")
                 signer = key_signer(DOMAIN, KEY)
                 terminal = Terminal(0, instruments, outbox, signer, clock)
