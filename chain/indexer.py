@@ -151,8 +151,8 @@ def _index(store: Store, block: int, event: MarketEvent) -> None:
                     for number, tariff in enumerate(tariffs)
                 ),
             )
-        case OwnerChanged(owner):
-            store.set("owner", owner)
+        case OwnerChanged():
+            pass  # of no reader's interest yet: the contract tells its owner
 
 
 def _reading_row(reading: Reading) -> dict[str, int]:

@@ -309,13 +309,7 @@ class Store:
         if site is not None:
             query = query.where(ORIGINS.c.site == site)
         return [
-            Row(
-                r.slot,
-                r.site,
-                r.energy,
-                Origin(Kind(r.kind), r.origin_site, r.origin_slot),
-                r.through,
-            )
+            _origin_row(r)
             for r in self._connection.execute(query.order_by(ORIGINS.c.slot, ORIGINS.c.position))
         ]
 
@@ -329,16 +323,7 @@ class Store:
             ORIGINS.c.part.in_(["used", "lost", "utility", "unmetered"]),
         )
         return [
-            (
-                r.part,
-                Row(
-                    r.slot,
-                    r.site,
-                    r.energy,
-                    Origin(Kind(r.kind), r.origin_site, r.origin_slot),
-                    r.through,
-                ),
-            )
+            (r.part, _origin_row(r))
             for r in self._connection.execute(query.order_by(ORIGINS.c.slot, ORIGINS.c.position))
         ]
 
@@ -347,6 +332,16 @@ class Store:
         query = select(HOLDINGS.c.state).order_by(HOLDINGS.c.slot.desc()).limit(1)
         state = self._connection.scalar(query)
         return Holdings.from_json(state) if state else Holdings()
+
+
+def _origin_row(found: Any) -> Row:
+    return Row(
+        found.slot,
+        found.site,
+        found.energy,
+        Origin(Kind(found.kind), found.origin_site, found.origin_slot),
+        found.through,
+    )
 
 
 def _within(table: Table, slots: range) -> Any:
