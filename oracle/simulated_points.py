@@ -40,13 +40,8 @@ def meter_points(plant: Plant, counters: Flows) -> dict[str, int]:
     """Return model 203; import is positive power."""
     power_w = plant.power_w(plant.last.imported - plant.last.exported)
     power, power_scale = fitted(power_w, 0x7FFF)
-    current = _deciamperes(power_w)
     return {
-        "A": 3 * current,
-        "AphA": current,
-        "AphB": current,
-        "AphC": current,
-        "A_SF": -1,
+        **_currents(power_w),
         **dict.fromkeys(("PhV", "PhVphA", "PhVphB", "PhVphC"), PHASE_VOLTS),
         **dict.fromkeys(("PPV", "PhVphAB", "PhVphBC", "PhVphCA"), LINE_VOLTS),
         "V_SF": 0,
@@ -65,13 +60,8 @@ def inverter_points(plant: Plant, counters: Flows) -> dict[str, int]:
     """Return model 103."""
     power_w = plant.power_w(plant.last.generated)
     power, power_scale = fitted(power_w, 0x7FFF)
-    current = _deciamperes(power_w)
     return {
-        "A": 3 * current,
-        "AphA": current,
-        "AphB": current,
-        "AphC": current,
-        "A_SF": -1,
+        **_currents(power_w),
         **dict.fromkeys(("PhVphA", "PhVphB", "PhVphC"), PHASE_VOLTS),
         "V_SF": 0,
         "W": power,
@@ -207,6 +197,7 @@ def fitted(value: int, limit: int) -> tuple[int, int]:
     return (abs(value) // 10**scale) * (1 if value >= 0 else -1), scale
 
 
-def _deciamperes(power_w: int) -> int:
-    """Return the current of each phase (0.1 A) at cos phi 1: power / (sqrt 3 x 200 V)."""
-    return abs(power_w) * 10_000 // 346_410
+def _currents(power_w: int) -> dict[str, int]:
+    """Return the currents (0.1 A) at cos phi 1: power / (sqrt 3 x 200 V) in each phase."""
+    current = abs(power_w) * 10_000 // 346_410
+    return {"A": 3 * current, **dict.fromkeys(("AphA", "AphB", "AphC"), current), "A_SF": -1}

@@ -12,7 +12,7 @@ from pymodbus.client import AsyncModbusTcpClient
 from pymodbus.exceptions import ModbusException
 
 from energy.errors import DeviceError
-from energy.sunspec import HEADER, Block, block_of, discovery, value_of, write_of
+from energy.sunspec import HEADER, Block, Location, block_of, discovery, value_of, write_of
 from vpp.rule import Command, Mode
 
 MODEL = 124
@@ -57,7 +57,8 @@ class BatteryControl:
         Raises:
             DeviceError: if the device does not answer, or holds something else afterwards.
         """
-        block = await self._block()
+        location = await self._location()
+        block = await self._block(location)
         rated = value_of(block, "WChaMax")
         if not rated:
             raise DeviceError(f"{self._where} must state WChaMax above 0 W, got {rated}")
@@ -65,7 +66,7 @@ class BatteryControl:
         await self._write(block, "InOutWRte_RvrtTms", revert_seconds)
         for name, value in settings.items():
             await self._write(block, name, value)
-        after = await self._block()
+        after = await self._block(location)
         for name, value in settings.items():
             held = value_of(after, name, _digits(name))
             if held != value:
@@ -84,7 +85,11 @@ class BatteryControl:
         if answer.isError():
             raise DeviceError(f"{self._where} must take {name} = {value}, got {answer}")
 
-    async def _block(self) -> Block:
+    async def _block(self, location: Location) -> Block:
+        registers = await self._read(location.address, HEADER + location.length)
+        return block_of(location, registers or [])
+
+    async def _location(self) -> Location:
         if not self._client.connected and not await self._client.connect():
             raise DeviceError(f"{self._where} must accept a connection, got none")
         steps = discovery()
@@ -93,12 +98,11 @@ class BatteryControl:
             try:
                 address, count = steps.send(await self._read(address, count))
             except StopIteration as end:
-                locations = end.value
+                locations: list[Location] = end.value
                 break
         for location in locations:
             if location.number == MODEL:
-                registers = await self._read(location.address, HEADER + location.length)
-                return block_of(location, registers or [])
+                return location
         raise DeviceError(f"{self._where} must have model {MODEL}, got none")
 
     async def _read(self, address: int, count: int) -> Sequence[int] | None:
