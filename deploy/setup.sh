@@ -39,7 +39,9 @@ name one with make PYTHON=/path/to/python3."
         echo "Python packages: $(grep -c '==' requirements.lock) into .venv, a minute or two ..."
         "$python" -m venv --clear .venv
         # Modules are compiled when first used: compiling all takes longer than unpacking them.
-        pip_install --require-hashes --requirement requirements.lock
+        # The lock is complete. Left to resolve, pip may take a newer release of what another
+        # package asks for with an extra, and then refuses it for having no hash.
+        pip_install --no-deps --require-hashes --requirement requirements.lock
         cp requirements.lock .venv/
     fi
     # Setuptools warns that it is an editable installation.
