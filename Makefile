@@ -2,7 +2,7 @@
 # Another interpreter: make PYTHON=/path/to/python3 ...
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint unit contracts bench deploy abi lock clean
+.PHONY: help setup demo test lint unit contracts fuzz gas bench deploy abi lock clean
 MAKEFLAGS += --no-print-directory
 export PYTHON
 
@@ -10,7 +10,8 @@ BIN := .venv/bin
 WITH_TOOLS := deploy/with-tools
 SOURCES := $(shell find contracts -name '*.sol' 2>/dev/null) brownie-config.yaml
 TESTED := --ignore=tests/contracts
-# Ten thousand slots: measuring coverage there would double its time.
+SLOTS ?= 100000
+# Thousands of slots: measuring coverage there would double its time.
 TWIN := tests/unit/test_twin.py
 
 help: ## Say what there is
@@ -48,6 +49,12 @@ contracts: build/compiled ## The tests that run the contracts under brownie
 	else \
 		echo "tests/contracts holds no tests"; \
 	fi
+
+fuzz: setup ## A hundred thousand generated slots through contract and twin; SLOTS=... for more
+	@YUI_TWIN_SLOTS=$(SLOTS) $(BIN)/pytest --numprocesses auto $(TWIN)
+
+gas: setup ## Write the gas of each step anew, for a review to see
+	@YUI_GAS_SNAPSHOT=1 $(BIN)/pytest -q tests/services/test_gas.py
 
 bench: setup ## Measure; ARGS="gas", "market" or "day", and --json FILE
 	@$(BIN)/python -m bench $(ARGS)

@@ -39,12 +39,16 @@ def _table(name: str, figures: list[Figure]) -> Table:
     for figure in figures:
         table.add_row(
             figure.name,
-            f"{figure.value:,.6g}" if figure.value < 1000 else f"{figure.value:,.0f}",
-            "" if figure.bar is None else f"{figure.bar:,g}",
+            _number(figure.value),
+            "" if figure.bar is None else _number(figure.bar),
             figure.unit,
             {True: "yes", False: "NO", None: ""}[figure.holds],
         )
     return table
+
+
+def _number(value: float) -> str:
+    return f"{value:,.6g}" if value < 1000 else f"{value:,.0f}"
 
 
 if __name__ == "__main__":

@@ -9,6 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cache
 
+from eth_utils.address import to_checksum_address
+
 from bench.figures import Figure
 from chain.anvil import AnvilChain, anvil
 from chain.events import Cleared, market_events
@@ -27,6 +29,15 @@ RATINGS = Ratings(100_000, 2_000, 800, 150, 440, 900)
 RULES = MarketRules(FIRST_SLOT, 96, 3_600, 600, after_metering=False)
 POST_BATCH = 1_000
 READING_BATCH = 100
+INDEX_BYTES = 2
+BLOCK_GAS = 60_000_000
+CODE_BYTES = 24_576 * 8 // 10
+"""The most that a chain takes (EIP-170), with a fifth to spare."""
+CASES = ((7, 2, True), (50, 2, False), (500, 2, False))
+"""Sites, orders each, and whether readings are sent one by one."""
+THOUSAND = (1_000, 1, False)
+FULLEST = (1_000, 9, False)
+"""Every site with its whole allowance, and every order trades."""
 
 
 @dataclass(frozen=True)
@@ -39,6 +50,7 @@ class SlotGas:
     clear: int
     readings: tuple[int, ...]
     settle: int
+    clear_bytes: int = 0
 
     @property
     def whole(self) -> int:
@@ -104,7 +116,15 @@ def slot_gas(
         for at in range(0, sites, batch)
     )
     settled = market.settle(slot, trades)
-    return SlotGas(len(orders), len(trades), post, cleared.gas_used, pushes, settled.gas_used)
+    return SlotGas(
+        orders=len(orders),
+        trades=len(trades),
+        post=post,
+        clear=cleared.gas_used,
+        readings=pushes,
+        settle=settled.gas_used,
+        clear_bytes=len(orders) * (ORDER_BYTES + INDEX_BYTES),
+    )
 
 
 @cache
@@ -125,39 +145,63 @@ def measured(sites: int, each: int, alone: bool, rounds: int = 2) -> tuple[SlotG
 
 def figures() -> list[Figure]:
     """Measure all."""
-    found: list[Figure] = []
-    for sites, bar_post, bar_clear in ((7, None, None), (50, 8_700, 3_400), (500, 8_700, 3_400)):
-        first, steady = measured(sites, 2, alone=sites == 7)
-        count = steady.orders
-        found += [
-            Figure(f"an order, in a batch of {count:,}", steady.post / count, "gas", bar_post),
-            Figure(f"an order, in a batch of {count:,}, first use", first.post / count, "gas"),
-            Figure(
-                f"clearing {count:,} that all trade, an order",
-                steady.clear / count,
-                "gas",
-                bar_clear,
-            ),
-        ]
-        if sites == 7:
-            found += [
-                Figure("a reading alone", max(steady.readings), "gas", 42_000),
-                Figure("a reading alone, first use", max(first.readings), "gas"),
-                Figure("settling 7 sites", steady.settle, "gas"),
-                Figure("settling 7 sites, first use", first.settle, "gas"),
-                Figure("a whole slot of 7 sites", steady.whole, "gas", 620_000),
-                Figure("a whole slot of 7 sites, first use", first.whole, "gas"),
-            ]
-        elif sites == 500:
-            found += [
-                Figure("a reading, in a batch of 100", steady.readings[0] / READING_BATCH, "gas"),
-                Figure("settling 500 sites, each", steady.settle / sites, "gas"),
-            ]
-    (largest,) = measured(600, 15, alone=False, rounds=1)
-    size = largest.orders * (ORDER_BYTES + 2)
+    few, some, many = (measured(*case) for case in CASES)
+    most = measured(*FULLEST, rounds=1)[0]
+    found = [*_ordering(few), *_ordering(some), *_ordering(many)]
+    for name, first, steady, bar in (
+        ("a reading alone", max(few[0].readings), max(few[1].readings), 41_500),
+        ("settling 7 sites", few[0].settle, few[1].settle, 115_000),
+        ("a whole slot of 7 sites", few[0].whole, few[1].whole, 600_000),
+    ):
+        found += [Figure(name, steady, "gas", bar), Figure(f"{name}, first use", first, "gas")]
+    thousand = measured(*THOUSAND)[1]
     found += [
-        Figure(f"clearing {largest.orders:,}, an order", largest.clear / largest.orders, "gas"),
-        Figure(f"clearing {largest.orders:,}, in all", largest.clear, "gas", 60_000_000),
-        Figure(f"clearing {largest.orders:,}, words and ranking", size, "bytes", 131_072),
+        Figure("a reading, in a batch of 100", many[1].readings[0] / READING_BATCH, "gas", 14_200),
+        Figure(
+            f"settling 1,000 sites with {thousand.trades:,} trades, each",
+            thousand.settle / 1_000,
+            "gas",
+            8_000,
+        ),
+        Figure(
+            f"clearing {most.orders:,} that all trade, an order", most.clear / most.orders, "gas"
+        ),
+        Figure(f"clearing {most.orders:,}, in all", most.clear, "gas", BLOCK_GAS),
+        Figure(f"clearing {most.orders:,}, words and ranking", most.clear_bytes, "bytes", 131_072),
+        Figure(f"settling {most.trades:,} trades of 1,000 sites", most.settle, "gas", BLOCK_GAS),
+        Figure("the market's code", code_size(), "bytes", CODE_BYTES),
     ]
-    return found
+    return found + _beside_peers(few[1], some[1])
+
+
+def _ordering(slots: tuple[SlotGas, ...]) -> list[Figure]:
+    first, steady = slots
+    count = steady.orders
+    post_bar, clear_bar = {100: (8_700, 2_400), 1_000: (8_700, 2_200)}.get(count, (None, None))
+    return [
+        Figure(f"an order, in a batch of {count:,}", steady.post / count, "gas", post_bar),
+        Figure(f"an order, in a batch of {count:,}, first use", first.post / count, "gas"),
+        Figure(
+            f"clearing {count:,} that all trade, an order", steady.clear / count, "gas", clear_bar
+        ),
+    ]
+
+
+def _beside_peers(few: SlotGas, some: SlotGas) -> list[Figure]:
+    """How many times less than what others' contracts took on the same EVM rules."""
+    return [
+        Figure(f"{name}: a peer's {peer:,} gas to ours", peer / ours, "times")
+        for name, peer, ours in (
+            ("an order, unchecked", 76_590, some.post / some.orders),
+            ("an order, checked", 121_061, some.post / some.orders),
+            ("clearing, an order of 100", 68_668, some.clear / some.orders),
+            ("a slot of 14 orders", 2_740_000, few.whole),
+        )
+    ]
+
+
+def code_size() -> int:
+    """Return how many bytes of code the market has on a chain."""
+    with anvil((FIRST_SLOT - 2) * SLOT_SECONDS) as node:
+        market = MarketContract.deployed(node, node.sender, RULES)
+        return len(node.web3.eth.get_code(to_checksum_address(market.address)))

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from chain.contract import Event, Log, interface
-from energy.records import Order, Reading, Trade, orders_from, trades_from
+from energy.records import Order, Reading, Trade, orders_from, readings_from, trades_from
 from energy.registry import Ratings, Tariff
 
 ENTRY_BYTES = 8
@@ -77,8 +77,16 @@ class SiteChanged:
 
 
 @dataclass(frozen=True)
+class SiteSuspended:
+    """A site that takes no part from a slot on, until it is amended."""
+
+    site: int
+    from_slot: int
+
+
+@dataclass(frozen=True)
 class SiteRetired:
-    """A site that takes no part from a slot on."""
+    """A site that takes no part from a slot on, for good."""
 
     site: int
     from_slot: int
@@ -107,6 +115,7 @@ MarketEvent = (
     | Settled
     | Corrected
     | SiteChanged
+    | SiteSuspended
     | SiteRetired
     | TariffEnacted
     | OwnerChanged
@@ -116,7 +125,16 @@ MarketEvent = (
 def market_events(logs: Iterable[Log]) -> list[MarketEvent]:
     """Read the market's events from logs; others' are left out."""
     market = interface("Market")
-    return [_event(event) for log in logs if (event := market.event(log))]
+    found: list[MarketEvent] = []
+    for log in logs:
+        event = market.event(log)
+        if event and event.name == "ReadingsPosted":
+            found += [
+                ReadingPosted(reading) for reading in readings_from(event.arguments["readings"])
+            ]
+        elif event:
+            found.append(_event(event))
+    return found
 
 
 def _event(event: Event) -> MarketEvent:
@@ -128,8 +146,6 @@ def _event(event: Event) -> MarketEvent:
         case "Cleared":
             slot = values["slot"]
             return Cleared(slot, values["price"], tuple(trades_from(slot, values["trades"])))
-        case "ReadingPosted":
-            return ReadingPosted(Reading.from_word(values["reading"]))
         case "ReadingMissed":
             return ReadingMissed(Reading.from_word(values["assumed"]))
         case "Settled":
@@ -150,6 +166,8 @@ def _event(event: Event) -> MarketEvent:
                 values["oracle"],
                 Ratings(*values["ratings"]),
             )
+        case "SiteSuspended":
+            return SiteSuspended(values["site"], values["from"])
         case "SiteRetired":
             return SiteRetired(values["site"], values["from"])
         case "TariffEnacted":

@@ -25,6 +25,7 @@ from chain.events import (
     Settled,
     SiteChanged,
     SiteRetired,
+    SiteSuspended,
     TariffEnacted,
     market_events,
 )
@@ -33,7 +34,7 @@ from chain.store import Store, terms_row
 from energy.errors import ChainError
 from energy.origin import trace
 from energy.records import Reading
-from energy.registry import NETWORK, UTILITY, Ratings, SiteTerms
+from energy.registry import NETWORK, NO_RATINGS, UTILITY, SiteTerms
 
 
 def indexed(engine: Engine, node: NodeChain, address: str) -> int:
@@ -132,12 +133,12 @@ def _index(store: Store, block: int, event: MarketEvent) -> None:
             )
         case SiteChanged(site, from_slot, trader, oracle, ratings):
             terms = SiteTerms(from_slot, trader, oracle, ratings)
-            store.put(tables.SITES, block, [terms_row(site, terms)])
-        case SiteRetired(site, from_slot):
-            terms = SiteTerms(from_slot, None, None, Ratings(0, 0, 0))
-            store.put(tables.SITES, block, [terms_row(site, terms)])
+            store.put_change(tables.SITES, block, [terms_row(site, terms)])
+        case SiteSuspended(site, from_slot) | SiteRetired(site, from_slot):
+            terms = SiteTerms(from_slot, None, None, NO_RATINGS)
+            store.put_change(tables.SITES, block, [terms_row(site, terms)])
         case TariffEnacted(from_slot, tariffs):
-            store.put(
+            store.put_change(
                 tables.TARIFFS,
                 block,
                 (

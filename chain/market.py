@@ -54,18 +54,7 @@ class MarketContract:
     @cached_property
     def rules(self) -> MarketRules:
         """What the deployment was made with."""
-        return MarketRules(
-            *(
-                self._ask(name)
-                for name in (
-                    "firstSlot",
-                    "horizon",
-                    "readingDeadlineSeconds",
-                    "gateSeconds",
-                    "afterMetering",
-                )
-            )
-        )
+        return MarketRules(*self._ask("rules"))
 
     def post(self, slot: int, orders: Sequence[Order], signatures: Sequence[bytes]) -> Receipt:
         """Post signed orders of a slot."""
@@ -96,12 +85,20 @@ class MarketContract:
     def amend(
         self, site: int, from_slot: int, trader: str, oracle: str, ratings: Ratings
     ) -> Receipt:
-        """Change a site's keys or ratings from a slot on."""
+        """Rotate a site's keys, change its ratings, or resume it, from a slot on."""
         return self._send("amend", site, from_slot, trader, oracle, astuple(ratings))
 
+    def suspend(self, site: int, from_slot: int) -> Receipt:
+        """Let a site take no part from a slot on, until it is amended."""
+        return self._send("suspend", site, from_slot)
+
     def retire(self, site: int, from_slot: int) -> Receipt:
-        """Let a site take no part from a slot on."""
+        """Let a site take no part from a slot on, for good."""
         return self._send("retire", site, from_slot)
+
+    def void_orders(self, site: int, slots: Sequence[int]) -> Receipt:
+        """Void a site's orders for slots before its new trader key holds."""
+        return self._send("voidOrders", site, list(slots))
 
     def enact_tariff(self, from_slot: int, tariffs: Sequence[Tariff]) -> Receipt:
         """Enact the prices and fee of the day's 48 half hours from a slot on."""
@@ -129,7 +126,7 @@ class MarketContract:
         return int(self._ask("balanceOf", account))
 
     def sites_at(self, slot: int) -> tuple[int, int]:
-        """Return how many sites were ever enrolled for a slot, and how many are active."""
+        """Return how many sites are enrolled in a slot, and how many are active."""
         enrolled, active = self._ask("sitesAt", slot)
         return enrolled, active
 

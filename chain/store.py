@@ -89,7 +89,7 @@ ENTRIES = _table(
 """Settlements have revision -1, corrections that of their reading."""
 SITES = _table(
     "sites",
-    *map(_number, ("site", "from_slot")),
+    *map(_number, ("change", "site", "from_slot")),
     Column("trader", String),
     Column("oracle", String),
     *map(
@@ -104,7 +104,9 @@ SITES = _table(
         ),
     ),
 )
-TARIFFS = _table("tariffs", *map(_number, ("from_slot", "slot_of_day", "selling", "buying", "fee")))
+TARIFFS = _table(
+    "tariffs", *map(_number, ("change", "from_slot", "slot_of_day", "selling", "buying", "fee"))
+)
 ORIGINS = _table(
     "origins",
     _number("slot"),
@@ -141,6 +143,15 @@ class Store:
         rows = [{"block": block, **row} for row in rows]
         if rows:
             self._connection.execute(insert(table), rows)
+
+    def put_change(self, table: Table, block: int, rows: Iterable[dict[str, Any]]) -> None:
+        """Add a version of a site or tariff: it replaces what was planned for its slot or later.
+
+        The last change that has begun by a slot is then what holds in it.
+        """
+        last = self._connection.scalar(select(func.max(table.c.change)))
+        change = 0 if last is None else last + 1
+        self.put(table, block, ({"change": change, **row} for row in rows))
 
     def put_origins(self, block: int, origins: SlotOrigins, holdings: Holdings) -> None:
         """Add a traced slot's rows, and what the batteries hold after it."""
@@ -284,7 +295,7 @@ class Store:
         query = select(SITES).where(SITES.c.from_slot <= slot)
         latest = {
             row.site: dict(row._mapping)
-            for row in self._connection.execute(query.order_by(SITES.c.from_slot, SITES.c.block))
+            for row in self._connection.execute(query.order_by(SITES.c.change))
         }
         return {site: row for site, row in sorted(latest.items()) if row["trader"]}
 
@@ -298,7 +309,7 @@ class Store:
         row = self._connection.execute(
             select(TARIFFS)
             .where(TARIFFS.c.from_slot <= slot, TARIFFS.c.slot_of_day == slot_of_day)
-            .order_by(TARIFFS.c.from_slot.desc(), TARIFFS.c.block.desc())
+            .order_by(TARIFFS.c.change.desc())
             .limit(1)
         ).first()
         return Tariff(row.selling, row.buying, row.fee) if row else Tariff(0, 0, 0)

@@ -6,12 +6,15 @@ import {Matching} from "./Matching.sol";
 import {Registry} from "./Registry.sol";
 import {Settlement} from "./Settlement.sol";
 import {Signatures} from "./Signatures.sol";
-import {Order, orderAt, ORDER_BYTES} from "./types/Order.sol";
+import {Order, orderAt, ORDER_BYTES, voidingOrder, VOIDING} from "./types/Order.sol";
 import {Metering} from "./types/Metering.sol";
-import {assumedReading, Reading, READING_BYTES} from "./types/Reading.sol";
+import {assumedReading, Reading, readingAt, READING_BYTES} from "./types/Reading.sol";
 import {CLEARED, folded, hashOf, OPEN, SETTLED, SlotState, toSlotState} from "./types/SlotState.sol";
 import {Tariff, Terms} from "./types/Terms.sol";
 import {Trading} from "./types/Trading.sol";
+import {at, packedMemory, put, set, trim} from "./types/Words.sol";
+
+using {at, set} for uint256[];
 
 /// @title Market
 /// @notice See {IMarket}. Storage is what a chain is short of: orders, trades and flows are
@@ -19,54 +22,49 @@ import {Trading} from "./types/Trading.sol";
 /// is kept of a slot lies in rings of words that carry their slot's number.
 contract Market is IMarket, Registry, Signatures {
     /// @dev 32 days: a month can be billed and corrected.
-    uint256 public constant RING = 1536;
+    uint256 private constant RING = 1536;
     /// @dev Orders of all sites in a slot: what clears in a transaction of 131,072 bytes.
-    uint256 public constant MOST_ORDERS = 9000;
-    /// @dev Orders of one site in a slot: what its counter of 4 bits can count.
-    uint256 public constant MOST_ORDERS_OF_A_SITE = 15;
-    uint256 public constant UTILITY = 1000;
-    uint256 public constant NETWORK = 1001;
-
+    uint256 private constant MOST_ORDERS = 9000;
+    /// @dev What a counter of 4 bits can count, and one more for the owner's word.
+    uint256 private constant MOST_ORDERS_OF_A_SITE = VOIDING - 1;
+    uint256 private constant UTILITY = 1000;
+    uint256 private constant NETWORK = 1001;
     uint256 private constant COUNTERS_IN_A_WORD = 56;
 
-    uint256 public immutable firstSlot;
-    /// @dev After a slot's end.
-    uint256 public immutable readingDeadlineSeconds;
-    /// @dev Before a slot's start; after metering: after the reading deadline.
-    uint256 public immutable gateSeconds;
-    bool public immutable afterMetering;
+    uint256 private immutable _firstSlot;
+    uint256 private immutable _deadlineSeconds;
+    uint256 private immutable _gateSeconds;
+    bool private immutable _afterMetering;
 
     mapping(uint256 place => SlotState) private _slots;
     /// @dev Slot (32 bits, at 224), then 4 bits a site of how many orders it has posted.
-    mapping(uint256 place => mapping(uint256 group => uint256)) private _counters;
-    mapping(uint256 place => mapping(uint256 site => Reading)) private _readings;
+    mapping(uint256 placeAndGroup => uint256) private _counters;
+    mapping(uint256 placeAndSite => Reading) private _readings;
     /// @dev Two accounts a word, int128 each, the even one below.
     mapping(uint256 pair => uint256) private _balances;
 
     constructor(
-        address owner_,
-        uint256 firstSlot_,
+        address owner,
+        uint256 firstSlot,
         uint256 horizonSlots,
-        uint256 readingDeadlineSeconds_,
-        uint256 gateSeconds_,
-        bool afterMetering_
-    ) Registry(owner_, horizonSlots) {
-        require(horizonSlots <= RING / 2, SettingBeyondLimit(horizonSlots, RING / 2));
-        firstSlot = firstSlot_;
-        readingDeadlineSeconds = readingDeadlineSeconds_;
-        gateSeconds = gateSeconds_;
-        afterMetering = afterMetering_;
+        uint256 readingDeadlineSeconds,
+        uint256 gateSeconds,
+        bool afterMetering
+    ) Registry(owner, horizonSlots) {
+        uint256 span = horizonSlots + (readingDeadlineSeconds + gateSeconds) / SLOT_SECONDS;
+        require(span <= RING / 2, SettingBeyondLimit(span, RING / 2));
+        uint256 ahead = horizonSlots * SLOT_SECONDS;
+        require(afterMetering || gateSeconds < ahead, SettingBeyondLimit(gateSeconds, ahead));
+        _firstSlot = firstSlot;
+        _deadlineSeconds = readingDeadlineSeconds;
+        _gateSeconds = gateSeconds;
+        _afterMetering = afterMetering;
     }
 
     /// @inheritdoc IMarket
     function post(uint256 slot, bytes calldata orders, bytes calldata signatures) external {
-        uint256 count = _lengthOf(orders, ORDER_BYTES);
-        require(signatures.length == count * SIGNATURE_BYTES, WrongLength(signatures.length, count * SIGNATURE_BYTES));
-        require(slot >= firstSlot, BeforeFirstSlot(slot, firstSlot));
-        require(block.timestamp < gateOf(slot), GateClosed(slot, gateOf(slot)));
-        uint256 last = block.timestamp / SLOT_SECONDS + horizon;
-        require(slot <= last, BeyondHorizon(slot, last));
-        SlotState state = _opened(slot);
+        uint256 count = _countOf(orders, ORDER_BYTES, signatures);
+        SlotState state = _ordering(slot);
         (uint256 hash, bytes memory accepted) = _accepted(slot, orders, signatures, count, state.hash());
         if (accepted.length == 0) return;
         _slots[slot % RING] = toSlotState(slot, OPEN, 0, hash);
@@ -74,19 +72,37 @@ contract Market is IMarket, Registry, Signatures {
     }
 
     /// @inheritdoc IMarket
+    function voidOrders(uint256 site, uint256[] calldata slots) external onlyOwner {
+        for (uint256 i = 0; i < slots.length; ++i) {
+            uint256 slot = slots[i];
+            SlotState state = _ordering(slot);
+            address key = _tradingAt(site, slot).key();
+            require(key != address(0), UnknownSite(i, site));
+            require(key != Trading.wrap(_trading[site].latest).key(), KeyNotRotated(site, slot));
+            uint256 group = site / COUNTERS_IN_A_WORD;
+            uint256 counters = _countersOf(slot, group);
+            uint256 mask = VOIDING << (4 * (site % COUNTERS_IN_A_WORD));
+            if (counters & mask == mask) continue;
+            _counters[_place(slot, group)] = counters | mask;
+            Order order = voidingOrder(site);
+            _slots[slot % RING] = toSlotState(slot, OPEN, 0, folded(state.hash(), Order.unwrap(order)));
+            emit OrdersPosted(slot, abi.encodePacked(uint80(Order.unwrap(order))));
+        }
+    }
+
+    /// @inheritdoc IMarket
     function clear(uint256 slot, bytes calldata orders, bytes calldata bids, bytes calldata asks) external {
-        require(block.timestamp >= gateOf(slot), GateOpen(slot, gateOf(slot)));
-        SlotState state = _opened(slot);
+        SlotState state = _closed(slot);
         require(state.stage() == OPEN, AlreadyCleared(slot));
         require(state.hash() != 0, NothingToClear(slot));
         Terms terms = _termsAt(slot);
         uint256 fee = _tariffAt(terms, slot).fee();
         Matching.Book memory book = Matching.walked(orders, terms.sites(), fee);
         require(book.hash == state.hash() && orders.length % ORDER_BYTES == 0, NotTheBook(slot));
+        uint256 rankedCount = _lengthOf(bids, 2) + _lengthOf(asks, 2);
         (uint256[] memory imports, uint256[] memory exports_) = _caps(slot, terms.sites());
         uint256[] memory rankedBids = Matching.ranked(book, bids, false, imports);
         uint256[] memory rankedAsks = Matching.ranked(book, asks, true, exports_);
-        uint256 rankedCount = _lengthOf(bids, 2) + _lengthOf(asks, 2);
         require(rankedCount == book.live, RankingIncomplete(rankedCount, book.live));
         (bytes memory trades, uint256 price) = Matching.matched(rankedBids, rankedAsks, fee);
         _slots[slot % RING] = toSlotState(slot, CLEARED, price, hashOf(trades));
@@ -95,36 +111,36 @@ contract Market is IMarket, Registry, Signatures {
 
     /// @inheritdoc IMarket
     function push(bytes calldata readings, bytes calldata signatures) external {
-        uint256 count = _lengthOf(readings, READING_BYTES);
-        require(signatures.length == count * SIGNATURE_BYTES, WrongLength(signatures.length, count * SIGNATURE_BYTES));
-        uint256 buffer = _buffer();
-        bytes32 separator = _domainSeparator();
-        for (uint256 i = 0; i < count; ++i) {
-            Reading reading;
-            // The length was checked: word i is inside.
-            assembly ("memory-safe") {
-                reading := calldataload(add(readings.offset, mul(i, 32)))
+        uint256 count = _countOf(readings, READING_BYTES, signatures);
+        uint256 buffer = _messages(READING_TYPE);
+        bytes memory kept = packedMemory(readings.length);
+        uint256 end;
+        // Carried from turn to turn: the optimizer would load it from calldata at each of 16 uses.
+        Reading reading = readingAt(readings, 0);
+        if (count == 0) return;
+        // Looked up again when the slot is another: most batches are of one.
+        SlotState state = _measured(0, reading.slot());
+        // Counts of bytes of calldata.
+        unchecked {
+            for (uint256 i = 0; i < count; reading = readingAt(readings, ++i)) {
+                if (state.slot() != reading.slot()) state = _measured(i, reading.slot());
+                Metering metering = _meteringAt(reading.site(), reading.slot());
+                require(metering.key() != address(0), UnknownSite(i, reading.site()));
+                _checkEnergies(i, reading, metering);
+                address signer = _signerOf(buffer, reading, signatures, i);
+                require(signer == metering.key(), WrongSigner(i, reading.site()));
+                if (!_isKept(reading, state)) continue;
+                put(kept, end, Reading.unwrap(reading));
+                end += READING_BYTES;
             }
-            uint256 slot = reading.slot();
-            uint256 site = reading.site();
-            require(slot >= firstSlot, BeforeFirstSlot(slot, firstSlot));
-            require(block.timestamp >= (slot + 1) * SLOT_SECONDS, SlotNotOver(i, slot));
-            // Orders may already use the places of slots up to the horizon.
-            require(slot + RING > block.timestamp / SLOT_SECONDS + horizon, SlotGone(slot));
-            Metering metering = _meteringAt(site, slot);
-            require(metering.key() != address(0), UnknownSite(i, site));
-            _checkEnergies(i, reading, metering);
-            address signer = _signer(buffer, separator, _readingHash(buffer, reading), signatures, i);
-            require(signer == metering.key(), WrongSigner(i, site));
-            _record(i, reading);
         }
+        trim(kept, end);
+        if (end != 0) emit ReadingsPosted(kept);
     }
 
     /// @inheritdoc IMarket
     function settle(uint256 slot, bytes calldata trades) external {
-        require(slot >= firstSlot, BeforeFirstSlot(slot, firstSlot));
-        require(block.timestamp >= gateOf(slot), GateOpen(slot, gateOf(slot)));
-        SlotState state = _opened(slot);
+        SlotState state = _closed(slot);
         require(state.stage() != SETTLED, AlreadySettled(slot));
         if (state.stage() == OPEN) {
             require(state.hash() == 0, NotCleared(slot));
@@ -133,30 +149,31 @@ contract Market is IMarket, Registry, Signatures {
             require(hashOf(trades) == state.hash(), NotTheTrades(slot));
         }
         Terms terms = _termsAt(slot);
-        Settlement.Account[] memory accounts = new Settlement.Account[](terms.sites());
-        Settlement.traded(accounts, trades);
-        _meter(slot, terms, accounts);
-        bytes memory deliveries = Settlement.delivered(accounts, trades);
-        bytes memory pool = Settlement.pooled(accounts);
-        int256[] memory entries = Settlement.entries(accounts, state.price(), _tariffAt(terms, slot));
+        Tariff tariff = _tariffAt(terms, slot);
+        uint256[] memory sums = Settlement.traded(trades, terms.sites());
+        uint256[] memory metered = _metered(slot, terms, sums);
+        uint256[] memory entries = Settlement.entries(sums, metered, state.price(), tariff);
+        (bytes memory deliveries, bytes memory pool, uint256[] memory foreign) = Settlement.flows(trades, metered);
         _slots[slot % RING] = toSlotState(slot, SETTLED, state.price(), state.hash());
-        emit Settled(slot, deliveries, pool, _paid(entries));
+        emit Settled(slot, deliveries, pool, _paid(entries, foreign, tariff.fee()));
     }
 
     /// @inheritdoc IMarket
-    function stateOf(uint256 slot) external view returns (SlotState) {
-        return _opened(slot);
+    function rules() external view returns (uint256, uint256, uint256, uint256, bool) {
+        return (_firstSlot, _horizon, _deadlineSeconds, _gateSeconds, _afterMetering);
     }
+
+    /// @inheritdoc IMarket
+    function stateOf(uint256 slot) external view returns (SlotState) { return _opened(slot); }
 
     /// @inheritdoc IMarket
     function sequenceOf(uint256 slot, uint256 site) external view returns (uint256) {
-        uint256 counters = _counters[slot % RING][site / COUNTERS_IN_A_WORD];
-        return counters >> 224 == slot ? (counters >> (4 * (site % COUNTERS_IN_A_WORD))) & 15 : 0;
+        return (_countersOf(slot, site / COUNTERS_IN_A_WORD) >> (4 * (site % COUNTERS_IN_A_WORD))) & 15;
     }
 
     /// @inheritdoc IMarket
     function readingOf(uint256 slot, uint256 site) external view returns (Reading) {
-        Reading reading = _readings[slot % RING][site];
+        Reading reading = _readings[_place(slot, site)];
         return reading.slot() == slot ? reading : Reading.wrap(0);
     }
 
@@ -167,18 +184,46 @@ contract Market is IMarket, Registry, Signatures {
     }
 
     /// @inheritdoc IMarket
+    function domainSeparator() external view returns (bytes32) { return _domainSeparator(); }
+
+    /// @inheritdoc IMarket
     function gateOf(uint256 slot) public view returns (uint256) {
-        return afterMetering ? deadlineOf(slot) + gateSeconds : slot * SLOT_SECONDS - gateSeconds;
+        return _afterMetering ? deadlineOf(slot) + _gateSeconds : slot * SLOT_SECONDS - _gateSeconds;
     }
 
     /// @inheritdoc IMarket
     function deadlineOf(uint256 slot) public view returns (uint256) {
-        return (slot + 1) * SLOT_SECONDS + readingDeadlineSeconds;
+        return (slot + 1) * SLOT_SECONDS + _deadlineSeconds;
     }
 
-    /// @inheritdoc IMarket
-    function domainSeparator() external view returns (bytes32) {
-        return _domainSeparator();
+    /// @dev The word of a slot whose orders are open.
+    function _ordering(uint256 slot) private view returns (SlotState) {
+        require(slot >= _firstSlot, BeforeFirstSlot(slot, _firstSlot));
+        require(block.timestamp < gateOf(slot), GateClosed(slot, gateOf(slot)));
+        uint256 last = block.timestamp / SLOT_SECONDS + _horizon;
+        require(slot <= last, BeyondHorizon(slot, last));
+        return _opened(slot);
+    }
+
+    /// @dev The word of a slot whose gate is closed.
+    function _closed(uint256 slot) private view returns (SlotState) {
+        require(slot >= _firstSlot, BeforeFirstSlot(slot, _firstSlot));
+        require(block.timestamp >= gateOf(slot), GateOpen(slot, gateOf(slot)));
+        return _opened(slot);
+    }
+
+    /// @dev The word of a slot that is over and held. It takes its place in the ring, so that it
+    /// cannot be forgotten unsettled.
+    function _measured(uint256 index, uint256 slot) private returns (SlotState state) {
+        require(slot >= _firstSlot, BeforeFirstSlot(slot, _firstSlot));
+        // Slots have 32 bits.
+        unchecked {
+            require(block.timestamp >= (slot + 1) * SLOT_SECONDS, SlotNotOver(index, slot));
+            // Orders may already use the places of slots up to the horizon.
+            require(slot + RING > block.timestamp / SLOT_SECONDS + _horizon, SlotGone(slot));
+        }
+        state = _opened(slot);
+        if (state.stage() == OPEN && state.hash() == 0) _slots[slot % RING] = state;
     }
 
     /// @dev A slot's word; that of a slot which nothing has touched yet if the place is free.
@@ -190,18 +235,23 @@ contract Market is IMarket, Registry, Signatures {
         return toSlotState(slot, OPEN, 0, 0);
     }
 
+    /// @dev The place of one of a slot's sites, or groups of sites, in a ring.
+    function _place(uint256 slot, uint256 member) private pure returns (uint256) {
+        return ((slot % RING) << 16) | member;
+    }
+
+    function _countersOf(uint256 slot, uint256 group) private view returns (uint256 counters) {
+        counters = _counters[_place(slot, group)];
+        if (counters >> 224 != slot) counters = slot << 224;
+    }
+
     /// @dev Check orders one by one: the hash with the new ones, and the new ones, packed.
-    function _accepted(
-        uint256 slot,
-        bytes calldata orders,
-        bytes calldata signatures,
-        uint256 count,
-        uint256 hash
-    ) private returns (uint256, bytes memory accepted) {
+    function _accepted(uint256 slot, bytes calldata orders, bytes calldata signatures, uint256 count, uint256 hash)
+        private
+        returns (uint256, bytes memory accepted)
+    {
         uint256 allowance = _allowance(slot);
-        uint256 buffer = _buffer();
-        bytes32 separator = _domainSeparator();
-        mapping(uint256 => uint256) storage words = _counters[slot % RING];
+        uint256 buffer = _messages(ORDER_TYPE);
         // No group yet: the first order reads its own.
         uint256 group = type(uint256).max;
         uint256 counters;
@@ -210,15 +260,14 @@ contract Market is IMarket, Registry, Signatures {
         assembly ("memory-safe") {
             start := orders.offset
         }
-        accepted = new bytes(orders.length + 32);
+        accepted = packedMemory(orders.length);
         for (uint256 i = 0; i < count; ++i) {
             Order order = orderAt(start, i);
             uint256 site = order.site();
             if (site / COUNTERS_IN_A_WORD != group) {
-                if (end != 0) words[group] = counters;
+                if (end != 0) _counters[_place(slot, group)] = counters;
                 group = site / COUNTERS_IN_A_WORD;
-                counters = words[group];
-                if (counters >> 224 != slot) counters = slot << 224;
+                counters = _countersOf(slot, group);
             }
             uint256 shift = 4 * (site % COUNTERS_IN_A_WORD);
             uint256 sequence = order.sequence();
@@ -229,27 +278,21 @@ contract Market is IMarket, Registry, Signatures {
             require(trading.key() != address(0), UnknownSite(i, site));
             require(sequence <= allowance, AllowanceExceeded(i, sequence, allowance));
             require(order.energy() <= trading.orderLimit(), OrderBeyondRating(i, order.energy(), trading.orderLimit()));
-            address signer = _signer(buffer, separator, _orderHash(buffer, slot, order), signatures, i);
+            address signer = _signerOf(buffer, slot, order, signatures, i);
             require(signer == trading.key(), WrongSigner(i, site));
             counters += 1 << shift;
             hash = folded(hash, Order.unwrap(order));
-            assembly ("memory-safe") {
-                mstore(add(add(accepted, 32), end), shl(176, order))
-            }
+            put(accepted, end, Order.unwrap(order) << 176);
             end += ORDER_BYTES;
         }
-        if (end != 0) words[group] = counters;
-        // Shorter than it was made: the memory behind is given up.
-        assembly ("memory-safe") {
-            mstore(accepted, end)
-        }
+        if (end != 0) _counters[_place(slot, group)] = counters;
+        trim(accepted, end);
         return (hash, accepted);
     }
 
     function _allowance(uint256 slot) private view returns (uint256) {
         uint256 active = _termsAt(slot).active();
-        if (active * MOST_ORDERS_OF_A_SITE <= MOST_ORDERS) return MOST_ORDERS_OF_A_SITE;
-        return MOST_ORDERS / active;
+        return active * MOST_ORDERS_OF_A_SITE <= MOST_ORDERS ? MOST_ORDERS_OF_A_SITE : MOST_ORDERS / active;
     }
 
     /// @dev What each site may buy and sell: what its reading says; empty when orders come first.
@@ -258,11 +301,11 @@ contract Market is IMarket, Registry, Signatures {
         view
         returns (uint256[] memory imports, uint256[] memory exports_)
     {
-        if (!afterMetering) return (imports, exports_);
+        if (!_afterMetering) return (imports, exports_);
         imports = new uint256[](sites);
         exports_ = new uint256[](sites);
         for (uint256 i = 0; i < sites; ++i) {
-            Reading reading = _readings[slot % RING][i];
+            Reading reading = _readings[_place(slot, i)];
             if (reading.slot() != slot) continue;
             imports[i] = reading.imported();
             exports_[i] = reading.exported();
@@ -275,11 +318,14 @@ contract Market is IMarket, Registry, Signatures {
         _checkRating(index, reading.charged(), metering.batteryLimit());
         _checkRating(index, reading.discharged(), metering.batteryLimit());
         _checkRating(index, reading.stored(), metering.capacityLimit());
-        uint256 available = reading.generated() + reading.discharged();
-        require(reading.exported() <= available, ExportUnexplained(index, reading.exported(), available));
-        uint256 supplied = reading.imported() + available;
-        uint256 drained = reading.exported() + reading.charged();
-        require(supplied >= drained, ConsumptionNegative(index, supplied, drained));
+        // Sums of fields of 32 bits.
+        unchecked {
+            uint256 available = reading.generated() + reading.discharged();
+            require(reading.exported() <= available, ExportUnexplained(index, reading.exported(), available));
+            uint256 supplied = reading.imported() + available;
+            uint256 drained = reading.exported() + reading.charged();
+            require(supplied >= drained, ConsumptionNegative(index, supplied, drained));
+        }
         require(!reading.isAssumed(), QualityUnknown(index, reading.quality()));
     }
 
@@ -287,22 +333,25 @@ contract Market is IMarket, Registry, Signatures {
         require(energy <= limit, ReadingBeyondRating(index, energy, limit));
     }
 
-    /// @dev Keep a checked reading if it is the first, or settle it as a correction.
-    function _record(uint256 index, Reading reading) private {
+    /// @dev Keep a checked reading if it is the first, or settle it as a correction; whether it
+    /// is the first. Skipped is what is known, what would amend an unsettled slot, and what would
+    /// change how much the orders of a closed book count for.
+    function _isKept(Reading reading, SlotState state) private returns (bool) {
         uint256 slot = reading.slot();
-        uint256 site = reading.site();
-        SlotState state = _opened(slot);
-        Reading known = _readings[slot % RING][site];
-        if (known.slot() == slot) {
-            if (!known.isAssumed() && reading.revision() <= known.revision()) return;
-            require(state.stage() == SETTLED, CorrectionTooEarly(index, slot));
-            _correct(known, reading);
-        } else {
-            // The slot takes its place in the ring, so that it cannot be forgotten unsettled.
-            if (state.stage() == OPEN && state.hash() == 0) _slots[slot % RING] = state;
-            emit ReadingPosted(slot, site, reading);
+        uint256 place = _place(slot, reading.site());
+        Reading known = _readings[place];
+        if (known.slot() != slot) {
+            if (_afterMetering && state.stage() == OPEN && state.hash() != 0 && block.timestamp >= gateOf(slot)) {
+                return false;
+            }
+            _readings[place] = reading;
+            return true;
         }
-        _readings[slot % RING][site] = reading;
+        bool isNews = known.isAssumed() || reading.revision() > known.revision();
+        if (!isNews || state.stage() != SETTLED) return false;
+        _correct(known, reading);
+        _readings[place] = reading;
+        return false;
     }
 
     /// @dev Between the site and the utility alone, each revision once.
@@ -313,64 +362,77 @@ contract Market is IMarket, Registry, Signatures {
         int256 exported = int256(reading.exported()) - int256(known.exported());
         int256 entry = exported * int256(tariff.buying())
             - imported * int256(imported > 0 ? tariff.selling() : tariff.buying());
-        _pay(reading.site(), entry);
-        _pay(UTILITY, -entry);
+        (int256 even, int256 odd) = reading.site() % 2 == 0 ? (entry, int256(0)) : (int256(0), entry);
+        _pay(reading.site() / 2, even, odd);
+        _pay(UTILITY / 2, -entry, 0);
         emit Corrected(reading.slot(), reading.site(), reading, entry);
     }
 
-    /// @dev Enter each active site's reading; assume one where none came in time.
-    function _meter(uint256 slot, Terms terms, Settlement.Account[] memory accounts) private {
-        mapping(uint256 => Reading) storage readings = _readings[slot % RING];
+    /// @dev What each active site exported (upper half of the word) and imported; assumed where
+    /// no reading came in time.
+    function _metered(uint256 slot, Terms terms, uint256[] memory sums) private returns (uint256[] memory metered) {
+        metered = new uint256[](sums.length);
+        uint256 place = _place(slot, 0);
         uint256 active;
-        uint256 sites = accounts.length;
-        for (uint256 i = 0; i < sites; ++i) {
-            if (i % 256 == 0) active = _rosterWord(terms, i / 256);
-            if (active & (1 << (i % 256)) == 0) continue;
-            Settlement.Account memory account = accounts[i];
-            Reading reading = readings[i];
-            if (reading.slot() != slot) {
-                require(block.timestamp >= deadlineOf(slot), ReadingsOpen(slot, deadlineOf(slot)));
-                reading = assumedReading(slot, i, account.bought);
-                readings[i] = reading;
-                emit ReadingMissed(slot, i, reading);
+        // Indices of sites.
+        unchecked {
+            for (uint256 i = 0; i < metered.length; ++i) {
+                active = i % 256 == 0 ? _rosterAt(terms, i / 256) : active >> 1;
+                if (active & 1 == 0) continue;
+                Reading reading = _readings[place | i];
+                if (reading.slot() != slot) {
+                    require(block.timestamp >= deadlineOf(slot), ReadingsOpen(slot, deadlineOf(slot)));
+                    // The cast takes the lower half: what the site bought.
+                    reading = assumedReading(slot, i, uint128(sums.at(i)));
+                    _readings[place | i] = reading;
+                    emit ReadingMissed(slot, i, reading);
+                }
+                metered.set(i, (reading.exported() << 128) | reading.imported());
             }
-            account.exported = account.exportsLeft = reading.exported();
-            account.imported = account.importsLeft = reading.imported();
         }
     }
 
-    /// @dev Enter a slot's entries in the balances, two accounts a word, and pack them for the log.
-    function _paid(int256[] memory entries) private returns (bytes memory packed) {
+    /// @dev Take the network's fee, enter the entries in the balances, and pack them for the log.
+    function _paid(uint256[] memory entries, uint256[] memory foreign, uint256 fee)
+        private
+        returns (bytes memory packed)
+    {
         uint256 sites = entries.length - 2;
-        packed = new bytes(entries.length * 8 + 24);
-        for (uint256 i = 0; i < sites; i += 2) {
-            _payPair(i / 2, entries[i], i + 1 < sites ? entries[i + 1] : int256(0));
-        }
-        _payPair(UTILITY / 2, entries[sites], entries[sites + 1]);
-        for (uint256 i = 0; i < entries.length; ++i) {
-            int256 entry = entries[i];
-            assembly ("memory-safe") {
-                mstore(add(add(packed, 32), mul(i, 8)), shl(192, entry))
+        packed = packedMemory(entries.length * 8);
+        uint256 moved;
+        // Products of energies below 2^46 and fees of 24 bits, in two's complement.
+        unchecked {
+            for (uint256 i = 0; i < sites; i += 2) {
+                moved += foreign.at(i) + foreign.at(i + 1);
+                uint256 even = entries.at(i) - fee * foreign.at(i);
+                uint256 odd = i + 1 < sites ? entries.at(i + 1) - fee * foreign.at(i + 1) : 0;
+                put(packed, i * 8, (even << 192) | ((odd << 192) >> 64));
+                _pay(i / 2, int256(even), int256(odd));
             }
+            uint256 network = entries.at(sites + 1) + fee * moved;
+            put(packed, sites * 8, entries.at(sites) << 192);
+            put(packed, sites * 8 + 8, network << 192);
+            _pay(UTILITY / 2, int256(entries.at(sites)), int256(network));
         }
-        // The 24 bytes that the last write needed.
-        assembly ("memory-safe") {
-            mstore(packed, sub(mload(packed), 24))
-        }
+        trim(packed, entries.length * 8);
     }
 
-    function _pay(uint256 account, int256 entry) private {
-        if (account % 2 == 0) _payPair(account / 2, entry, 0);
-        else _payPair(account / 2, 0, entry);
-    }
-
-    function _payPair(uint256 pair, int256 even, int256 odd) private {
+    /// @dev Enter what two accounts of a word are owed.
+    function _pay(uint256 pair, int256 even, int256 odd) private {
         if (even == 0 && odd == 0) return;
         uint256 word = _balances[pair];
-        // Each cast takes the half of that width.
-        uint256 low = uint128(int128(int256(word)) + int128(even));
-        uint256 high = uint128(int128(int256(word >> 128)) + int128(odd));
-        _balances[pair] = (high << 128) | low;
+        // Each cast takes the half of that width. An entry is below 2^63, and so are the slots.
+        unchecked {
+            uint256 low = uint128(int128(int256(word)) + int128(even));
+            uint256 high = uint128(int128(int256(word >> 128)) + int128(odd));
+            _balances[pair] = (high << 128) | low;
+        }
+    }
+
+    /// @dev How many records there are, each with its signature.
+    function _countOf(bytes calldata packed, uint256 size, bytes calldata signatures) private pure returns (uint256 count) {
+        count = _lengthOf(packed, size);
+        require(signatures.length == count * SIGNATURE_BYTES, WrongLength(signatures.length, count * SIGNATURE_BYTES));
     }
 
     function _lengthOf(bytes calldata packed, uint256 size) private pure returns (uint256) {

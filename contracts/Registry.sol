@@ -2,36 +2,36 @@
 pragma solidity 0.8.30;
 
 import {IRegistry, Ratings} from "./interfaces/IRegistry.sol";
-import {Metering, POWER_UNIT, toMetering} from "./types/Metering.sol";
+import {fromOf, History} from "./types/History.sol";
+import {Metering, POWER_UNIT} from "./types/Metering.sol";
 import {Tariff, Terms, toTerms} from "./types/Terms.sol";
-import {toTrading, Trading} from "./types/Trading.sol";
+import {RETIRED, Trading} from "./types/Trading.sol";
 
 /// @title Registry
-/// @notice See {IRegistry}. The current version of everything stands in a word of its own; past
-/// versions are looked up only by slots that are older than the last change.
+/// @notice See {IRegistry}. Of everything the latest version stands in a word of its own; others
+/// are looked up only by slots for which the latest does not hold yet.
 abstract contract Registry is IRegistry {
     uint256 internal constant MOST_SITES = 1000;
     uint256 internal constant SLOT_SECONDS = 1800;
+    /// @dev A year of slots: a slip of the pen cannot plan a change for another century.
+    uint256 private constant MOST_LEAD = 17_568;
     /// @dev Wh: as much as can be metered in a slot.
     uint256 private constant MOST_ORDER_ENERGY = type(uint16).max * POWER_UNIT;
     /// @dev Slot 0 began at 09:00 in Japan.
     uint256 private constant JAPAN_SHIFT = 18;
 
     /// @dev How many slots ahead orders may be posted.
-    uint256 public immutable horizon;
-
+    uint256 internal immutable _horizon;
     /// @inheritdoc IRegistry
     address public owner;
 
-    Terms private _terms;
-    Terms[] private _pastTerms;
-    mapping(uint256 roster => mapping(uint256 word => uint256 bits)) private _rosters;
-    mapping(uint256 tariff => uint256[16] words) private _tariffs;
-
-    mapping(uint256 site => Trading) private _trading;
-    mapping(uint256 site => Metering) private _metering;
-    mapping(uint256 site => Trading[]) private _pastTrading;
-    mapping(uint256 site => Metering[]) private _pastMetering;
+    History private _terms;
+    /// @dev A bit for each site that is active, by the slot from which the terms hold.
+    mapping(uint256 termsFrom => mapping(uint256 group => uint256 bits)) private _rosters;
+    /// @dev Three half hours a word, by the slot from which the tariff holds.
+    mapping(uint256 tariffFrom => uint256[16] words) private _tariffs;
+    mapping(uint256 site => History) internal _trading;
+    mapping(uint256 site => History) internal _metering;
 
     modifier onlyOwner() {
         require(msg.sender == owner, NotOwner(msg.sender));
@@ -39,16 +39,12 @@ abstract contract Registry is IRegistry {
     }
 
     constructor(address owner_, uint256 horizon_) {
-        owner = owner_;
-        horizon = horizon_;
-        emit OwnerChanged(owner_);
+        _horizon = horizon_;
+        _changeOwner(owner_);
     }
 
     /// @inheritdoc IRegistry
-    function changeOwner(address owner_) external onlyOwner {
-        owner = owner_;
-        emit OwnerChanged(owner_);
-    }
+    function changeOwner(address owner_) external onlyOwner { _changeOwner(owner_); }
 
     /// @inheritdoc IRegistry
     function enrol(uint256 from, address trader, address oracle, Ratings calldata ratings)
@@ -56,10 +52,9 @@ abstract contract Registry is IRegistry {
         onlyOwner
         returns (uint256 site)
     {
-        site = _terms.sites();
+        site = Terms.wrap(_terms.latest).sites();
         require(site < MOST_SITES, SettingBeyondLimit(site, MOST_SITES - 1));
-        _rosterChange(from, site, true);
-        _siteChange(site, from, trader, oracle, ratings);
+        _join(site, from, trader, oracle, ratings);
     }
 
     /// @inheritdoc IRegistry
@@ -67,33 +62,39 @@ abstract contract Registry is IRegistry {
         external
         onlyOwner
     {
-        require(site < _terms.sites(), SettingBeyondLimit(site, MOST_SITES - 1));
-        _rosterChange(from, site, true);
-        _siteChange(site, from, trader, oracle, ratings);
+        _requireEnrolled(site);
+        _join(site, from, trader, oracle, ratings);
+    }
+
+    /// @inheritdoc IRegistry
+    function suspend(uint256 site, uint256 from) external onlyOwner {
+        _leave(site, from, 0);
+        emit SiteSuspended(site, from);
     }
 
     /// @inheritdoc IRegistry
     function retire(uint256 site, uint256 from) external onlyOwner {
-        require(site < _terms.sites(), SettingBeyondLimit(site, MOST_SITES - 1));
-        _rosterChange(from, site, false);
-        _pastTrading[site].push(_trading[site]);
-        _pastMetering[site].push(_metering[site]);
-        _trading[site] = toTrading(address(0), from, 0, 0);
-        _metering[site] = toMetering(address(0), from, 0, 0, 0, 0);
+        _leave(site, from, RETIRED);
         emit SiteRetired(site, from);
     }
 
     /// @inheritdoc IRegistry
     function enactTariff(uint256 from, Tariff[48] calldata tariffs) external onlyOwner {
-        Terms terms = _terms;
-        uint256 number = terms.tariffNumber() + 1;
+        uint256[16] memory words;
         for (uint256 i = 0; i < 48; ++i) {
             Tariff tariff = tariffs[i];
             uint256 least = tariff.buying() + 2 * tariff.fee();
             require(tariff.selling() >= least, TariffImpossible(i, tariff.selling(), least));
-            _tariffs[number][i / 3] |= uint256(Tariff.unwrap(tariff)) << (72 * (i % 3));
+            words[i / 3] |= uint256(Tariff.unwrap(tariff)) << (72 * (i % 3));
         }
-        _termsChange(terms, toTerms(from, terms.sites(), terms.active(), terms.roster(), number));
+        _tariffs[from] = words;
+        uint256[] storage plans = _terms.past;
+        for (uint256 i = _planned(from); i < plans.length; ++i) {
+            Terms terms = Terms.wrap(plans[i]);
+            plans[i] = Terms.unwrap(toTerms(terms.from(), from, terms.sites(), terms.active()));
+        }
+        _terms.latest = plans[plans.length - 1];
+        plans.pop();
         emit TariffEnacted(from, tariffs);
     }
 
@@ -112,8 +113,6 @@ abstract contract Registry is IRegistry {
         Trading trading = _tradingAt(site, slot);
         Metering metering = _meteringAt(site, slot);
         uint256 limits = Metering.unwrap(metering);
-        trader = trading.key();
-        oracle = metering.key();
         // Each cast takes the field of that width.
         ratings = Ratings({
             orderEnergy: uint32(trading.orderLimit()),
@@ -123,100 +122,103 @@ abstract contract Registry is IRegistry {
             batteryCapacity: uint16(limits),
             batteryEfficiency: uint16(trading.efficiency())
         });
+        return (trading.key(), metering.key(), ratings);
     }
 
     /// @inheritdoc IRegistry
-    function tariffAt(uint256 slot) external view returns (Tariff) {
-        return _tariffAt(_termsAt(slot), slot);
+    function tariffAt(uint256 slot) external view returns (Tariff) { return _tariffAt(_termsAt(slot), slot); }
+
+    function _termsAt(uint256 slot) internal view returns (Terms) { return Terms.wrap(_terms.versionAt(slot)); }
+
+    function _tradingAt(uint256 site, uint256 slot) internal view returns (Trading) {
+        return Trading.wrap(_trading[site].versionAt(slot));
     }
 
-    function _termsAt(uint256 slot) internal view returns (Terms terms) {
-        terms = _terms;
-        if (slot < terms.from()) {
-            for (uint256 i = _pastTerms.length; slot < terms.from() && i > 0;) {
-                terms = _pastTerms[--i];
-            }
-            if (slot < terms.from()) terms = Terms.wrap(0);
-        }
-    }
-
-    function _tradingAt(uint256 site, uint256 slot) internal view returns (Trading trading) {
-        trading = _trading[site];
-        if (slot < trading.from()) {
-            Trading[] storage past = _pastTrading[site];
-            for (uint256 i = past.length; slot < trading.from() && i > 0;) {
-                trading = past[--i];
-            }
-            if (slot < trading.from()) trading = Trading.wrap(0);
-        }
-    }
-
-    function _meteringAt(uint256 site, uint256 slot) internal view returns (Metering metering) {
-        metering = _metering[site];
-        if (slot < metering.from()) {
-            Metering[] storage past = _pastMetering[site];
-            for (uint256 i = past.length; slot < metering.from() && i > 0;) {
-                metering = past[--i];
-            }
-            if (slot < metering.from()) metering = Metering.wrap(0);
-        }
+    function _meteringAt(uint256 site, uint256 slot) internal view returns (Metering) {
+        return Metering.wrap(_metering[site].versionAt(slot));
     }
 
     function _tariffAt(Terms terms, uint256 slot) internal view returns (Tariff) {
         uint256 i = (slot + JAPAN_SHIFT) % 48;
         // 72 bits are a Tariff.
-        return Tariff.wrap(uint72(_tariffs[terms.tariffNumber()][i / 3] >> (72 * (i % 3))));
+        return Tariff.wrap(uint72(_tariffs[terms.tariffFrom()][i / 3] >> (72 * (i % 3))));
     }
 
-    /// @dev 256 sites' bits, one set for each active site.
-    function _rosterWord(Terms terms, uint256 word) internal view returns (uint256) {
-        return _rosters[terms.roster()][word];
+    /// @dev The bits of 256 sites, one set for each that is active.
+    function _rosterAt(Terms terms, uint256 group) internal view returns (uint256) {
+        return _rosters[terms.from()][group];
     }
 
-    function _siteChange(uint256 site, uint256 from, address trader, address oracle, Ratings calldata ratings)
-        private
-    {
+    function _changeOwner(address owner_) private {
+        require(owner_ != address(0), OwnerMissing());
+        owner = owner_;
+        emit OwnerChanged(owner_);
+    }
+
+    function _join(uint256 site, uint256 from, address trader, address oracle, Ratings calldata ratings) private {
         require(trader != address(0) && oracle != address(0), KeyMissing(site));
         require(ratings.orderEnergy <= MOST_ORDER_ENERGY, SettingBeyondLimit(ratings.orderEnergy, MOST_ORDER_ENERGY));
         require(ratings.batteryEfficiency <= 1000, SettingBeyondLimit(ratings.batteryEfficiency, 1000));
-        _pastTrading[site].push(_trading[site]);
-        _pastMetering[site].push(_metering[site]);
-        _trading[site] = toTrading(trader, from, ratings.orderEnergy, ratings.batteryEfficiency);
-        _metering[site] = toMetering(
-            oracle,
-            from,
-            ratings.importPower,
-            ratings.generationPower,
-            ratings.batteryPower,
-            ratings.batteryCapacity
-        );
+        uint256 trading = (uint256(ratings.orderEnergy) << 32) | (uint256(ratings.batteryEfficiency) << 16);
+        uint256 metering = (uint256(ratings.importPower) << 48) | (uint256(ratings.generationPower) << 32)
+            | (uint256(ratings.batteryPower) << 16) | ratings.batteryCapacity;
+        _changeSite(site, from, _withKey(trader) | trading, _withKey(oracle) | metering, true);
         emit SiteChanged(site, from, trader, oracle, ratings);
     }
 
-    /// @dev A site that is enrolled for the first time is the one after the last.
-    function _rosterChange(uint256 from, uint256 site, bool isActive) private {
-        Terms terms = _terms;
-        uint256 sites = site == terms.sites() ? site + 1 : terms.sites();
-        uint256 number = terms.roster() + 1;
-        mapping(uint256 => uint256) storage before = _rosters[terms.roster()];
-        mapping(uint256 => uint256) storage roster = _rosters[number];
-        for (uint256 i = 0; i * 256 < sites; ++i) {
-            roster[i] = before[i];
-        }
-        uint256 bit = 1 << (site % 256);
-        uint256 active = terms.active();
-        if (isActive && roster[site / 256] & bit == 0) ++active;
-        if (!isActive && roster[site / 256] & bit != 0) --active;
-        roster[site / 256] = isActive ? roster[site / 256] | bit : roster[site / 256] & ~bit;
-        _termsChange(terms, toTerms(from, sites, active, number, terms.tariffNumber()));
+    function _leave(uint256 site, uint256 from, uint256 retired) private {
+        _requireEnrolled(site);
+        _changeSite(site, from, retired, 0, false);
     }
 
-    function _termsChange(Terms before, Terms terms) private {
-        uint256 earliest = block.timestamp / SLOT_SECONDS + horizon + 1;
-        if (before.from() > earliest) earliest = before.from();
-        require(terms.from() >= earliest, TooSoon(terms.from(), earliest));
-        require(terms.from() < 1 << 32, SettingBeyondLimit(terms.from(), (1 << 32) - 1));
-        _pastTerms.push(before);
-        _terms = terms;
+    function _requireEnrolled(uint256 site) private view {
+        require(site < Terms.wrap(_terms.latest).sites(), NotEnrolled(site));
+        require(!Trading.wrap(_trading[site].latest).isRetired(), AlreadyRetired(site));
+    }
+
+    function _withKey(address key) private pure returns (uint256) { return uint256(uint160(key)) << 96; }
+
+    /// @dev Let a site be such from a slot on, whatever was planned for it from there on.
+    function _changeSite(uint256 site, uint256 from, uint256 trading, uint256 metering, bool isActive) private {
+        uint256[] storage plans = _terms.past;
+        uint256 bit = 1 << (site % 256);
+        for (uint256 i = _planned(from); i < plans.length; ++i) {
+            Terms terms = Terms.wrap(plans[i]);
+            uint256 before = _rosterAt(terms, site / 256);
+            uint256 active = terms.active();
+            if (isActive && before & bit == 0) ++active;
+            if (!isActive && before & bit != 0) --active;
+            _rosters[terms.from()][site / 256] = isActive ? before | bit : before & ~bit;
+            uint256 sites = site < terms.sites() ? terms.sites() : site + 1;
+            plans[i] = Terms.unwrap(toTerms(terms.from(), terms.tariffFrom(), sites, active));
+        }
+        _terms.latest = plans[plans.length - 1];
+        plans.pop();
+        _trading[site].change((from << 64) | trading);
+        _metering[site].change((from << 64) | metering);
+    }
+
+    /// @dev Open terms from a slot on. All terms then lie in `_terms.past`, and those from the
+    /// returned index on have not begun: the caller changes them and takes the last one back.
+    function _planned(uint256 from) private returns (uint256 index) {
+        uint256 earliest = block.timestamp / SLOT_SECONDS + _horizon + 1;
+        require(from >= earliest, TooSoon(from, earliest));
+        require(from <= earliest + MOST_LEAD, SettingBeyondLimit(from, earliest + MOST_LEAD));
+        uint256[] storage plans = _terms.past;
+        plans.push(_terms.latest);
+        index = plans.length;
+        // The oldest is 0, from slot 0 on.
+        while (fromOf(plans[index - 1]) > from) --index;
+        uint256 before = plans[index - 1];
+        if (fromOf(before) == from) return index - 1;
+        plans.push();
+        for (uint256 i = plans.length - 1; i > index; --i) {
+            plans[i] = plans[i - 1];
+        }
+        Terms terms = Terms.wrap(before);
+        plans[index] = Terms.unwrap(toTerms(from, terms.tariffFrom(), terms.sites(), terms.active()));
+        for (uint256 group = 0; group * 256 < terms.sites(); ++group) {
+            _rosters[from][group] = _rosterAt(terms, group);
+        }
     }
 }

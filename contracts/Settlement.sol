@@ -3,193 +3,213 @@ pragma solidity 0.8.30;
 
 import {Tariff} from "./types/Terms.sol";
 import {toTrade, Trade, tradeAt, TRADE_BYTES} from "./types/Trade.sol";
+import {at, packedMemory, put, set, trim} from "./types/Words.sol";
+
+using {at, set} for uint256[];
 
 /// @title Settlement
 /// @notice What each account is owed for a slot, and what flowed from where to where.
 /// @dev In memory only. Energies are sums of fields of 32 bits over at most 1,000 sites and 9,000
-/// trades (below 2^46), prices have 24 bits: no product or sum comes near 2^127.
+/// trades (below 2^46), prices have 24 bits: no product or sum comes near 2^127, and two energies
+/// of a site share a word, out of it (sold, exported) in the upper half, into it in the lower.
 library Settlement {
-    /// @dev Of each site, in Wh. `exports` and `imports` begin as metered and end as what is left
-    /// after deliveries; `foreign` is what came to a site from other offices.
-    struct Account {
-        uint256 sold;
-        uint256 bought;
-        uint256 exported;
-        uint256 imported;
-        uint256 exportsLeft;
-        uint256 importsLeft;
-        uint256 foreign;
-    }
+    uint256 private constant LOWER = type(uint128).max;
 
-    /// @dev A total that is rationed: what is to be had, of how much wanted, and the sum so far.
+    /// @dev A total that is rationed: what is to be had, of how much wanted; of how much that is
+    /// asked for so far, and what was given for it.
     struct Ration {
         uint256 had;
         uint256 wanted;
-        uint256 sum;
+        uint256 asked;
+        uint256 given;
     }
 
-    /// @notice The share of one more site: by rounding of cumulative sums, so that shares add up.
-    function next(Ration memory ration, uint256 wanted) internal pure returns (uint256 share) {
-        if (wanted == 0) return 0;
+    /// @notice What each site sold and bought.
+    function traded(bytes calldata trades, uint256 sites) internal pure returns (uint256[] memory sums) {
+        sums = new uint256[](sites);
         unchecked {
-            uint256 sum = ration.sum + wanted;
-            share = ration.had * sum / ration.wanted - ration.had * ration.sum / ration.wanted;
-            ration.sum = sum;
-        }
-    }
-
-    /// @notice Add up what each site sold and bought.
-    function traded(Account[] memory accounts, bytes calldata trades) internal pure {
-        unchecked {
-            for (uint256 i = 0; i < trades.length / TRADE_BYTES; ++i) {
+            for (uint256 i = 0; i < trades.length; i += TRADE_BYTES) {
                 Trade trade = tradeAt(trades, i);
-                accounts[trade.seller()].sold += trade.energy();
-                accounts[trade.buyer()].bought += trade.energy();
+                sums.set(trade.seller(), sums.at(trade.seller()) + (trade.energy() << 128));
+                sums.set(trade.buyer(), sums.at(trade.buyer()) + trade.energy());
             }
         }
     }
 
-    /// @notice What was delivered of each trade, packed: no more than its seller exported or its
-    /// buyer imported.
-    function delivered(Account[] memory accounts, bytes calldata trades)
+    /// @notice What flowed for each trade, and through the pool, packed; and what came to each
+    /// site from others.
+    /// @param left As metered, used up here.
+    function flows(bytes calldata trades, uint256[] memory left)
         internal
+        pure
+        returns (bytes memory deliveries, bytes memory pool, uint256[] memory foreign)
+    {
+        // One more than sites, since they are paid in pairs.
+        foreign = new uint256[](left.length + 1);
+        deliveries = _delivered(trades, left, foreign);
+        pool = _pooled(left, foreign);
+    }
+
+    /// @dev Of each trade no more than what is left of its seller's export and its buyer's import.
+    function _delivered(bytes calldata trades, uint256[] memory left, uint256[] memory foreign)
+        private
         pure
         returns (bytes memory deliveries)
     {
-        deliveries = new bytes(trades.length + 24);
+        deliveries = packedMemory(trades.length);
         unchecked {
-            for (uint256 i = 0; i < trades.length / TRADE_BYTES; ++i) {
+            for (uint256 i = 0; i < trades.length; i += TRADE_BYTES) {
                 Trade trade = tradeAt(trades, i);
-                Account memory seller = accounts[trade.seller()];
-                Account memory buyer = accounts[trade.buyer()];
+                uint256 seller = trade.seller();
+                uint256 buyer = trade.buyer();
                 uint256 energy = trade.energy();
-                if (energy > seller.exportsLeft) energy = seller.exportsLeft;
-                if (energy > buyer.importsLeft) energy = buyer.importsLeft;
-                seller.exportsLeft -= energy;
-                buyer.importsLeft -= energy;
-                buyer.foreign += energy;
-                _write(deliveries, i, toTrade(trade.seller(), trade.buyer(), energy));
+                if (energy > left.at(seller) >> 128) energy = left.at(seller) >> 128;
+                if (energy > left.at(buyer) & LOWER) energy = left.at(buyer) & LOWER;
+                left.set(seller, left.at(seller) - (energy << 128));
+                left.set(buyer, left.at(buyer) - energy);
+                foreign.set(buyer, foreign.at(buyer) + energy);
+                put(deliveries, i, Trade.unwrap(toTrade(seller, buyer, energy)) << 192);
             }
         }
-        _trim(deliveries, trades.length);
+        trim(deliveries, trades.length);
     }
 
-    /// @notice What flowed through the pool, packed: exports and imports that no trade moved,
-    /// rationed and paired in site order. A site may meet itself.
-    function pooled(Account[] memory accounts) internal pure returns (bytes memory flows) {
+    /// @dev Exports and imports that no trade moved, rationed and paired in site order. A site
+    /// may meet itself.
+    function _pooled(uint256[] memory left, uint256[] memory foreign) private pure returns (bytes memory pool) {
         Ration memory exports_;
         Ration memory imports_;
-        uint256 sites = accounts.length;
+        uint256 sites = left.length;
         unchecked {
+            uint256 total;
             for (uint256 i = 0; i < sites; ++i) {
-                exports_.wanted += accounts[i].exportsLeft;
-                imports_.wanted += accounts[i].importsLeft;
+                total += left.at(i);
             }
-            exports_.had = _min(exports_.wanted, imports_.wanted);
-            imports_.had = exports_.had;
-            flows = new bytes(2 * sites * TRADE_BYTES + 24);
-            uint256 count;
-            uint256 to;
-            uint256 room = sites == 0 ? 0 : next(imports_, accounts[0].importsLeft);
+            (exports_.wanted, imports_.wanted) = _halves(total);
+            exports_.had = imports_.had = _min(exports_.wanted, imports_.wanted);
+            pool = packedMemory(2 * sites * TRADE_BYTES);
+            uint256 end;
+            // One before the first site.
+            uint256 to = type(uint256).max;
+            uint256 room;
             for (uint256 from = 0; from < sites; ++from) {
-                for (uint256 left = next(exports_, accounts[from].exportsLeft); left != 0;) {
-                    while (room == 0) room = next(imports_, accounts[++to].importsLeft);
-                    uint256 energy = _min(left, room);
-                    left -= energy;
+                uint256 rest = left.at(from) >> 128;
+                if (rest != 0) rest = _next(exports_, rest);
+                while (rest != 0) {
+                    while (room == 0) {
+                        room = left.at(++to) & LOWER;
+                        if (room != 0) room = _next(imports_, room);
+                    }
+                    uint256 energy = rest < room ? rest : room;
+                    rest -= energy;
                     room -= energy;
-                    if (from != to) accounts[to].foreign += energy;
-                    _write(flows, count++, toTrade(from, to, energy));
+                    if (from != to) foreign.set(to, foreign.at(to) + energy);
+                    put(pool, end, Trade.unwrap(toTrade(from, to, energy)) << 192);
+                    end += TRADE_BYTES;
                 }
             }
-            _trim(flows, count * TRADE_BYTES);
+            trim(pool, end);
         }
     }
 
-    /// @notice What each site, then the utility, then the network is owed, microyen; sums to zero.
-    function entries(Account[] memory accounts, uint256 price, Tariff tariff)
+    /// @notice What each site, then the utility, then the network is owed, microyen, before the
+    /// network's fee, in two's complement; sums to zero.
+    function entries(uint256[] memory sums, uint256[] memory metered, uint256 price, Tariff tariff)
         internal
         pure
-        returns (int256[] memory owed)
+        returns (uint256[] memory owed)
     {
-        uint256 sites = accounts.length;
-        owed = new int256[](sites + 2);
-        Ration memory surplus;
-        Ration memory untaken;
-        Ration memory extra;
-        Ration memory undelivered;
+        uint256 sites = sums.length;
+        owed = new uint256[](sites + 2);
+        (Ration memory surplus, Ration memory untaken, Ration memory extra, Ration memory undelivered) =
+            _rations(sums, metered);
+        uint256 middle = tariff.middle();
+        uint256 most = price > middle ? price : middle;
+        uint256 least = _min(price, middle);
+        int256 utility;
+        // Each cast is of a product that the library's note bounds.
         unchecked {
             for (uint256 i = 0; i < sites; ++i) {
-                Account memory account = accounts[i];
-                surplus.wanted += _above(account.exported, account.sold);
-                untaken.wanted += _above(account.bought, account.imported);
-                extra.wanted += _above(account.imported, account.bought);
-                undelivered.wanted += _above(account.sold, account.exported);
+                (uint256 sold, uint256 bought) = _halves(sums.at(i));
+                (uint256 exported, uint256 imported) = _halves(metered.at(i));
+                int256 entry = int256(price * sold) - int256(price * bought);
+                uint256 long;
+                uint256 short;
+                if (exported > sold) {
+                    uint256 share = _next(surplus, exported - sold);
+                    entry += int256(middle * share);
+                    long = exported - sold - share;
+                } else if (sold > exported) {
+                    uint256 share = _next(undelivered, sold - exported);
+                    entry -= int256(most * share);
+                    short = sold - exported - share;
+                }
+                if (imported > bought) {
+                    uint256 share = _next(extra, imported - bought);
+                    entry -= int256(middle * share);
+                    short += imported - bought - share;
+                } else if (bought > imported) {
+                    uint256 share = _next(untaken, bought - imported);
+                    entry += int256(least * share);
+                    long += bought - imported - share;
+                }
+                int256 fromUtility = int256(tariff.buying() * long) - int256(tariff.selling() * short);
+                utility -= fromUtility;
+                owed.set(i, uint256(entry + fromUtility));
             }
+            owed.set(sites, uint256(utility));
+            // What breaking trades costs beyond the pool's price goes to the network.
+            owed.set(sites + 1, (most - middle) * undelivered.had + (middle - least) * untaken.had);
+        }
+    }
+
+    /// @dev How much of what each kind of gap between traded and metered wants the pool has:
+    /// what was metered is served first, broken trades from the rest.
+    function _rations(uint256[] memory sums, uint256[] memory metered)
+        private
+        pure
+        returns (
+            Ration memory surplus,
+            Ration memory untaken,
+            Ration memory extra,
+            Ration memory undelivered
+        )
+    {
+        // Two sums a word, as above: what is beyond the trades, and what is short of them.
+        uint256 out;
+        uint256 into;
+        unchecked {
+            for (uint256 i = 0; i < sums.length; ++i) {
+                (uint256 sold, uint256 bought) = _halves(sums.at(i));
+                (uint256 exported, uint256 imported) = _halves(metered.at(i));
+                if (exported > sold) out += (exported - sold) << 128;
+                else out += sold - exported;
+                if (imported > bought) into += (imported - bought) << 128;
+                else into += bought - imported;
+            }
+            (surplus.wanted, undelivered.wanted) = _halves(out);
+            (extra.wanted, untaken.wanted) = _halves(into);
             uint256 pool = _min(surplus.wanted + untaken.wanted, extra.wanted + undelivered.wanted);
             surplus.had = _min(pool, surplus.wanted);
             untaken.had = pool - surplus.had;
             extra.had = _min(pool, extra.wanted);
             undelivered.had = pool - extra.had;
-
-            uint256 middle = tariff.middle();
-            uint256 most = price > middle ? price : middle;
-            uint256 least = _min(price, middle);
-            int256 utility;
-            // What breaking trades costs beyond the pool's price goes to the network.
-            int256 network = int256((most - middle) * undelivered.had + (middle - least) * untaken.had);
-            for (uint256 i = 0; i < sites; ++i) {
-                Account memory account = accounts[i];
-                // Each cast is of a product that the library's note bounds.
-                int256 entry = int256(price * account.sold) - int256(price * account.bought);
-                uint256 wanted = _above(account.exported, account.sold);
-                uint256 share = next(surplus, wanted);
-                uint256 long = wanted - share;
-                entry += int256(middle * share);
-                wanted = _above(account.bought, account.imported);
-                share = next(untaken, wanted);
-                long += wanted - share;
-                entry += int256(least * share);
-                wanted = _above(account.imported, account.bought);
-                share = next(extra, wanted);
-                uint256 short = wanted - share;
-                entry -= int256(middle * share);
-                wanted = _above(account.sold, account.exported);
-                share = next(undelivered, wanted);
-                short += wanted - share;
-                entry -= int256(most * share);
-
-                int256 fromUtility = int256(tariff.buying() * long) - int256(tariff.selling() * short);
-                int256 fee = int256(tariff.fee() * account.foreign);
-                utility -= fromUtility;
-                network += fee;
-                owed[i] = entry + fromUtility - fee;
-            }
-            owed[sites] = utility;
-            owed[sites + 1] = network;
         }
     }
 
-    function _above(uint256 a, uint256 b) private pure returns (uint256) {
+    /// @dev The share of one more site: by rounding of cumulative sums, so that shares add up.
+    /// Warning: what is wanted is above 0.
+    function _next(Ration memory ration, uint256 wanted) private pure returns (uint256 share) {
         unchecked {
-            return a > b ? a - b : 0;
+            ration.asked += wanted;
+            share = ration.had * ration.asked / ration.wanted - ration.given;
+            ration.given += share;
         }
     }
 
-    function _min(uint256 a, uint256 b) private pure returns (uint256) {
-        return a < b ? a : b;
+    function _halves(uint256 word) private pure returns (uint256 upper, uint256 lower) {
+        return (word >> 128, word & LOWER);
     }
 
-    /// @dev Warning: writes 32 bytes, of which 8 count: `packed` is made 24 bytes longer and
-    /// trimmed when it is full.
-    function _write(bytes memory packed, uint256 index, Trade trade) private pure {
-        assembly ("memory-safe") {
-            mstore(add(add(packed, 32), mul(index, 8)), shl(192, trade))
-        }
-    }
-
-    function _trim(bytes memory packed, uint256 length) private pure {
-        assembly ("memory-safe") {
-            mstore(packed, length)
-        }
-    }
+    function _min(uint256 a, uint256 b) private pure returns (uint256) { return a < b ? a : b; }
 }

@@ -10,13 +10,14 @@
     └── Refusal                   a rule of the contract was not met; the contract's custom errors
         ├── GateClosed, GateOpen, BeyondHorizon, BeforeFirstSlot, SlotUnsettled, SlotGone
         ├── WrongLength, UnknownSite, WrongSigner
-        ├── SequenceGap, AllowanceExceeded, OrderBeyondRating
+        ├── SequenceGap, AllowanceExceeded, OrderBeyondRating, KeyNotRotated
         ├── SlotNotOver, ReadingBeyondRating, ExportUnexplained, ConsumptionNegative,
-        │   QualityUnknown, CorrectionTooEarly
+        │   QualityUnknown
         ├── NothingToClear, AlreadyCleared, NotTheBook, OrderUnknown, OrderNotLive,
         │   OrderOnWrongSide, OutOfRank, RankingIncomplete
         ├── NotCleared, AlreadySettled, ReadingsOpen, NotTheTrades
-        └── NotOwner, TooSoon, SettingBeyondLimit, KeyMissing, TariffImpossible
+        └── NotOwner, OwnerMissing, TooSoon, SettingBeyondLimit, KeyMissing, NotEnrolled,
+            AlreadyRetired, TariffImpossible
 
 A `Refusal` carries the Solidity error's arguments by name, and equals another one of the
 same name and arguments: the twin raises what the contract reverts with.
@@ -62,7 +63,7 @@ class Refusal(YuiError):
 
     def __str__(self) -> str:
         values = ", ".join(f"{field.name}={getattr(self, field.name)}" for field in fields(self))
-        return f"{type(self).__name__}: {self.rule} ({values})"
+        return f"{type(self).__name__}: {self.rule}" + (f" ({values})" if values else "")
 
 
 @dataclass(unsafe_hash=True)
@@ -151,6 +152,13 @@ class OrderBeyondRating(Refusal):
 
 
 @dataclass(unsafe_hash=True)
+class KeyNotRotated(Refusal):
+    site: int
+    slot: int
+    rule = "orders must be void only if the site's trader key changes after the slot"
+
+
+@dataclass(unsafe_hash=True)
 class SlotNotOver(Refusal):
     index: int
     slot: int
@@ -186,13 +194,6 @@ class QualityUnknown(Refusal):
     index: int
     quality: int
     rule = "a reading's quality must be one that a terminal may sign"
-
-
-@dataclass(unsafe_hash=True)
-class CorrectionTooEarly(Refusal):
-    index: int
-    slot: int
-    rule = "a final reading must not be corrected before its slot is settled"
 
 
 @dataclass(unsafe_hash=True)
@@ -277,10 +278,15 @@ class NotOwner(Refusal):
 
 
 @dataclass(unsafe_hash=True)
+class OwnerMissing(Refusal):
+    rule = "the registry must have an owner"
+
+
+@dataclass(unsafe_hash=True)
 class TooSoon(Refusal):
     slot: int
     earliest: int
-    rule = "a change must take effect beyond the horizon and not before an earlier change"
+    rule = "a change must take effect beyond the horizon"
 
 
 @dataclass(unsafe_hash=True)
@@ -294,6 +300,18 @@ class SettingBeyondLimit(Refusal):
 class KeyMissing(Refusal):
     site: int
     rule = "an active site must have a trader key and an oracle key"
+
+
+@dataclass(unsafe_hash=True)
+class NotEnrolled(Refusal):
+    site: int
+    rule = "a site must be enrolled before it changes"
+
+
+@dataclass(unsafe_hash=True)
+class AlreadyRetired(Refusal):
+    site: int
+    rule = "a site must not change once it is retired"
 
 
 @dataclass(unsafe_hash=True)

@@ -20,7 +20,7 @@ from eth_utils.crypto import keccak
 from energy import errors
 from energy.clearing import Clearing, Ranking, cleared, live_orders
 from energy.messages import SIGNATURE_BYTES, Domain, signer_of
-from energy.records import Order, Quality, Reading, Side, Trade, packed
+from energy.records import VOIDING, Order, Quality, Reading, Side, Trade, packed, voiding_order
 from energy.registry import NETWORK, UTILITY, Ratings, Registry
 from energy.settlement import Settlement, corrected, settled
 from energy.units import SLOT_SECONDS
@@ -29,7 +29,7 @@ RING = 1536
 """Slots that the contract can hold at a time: 32 days."""
 MOST_ORDERS = 9000
 """Orders of all sites in a slot."""
-MOST_ORDERS_OF_A_SITE = 15
+MOST_ORDERS_OF_A_SITE = VOIDING - 1
 
 OPEN, CLEARED, SETTLED = 0, 1, 2
 
@@ -97,6 +97,14 @@ class SlotRecord:
         return self.slot << 224 | self.stage << 216 | self.clearing.price << 192 | digest
 
 
+@dataclass(frozen=True)
+class Pushed:
+    """What a push changed: readings that became final, and corrections with what is owed."""
+
+    kept: list[Reading]
+    corrections: list[tuple[Reading, int]]
+
+
 @dataclass
 class Market:
     """All sites' market on one deployment."""
@@ -121,32 +129,28 @@ class Market:
         if len(signatures) != len(orders):
             length = len(signatures) * SIGNATURE_BYTES
             raise errors.WrongLength(length, len(orders) * SIGNATURE_BYTES)
-        self._check_first(slot)
-        gate = self.rules.gate_of(slot)
-        if now >= gate:
-            raise errors.GateClosed(slot, gate)
-        last = now // SLOT_SECONDS + self.rules.horizon
-        if slot > last:
-            raise errors.BeyondHorizon(slot, last)
-        record = self._opened(slot)
+        record = self._ordering(now, slot)
+        allowance = self.allowance_of(slot)
+        # A site's orders are numbered 1, 2, 3 ...: the highest number counts them.
+        posted = {order.site: order.sequence for order in record.book}
         accepted: list[Order] = []
         for index, (order, signature) in enumerate(zip(orders, signatures, strict=True)):
-            posted = sum(other.site == order.site for other in (*record.book, *accepted))
-            if order.sequence <= posted:
+            expected = posted.get(order.site, 0) + 1
+            if order.sequence < expected:
                 continue
-            self._check_order(index, order, posted + 1, signature)
+            if order.sequence != expected:
+                raise errors.SequenceGap(index, order.sequence, expected)
+            self._check_order(index, order, allowance, signature)
+            posted[order.site] = order.sequence
             accepted.append(order)
         if accepted:
             self.slots[slot % RING] = replace(record, book=(*record.book, *accepted))
         return accepted
 
-    def _check_order(self, index: int, order: Order, expected: int, signature: bytes) -> None:
-        if order.sequence != expected:
-            raise errors.SequenceGap(index, order.sequence, expected)
+    def _check_order(self, index: int, order: Order, allowance: int, signature: bytes) -> None:
         site = self.registry.site_at(order.site, order.slot)
         if site is None:
             raise errors.UnknownSite(index, order.site)
-        allowance = self.allowance_of(order.slot)
         if order.sequence > allowance:
             raise errors.AllowanceExceeded(index, order.sequence, allowance)
         if order.energy > site.ratings.order_energy:
@@ -156,13 +160,38 @@ class Market:
 
     def allowance_of(self, slot: int) -> int:
         """Return how many orders each site may post for a slot."""
-        active = len(self.registry.terms_at(slot).active)
-        return min(MOST_ORDERS_OF_A_SITE, MOST_ORDERS // active)
+        active = len(self.registry.active_at(slot))
+        return min(MOST_ORDERS_OF_A_SITE, MOST_ORDERS // max(active, 1))
+
+    def void_orders(self, now: int, sender: str, site: int, slots: Sequence[int]) -> list[Order]:
+        """Void a site's orders for slots before its new trader key holds, for the owner.
+
+        Returns the words that say so in the books: fresh and without energy, after which the
+        site's counters are full. Slots in which it was done are skipped.
+        """
+        self.registry.check_owner(sender)
+        words: list[Order] = []
+        before = dict(self.slots)
+        try:
+            for index, slot in enumerate(slots):
+                record = self._ordering(now, slot)
+                terms = self.registry.site_at(site, slot)
+                if terms is None:
+                    raise errors.UnknownSite(index, site)
+                if terms.trader == self.registry.sites[site][-1].trader:
+                    raise errors.KeyNotRotated(site, slot)
+                word = voiding_order(slot, site)
+                if word not in record.book:
+                    self.slots[slot % RING] = replace(record, book=(*record.book, word))
+                    words.append(word)
+        except errors.Refusal:
+            self.slots = before
+            raise
+        return words
 
     def clear(self, now: int, slot: int, orders: Sequence[Order], ranking: Ranking) -> Clearing:
         """Clear a slot's book, given again with a ranking, once its gate is closed."""
-        self._check_gate(now, slot)
-        record = self._opened(slot)
+        record = self._closed(now, slot)
         if record.stage != OPEN:
             raise errors.AlreadyCleared(slot)
         if not record.book:
@@ -188,23 +217,27 @@ class Market:
             reading.site: (reading.imported, reading.exported) for reading in readings if reading
         }
 
-    def push(self, now: int, readings: Sequence[Reading], signatures: Sequence[bytes]) -> None:
+    def push(self, now: int, readings: Sequence[Reading], signatures: Sequence[bytes]) -> Pushed:
         """Push signed readings; the first of a slot and site is final.
 
         Readings that are known are skipped. After settlement a reading of a site that had
-        none, or of a higher revision, is settled between site and utility.
+        none, or of a higher revision, is settled between site and utility; before, a higher
+        revision is skipped. After metering, what an order counts for is fixed when the gate
+        closes: first readings are then skipped until the book is cleared.
         """
         if len(signatures) != len(readings):
             length = len(signatures) * SIGNATURE_BYTES
             raise errors.WrongLength(length, len(readings) * SIGNATURE_BYTES)
         before = dict(self.slots), dict(self.readings), dict(self.balances)
+        pushed = Pushed([], [])
         try:
             for index, (reading, signature) in enumerate(zip(readings, signatures, strict=True)):
                 self._check_reading(now, index, reading, signature)
-                self._record(index, reading)
+                self._record(now, reading, pushed)
         except errors.Refusal:
             self.slots, self.readings, self.balances = before
             raise
+        return pushed
 
     def _check_reading(self, now: int, index: int, reading: Reading, signature: bytes) -> None:
         slot = reading.slot
@@ -213,6 +246,7 @@ class Market:
             raise errors.SlotNotOver(index, slot)
         if slot + RING <= now // SLOT_SECONDS + self.rules.horizon:
             raise errors.SlotGone(slot)
+        self._opened(slot)
         site = self.registry.site_at(reading.site, slot)
         if site is None:
             raise errors.UnknownSite(index, reading.site)
@@ -220,26 +254,29 @@ class Market:
         if signer_of(reading, self.domain, signature) != site.oracle:
             raise errors.WrongSigner(index, reading.site)
 
-    def _record(self, index: int, reading: Reading) -> None:
+    def _record(self, now: int, reading: Reading, pushed: Pushed) -> None:
         slot, place = reading.slot, reading.slot % RING
         record = self._opened(slot)
         known = self.reading_of(slot, reading.site)
-        if known:
-            if not is_assumed(known) and reading.revision <= known.revision:
+        if known is None:
+            closed = self.rules.after_metering and now >= self.rules.gate_of(slot)
+            if record.stage == OPEN and record.book and closed:
                 return
-            if record.stage != SETTLED:
-                raise errors.CorrectionTooEarly(index, slot)
+            self.slots[place] = record
+            pushed.kept.append(reading)
+        else:
+            is_news = is_assumed(known) or reading.revision > known.revision
+            if not is_news or record.stage != SETTLED:
+                return
             entry = corrected(known, reading, self.registry.tariff_at(slot))
             self._pay(reading.site, entry)
             self._pay(UTILITY, -entry)
-        self.slots[place] = record
+            pushed.corrections.append((reading, entry))
         self.readings[place, reading.site] = reading
 
     def settle(self, now: int, slot: int, trades: Sequence[Trade]) -> Settlement:
         """Settle a slot whose book is empty or cleared and whose readings are in or overdue."""
-        self._check_first(slot)
-        self._check_gate(now, slot)
-        record = self._opened(slot)
+        record = self._closed(now, slot)
         if record.stage == SETTLED:
             raise errors.AlreadySettled(slot)
         if record.stage == OPEN and record.book:
@@ -260,11 +297,11 @@ class Market:
 
     def _final_readings(self, now: int, slot: int, trades: Sequence[Trade]) -> list[Reading | None]:
         """Each site's reading, assumed where none came in time; None where it takes no part."""
-        terms = self.registry.terms_at(slot)
         readings: list[Reading | None] = []
-        for site in range(terms.sites):
-            reading = self.reading_of(slot, site) if site in terms.active else None
-            if site in terms.active and reading is None:
+        for site in range(self.registry.enrolled_at(slot)):
+            is_active = self.registry.site_at(site, slot) is not None
+            reading = self.reading_of(slot, site) if is_active else None
+            if is_active and reading is None:
                 deadline = self.rules.deadline_of(slot)
                 if now < deadline:
                     raise errors.ReadingsOpen(slot, deadline)
@@ -297,14 +334,28 @@ class Market:
             raise errors.SlotUnsettled(record.slot)
         return SlotRecord(slot)
 
-    def _check_first(self, slot: int) -> None:
-        if slot < self.rules.first_slot:
-            raise errors.BeforeFirstSlot(slot, self.rules.first_slot)
+    def _ordering(self, now: int, slot: int) -> SlotRecord:
+        """Return a slot whose orders are open."""
+        self._check_first(slot)
+        gate = self.rules.gate_of(slot)
+        if now >= gate:
+            raise errors.GateClosed(slot, gate)
+        last = now // SLOT_SECONDS + self.rules.horizon
+        if slot > last:
+            raise errors.BeyondHorizon(slot, last)
+        return self._opened(slot)
 
-    def _check_gate(self, now: int, slot: int) -> None:
+    def _closed(self, now: int, slot: int) -> SlotRecord:
+        """Return a slot whose gate is closed."""
+        self._check_first(slot)
         gate = self.rules.gate_of(slot)
         if now < gate:
             raise errors.GateOpen(slot, gate)
+        return self._opened(slot)
+
+    def _check_first(self, slot: int) -> None:
+        if slot < self.rules.first_slot:
+            raise errors.BeforeFirstSlot(slot, self.rules.first_slot)
 
 
 def is_assumed(reading: Reading) -> bool:

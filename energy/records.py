@@ -102,6 +102,15 @@ class Order:
         return cls.from_word(slot << 80 | int.from_bytes(data))
 
 
+VOIDING = 15
+"""The sequence of the word by which the owner voids a site's orders: no site signs it."""
+
+
+def voiding_order(slot: int, site: int) -> Order:
+    """Return the word that voids a site's orders in a slot: fresh, without energy."""
+    return Order(slot, site, Side.BID, 0, 0, VOIDING, fresh=True)
+
+
 @dataclass(frozen=True, slots=True)
 class Trade:
     """Energy that `seller` owes `buyer` in a slot, or that flowed between them."""
@@ -208,6 +217,11 @@ def orders_from(slot: int, data: bytes) -> list[Order]:
 def trades_from(slot: int, data: bytes) -> list[Trade]:
     """Read the trades or flows of a slot from their packed bytes."""
     return [Trade.from_bytes(slot, piece) for piece in _pieces(data, TRADE_BYTES)]
+
+
+def readings_from(data: bytes) -> list[Reading]:
+    """Read readings from their packed bytes."""
+    return [Reading.from_bytes(piece) for piece in _pieces(data, READING_BYTES)]
 
 
 def _pieces(data: bytes, size: int) -> Sequence[bytes]:

@@ -1,16 +1,24 @@
 """Who takes part, and at what prices: from which slot on. The twin of `contracts/Registry.sol`.
 
 What is true of a slot never changes later: every change takes effect from a slot beyond the
-order horizon, and earlier versions stay.
+order horizon, and earlier versions stay. A change replaces what was planned of the same site,
+or of the tariff, for its slot or later.
+
+| A site is  | by                | and then                                  |
+| ---------- | ----------------- | ----------------------------------------- |
+| active     | `enrol`, `amend`  | orders, meters, counts for the allowance  |
+| suspended  | `suspend`         | takes no part until it is amended         |
+| retired    | `retire`          | takes no part, for good                   |
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 from energy import errors
-from energy.units import SITE_LIMIT, SLOT_LIMIT, SLOT_SECONDS, SLOTS_PER_DAY, slot_of_day
+from energy.units import SITE_LIMIT, SLOT_SECONDS, slot_of_day
 
 UTILITY = 1000
 """Account of the utility."""
@@ -22,6 +30,8 @@ WH_PER_POWER_UNIT = 50
 WH_PER_CAPACITY_UNIT = 100
 """0.1 kWh."""
 MOST_ORDER_ENERGY = 0xFFFF * WH_PER_POWER_UNIT
+MOST_LEAD = 17_568
+"""How many slots beyond the earliest a change may be planned: a year."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +92,9 @@ class Ratings:
         return self.battery_capacity * WH_PER_CAPACITY_UNIT
 
 
+NO_RATINGS = Ratings(0, 0, 0)
+
+
 @dataclass(frozen=True, slots=True)
 class SiteTerms:
     """A site from a slot on: its keys (addresses) and ratings; no keys if it takes no part."""
@@ -93,44 +106,39 @@ class SiteTerms:
 
 
 @dataclass(frozen=True, slots=True)
-class Terms:
-    """What holds for all sites from a slot on."""
+class TariffTerms:
+    """The prices of a day's 48 half hours, from a slot on."""
 
     from_slot: int
-    sites: int
-    active: frozenset[int]
     tariffs: tuple[Tariff, ...]
-
-
-_NOTHING = Terms(0, 0, frozenset(), (Tariff(0, 0, 0),) * SLOTS_PER_DAY)
 
 
 @dataclass
 class Registry:
-    """The versions of sites and terms, oldest first."""
+    """The versions of sites and tariffs, oldest first."""
 
     horizon: int
     owner: str
-    terms: list[Terms] = field(default_factory=lambda: [_NOTHING])
     sites: list[list[SiteTerms]] = field(default_factory=list)
+    tariffs: list[TariffTerms] = field(default_factory=list)
+    retired: set[int] = field(default_factory=set)
 
     def change_owner(self, sender: str, owner: str) -> None:
         """Hand the registry to another owner."""
-        self._check_owner(sender)
+        self.check_owner(sender)
+        if not int(owner, 16):
+            raise errors.OwnerMissing()
         self.owner = owner
 
     def enrol(
         self, now: int, sender: str, from_slot: int, trader: str, oracle: str, ratings: Ratings
     ) -> int:
         """Enrol a site from a slot on and return its id; `now` in unix seconds."""
-        self._check_owner(sender)
+        self.check_owner(sender)
         site = len(self.sites)
         if site >= SITE_LIMIT:
             raise errors.SettingBeyondLimit(site, SITE_LIMIT - 1)
-        active = self.terms[-1].active | {site}
-        terms = self._next_terms(now, from_slot, site + 1, active, self.terms[-1].tariffs)
-        version = self._site_terms(site, from_slot, trader, oracle, ratings)
-        self.terms.append(terms)
+        version = self._active_terms(now, site, from_slot, trader, oracle, ratings)
         self.sites.append([version])
         return site
 
@@ -144,79 +152,76 @@ class Registry:
         oracle: str,
         ratings: Ratings,
     ) -> None:
-        """Change a site's keys or ratings from a slot on; a retired site is active again."""
-        self._check_owner(sender)
+        """Rotate a site's keys, change its ratings, or resume it, from a slot on."""
+        self.check_owner(sender)
         self._check_enrolled(site)
-        active = self.terms[-1].active | {site}
-        terms = self._next_terms(now, from_slot, len(self.sites), active, self.terms[-1].tariffs)
-        version = self._site_terms(site, from_slot, trader, oracle, ratings)
-        self.terms.append(terms)
-        self.sites[site].append(version)
+        version = self._active_terms(now, site, from_slot, trader, oracle, ratings)
+        self.sites[site] = _planned(self.sites[site], version)
+
+    def suspend(self, now: int, sender: str, site: int, from_slot: int) -> None:
+        """Let a site take no part from a slot on, until it is amended."""
+        self.check_owner(sender)
+        self._check_enrolled(site)
+        self._check_from(now, from_slot)
+        version = SiteTerms(from_slot, None, None, NO_RATINGS)
+        self.sites[site] = _planned(self.sites[site], version)
 
     def retire(self, now: int, sender: str, site: int, from_slot: int) -> None:
-        """Let a site take no part from a slot on."""
-        self._check_owner(sender)
-        self._check_enrolled(site)
-        active = self.terms[-1].active - {site}
-        self.terms.append(
-            self._next_terms(now, from_slot, len(self.sites), active, self.terms[-1].tariffs)
-        )
-        self.sites[site].append(SiteTerms(from_slot, None, None, Ratings(0, 0, 0)))
+        """Let a site take no part from a slot on, for good."""
+        self.suspend(now, sender, site, from_slot)
+        self.retired.add(site)
 
     def enact_tariff(
         self, now: int, sender: str, from_slot: int, tariffs: Sequence[Tariff]
     ) -> None:
         """Enact prices and fee for the 48 half hours of a Japan-time day."""
-        self._check_owner(sender)
+        self.check_owner(sender)
         for number, tariff in enumerate(tariffs):
             least = tariff.buying + 2 * tariff.fee
             if tariff.selling < least:
                 raise errors.TariffImpossible(number, tariff.selling, least)
-        last = self.terms[-1]
-        self.terms.append(self._next_terms(now, from_slot, last.sites, last.active, tuple(tariffs)))
-
-    def terms_at(self, slot: int) -> Terms:
-        """Return what holds for all sites in a slot."""
-        return next(terms for terms in reversed(self.terms) if terms.from_slot <= slot)
+        self._check_from(now, from_slot)
+        self.tariffs = _planned(self.tariffs, TariffTerms(from_slot, tuple(tariffs)))
 
     def site_at(self, site: int, slot: int) -> SiteTerms | None:
         """Return a site's keys and ratings in a slot; None where it takes no part."""
-        if site >= len(self.sites):
-            return None
-        for version in reversed(self.sites[site]):
-            if version.from_slot <= slot:
-                return version if version.trader else None
-        return None
+        version = _version_at(self.sites[site], slot) if site < len(self.sites) else None
+        return version if version and version.trader else None
+
+    def enrolled_at(self, slot: int) -> int:
+        """Return how many sites are enrolled in a slot, active or not: ids below this number."""
+        begun = (site for site, versions in enumerate(self.sites) if versions[0].from_slot <= slot)
+        return max(begun, default=-1) + 1
+
+    def active_at(self, slot: int) -> list[int]:
+        """Return the sites that take part in a slot."""
+        return [site for site in range(len(self.sites)) if self.site_at(site, slot)]
 
     def tariff_at(self, slot: int) -> Tariff:
-        """Return the prices of a slot."""
-        return self.terms_at(slot).tariffs[slot_of_day(slot)]
+        """Return the prices of a slot; 0 before the first tariff."""
+        version = _version_at(self.tariffs, slot)
+        return version.tariffs[slot_of_day(slot)] if version else Tariff(0, 0, 0)
 
-    def _check_owner(self, sender: str) -> None:
+    def check_owner(self, sender: str) -> None:
+        """Raise `NotOwner` for anyone else."""
         if sender.lower() != self.owner.lower():
             raise errors.NotOwner(sender)
 
     def _check_enrolled(self, site: int) -> None:
         if site >= len(self.sites):
-            raise errors.SettingBeyondLimit(site, SITE_LIMIT - 1)
+            raise errors.NotEnrolled(site)
+        if site in self.retired:
+            raise errors.AlreadyRetired(site)
 
-    def _next_terms(
-        self,
-        now: int,
-        from_slot: int,
-        sites: int,
-        active: frozenset[int],
-        tariffs: tuple[Tariff, ...],
-    ) -> Terms:
-        earliest = max(now // SLOT_SECONDS + self.horizon + 1, self.terms[-1].from_slot)
+    def _check_from(self, now: int, from_slot: int) -> None:
+        earliest = now // SLOT_SECONDS + self.horizon + 1
         if from_slot < earliest:
             raise errors.TooSoon(from_slot, earliest)
-        if from_slot >= SLOT_LIMIT:
-            raise errors.SettingBeyondLimit(from_slot, SLOT_LIMIT - 1)
-        return Terms(from_slot, sites, active, tariffs)
+        if from_slot > earliest + MOST_LEAD:
+            raise errors.SettingBeyondLimit(from_slot, earliest + MOST_LEAD)
 
-    def _site_terms(
-        self, site: int, from_slot: int, trader: str, oracle: str, ratings: Ratings
+    def _active_terms(
+        self, now: int, site: int, from_slot: int, trader: str, oracle: str, ratings: Ratings
     ) -> SiteTerms:
         if not int(trader, 16) or not int(oracle, 16):
             raise errors.KeyMissing(site)
@@ -224,4 +229,21 @@ class Registry:
             raise errors.SettingBeyondLimit(ratings.order_energy, MOST_ORDER_ENERGY)
         if ratings.battery_efficiency > 1000:
             raise errors.SettingBeyondLimit(ratings.battery_efficiency, 1000)
+        self._check_from(now, from_slot)
         return SiteTerms(from_slot, trader, oracle, ratings)
+
+
+Version = TypeVar("Version", bound=SiteTerms | TariffTerms)
+
+
+def _planned(versions: Sequence[Version], version: Version) -> list[Version]:
+    """Add a version, which replaces those that were planned for its slot or later."""
+    begun: list[Version] = [other for other in versions if other.from_slot < version.from_slot]
+    return [*begun, version]
+
+
+def _version_at(versions: Sequence[Version], slot: int) -> Version | None:
+    for version in reversed(versions):
+        if version.from_slot <= slot:
+            return version
+    return None

@@ -14,7 +14,6 @@ from dataclasses import replace
 from typing import NamedTuple, Protocol
 
 from energy.errors import (
-    CorrectionTooEarly,
     ReadingImpossible,
     Refusal,
     SlotNotOver,
@@ -32,7 +31,7 @@ BATCH_LIMIT = 100
 """Readings in one transaction: 100 x (32 + 64) bytes."""
 RESEND_SECONDS = 600
 """A transaction that has not brought its readings to the chain by then counts as lost."""
-PASSING = (SlotNotOver, SlotUnsettled, CorrectionTooEarly)
+PASSING = (SlotNotOver, SlotUnsettled)
 """Refusals that time cures: the reading stays made."""
 
 Signer = Callable[[Reading], bytes]

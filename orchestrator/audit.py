@@ -32,7 +32,7 @@ from energy.laws import check_clearing, check_origins, check_settlement
 from energy.market import RING, Market, MarketRules, is_assumed
 from energy.messages import SIGNATURE_BYTES, Domain
 from energy.origin import Holdings, trace
-from energy.records import READING_BYTES, Reading, orders_from, trades_from
+from energy.records import Reading, orders_from, readings_from, trades_from
 from energy.registry import NETWORK, UTILITY, Ratings, Registry
 
 _MARKET = interface("Market")
@@ -170,8 +170,13 @@ class Auditor:
                 market.registry.amend(
                     now, sender, site, from_slot, *_keys(trader, oracle), Ratings(*ratings)
                 )
+            case "suspend":
+                market.registry.suspend(now, sender, *values)
             case "retire":
                 market.registry.retire(now, sender, *values)
+            case "voidOrders":
+                words = market.void_orders(now, sender, *values)
+                return [OrdersPosted(word.slot, (word,)) for word in words]
             case "enactTariff":
                 from_slot, words = values
                 market.registry.enact_tariff(
@@ -191,29 +196,19 @@ class Auditor:
         return [OrdersPosted(slot, tuple(accepted))] if accepted else []
 
     def _push(self, market: Market, now: int, data: bytes, signatures: bytes) -> list[object]:
-        readings = [Reading.from_bytes(piece) for piece in _pieces(data, READING_BYTES)]
+        readings = readings_from(data)
         self.findings.signatures += len(readings)
-        before = {(r.slot, r.site): market.reading_of(r.slot, r.site) for r in readings}
-        balances = {r.site: market.balances.get(r.site, 0) for r in readings}
-        market.push(now, readings, _pieces(signatures, SIGNATURE_BYTES))
-        events: list[object] = []
-        for reading in readings:
-            known = before[reading.slot, reading.site]
-            if known is None:
-                events.append(ReadingPosted(reading))
-                self.findings.readings += 1
-            elif market.reading_of(reading.slot, reading.site) == reading and known != reading:
-                entry = market.balances.get(reading.site, 0) - balances[reading.site]
-                events.append(Corrected(reading, entry))
-                self.findings.corrections += 1
-            before[reading.slot, reading.site] = reading
-            balances[reading.site] = market.balances.get(reading.site, 0)
-        return events
+        pushed = market.push(now, readings, _pieces(signatures, SIGNATURE_BYTES))
+        self.findings.readings += len(pushed.kept)
+        self.findings.corrections += len(pushed.corrections)
+        # The contract logs corrections one by one, and what it kept at the end.
+        corrections = [Corrected(reading, entry) for reading, entry in pushed.corrections]
+        return [*corrections, *map(ReadingPosted, pushed.kept)]
 
     def _settle(self, market: Market, now: int, slot: int, data: bytes) -> list[object]:
         missing = [
             site
-            for site in sorted(market.registry.terms_at(slot).active)
+            for site in market.registry.active_at(slot)
             if market.reading_of(slot, site) is None
         ]
         settlement = market.settle(now, slot, trades_from(slot, data))
@@ -253,7 +248,7 @@ class Auditor:
         while slot in self._settled:
             settled, readings = self._settled.pop(slot)
             sites = {}
-            for site in market.registry.terms_at(slot).active:
+            for site in market.registry.active_at(slot):
                 terms = market.registry.site_at(site, slot)
                 sites[site] = (terms.ratings.battery_efficiency or None) if terms else None
             flows = [*settled.deliveries, *settled.pool]

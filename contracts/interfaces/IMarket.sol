@@ -42,6 +42,8 @@ interface IMarket is IRegistry {
     error AllowanceExceeded(uint256 index, uint256 sequence, uint256 allowance);
     /// @notice Thrown when an order is larger than the site can ever deliver or take.
     error OrderBeyondRating(uint256 index, uint256 energy, uint256 limit);
+    /// @notice Thrown when orders would be voided whose key stays the site's.
+    error KeyNotRotated(uint256 site, uint256 slot);
 
     /// @notice Thrown when a slot has no orders to clear.
     error NothingToClear(uint256 slot);
@@ -70,8 +72,6 @@ interface IMarket is IRegistry {
     error ConsumptionNegative(uint256 index, uint256 supplied, uint256 drained);
     /// @notice Thrown when a reading claims a quality that only settlement gives.
     error QualityUnknown(uint256 index, uint256 quality);
-    /// @notice Thrown when a final reading would be amended before settlement.
-    error CorrectionTooEarly(uint256 index, uint256 slot);
 
     /// @notice Thrown when a book with orders is settled before it is cleared.
     error NotCleared(uint256 slot);
@@ -82,12 +82,14 @@ interface IMarket is IRegistry {
     /// @notice Thrown when the trades given are not those of the clearing.
     error NotTheTrades(uint256 slot);
 
-    /// @param orders The newly accepted orders, packed.
+    /// @param orders The newly accepted orders, packed. One of sequence 15 is the owner's word
+    /// that the site's orders are void.
     event OrdersPosted(uint256 indexed slot, bytes orders);
     /// @param price Between buyers and sellers; 0 without trades.
     /// @param trades Packed, in the order in which the rankings meet.
     event Cleared(uint256 indexed slot, uint256 price, bytes trades);
-    event ReadingPosted(uint256 indexed slot, uint256 indexed site, Reading reading);
+    /// @param readings The newly final readings, packed.
+    event ReadingsPosted(bytes readings);
     /// @notice Settlement found no reading and assumed this one.
     event ReadingMissed(uint256 indexed slot, uint256 indexed site, Reading assumed);
     /// @param deliveries What flowed for each trade, packed, in the trades' order, 0 Wh included.
@@ -104,6 +106,11 @@ interface IMarket is IRegistry {
     /// @param signatures Of the traders, 64 bytes each (EIP-2098).
     function post(uint256 slot, bytes calldata orders, bytes calldata signatures) external;
 
+    /// @notice Void a site's orders, and take no more, for slots before its new trader key holds.
+    /// @dev The only thing that the owner may do to an order, for a key that was lost: the change
+    /// of key, or the site's leaving, has been enacted, and the slots' gates are open.
+    function voidOrders(uint256 site, uint256[] calldata slots) external;
+
     /// @notice Clear a slot's book once its gate is closed.
     /// @param orders The accepted orders, packed, as the events gave them.
     /// @param bids Indices (2 bytes each) of live bids by falling price, ties by arrival.
@@ -112,7 +119,9 @@ interface IMarket is IRegistry {
 
     /// @notice Push signed readings; the first of a slot and site is final.
     /// @dev Readings that the chain has already are skipped. After settlement a reading of a site
-    /// that had none, or of a higher revision, is settled between site and utility.
+    /// that had none, or of a higher revision, is settled between site and utility; before, a
+    /// higher revision is skipped. When orders come after metering, what they count for is fixed
+    /// when the gate closes: first readings are then skipped until the book is cleared.
     /// @param readings Packed `Reading`s, 32 bytes each, of any sites and slots.
     /// @param signatures Of the oracles, 64 bytes each (EIP-2098).
     function push(bytes calldata readings, bytes calldata signatures) external;
@@ -121,10 +130,28 @@ interface IMarket is IRegistry {
     /// @param trades Packed, as `Cleared` gave them; empty if the book was.
     function settle(uint256 slot, bytes calldata trades) external;
 
+    /// @notice What the deployment was made with, and cannot be changed.
+    /// @return firstSlot The first slot that is accepted: no older signature lives again.
+    /// @return horizon How many slots ahead orders may be posted; changes take effect beyond.
+    /// @return readingDeadlineSeconds How long after a slot's end its readings may come.
+    /// @return gateSeconds How long before a slot's start its orders close; after metering: how
+    /// long after the reading deadline.
+    /// @return afterMetering Whether orders come after metering and count up to what was metered.
+    function rules()
+        external
+        view
+        returns (
+            uint256 firstSlot,
+            uint256 horizon,
+            uint256 readingDeadlineSeconds,
+            uint256 gateSeconds,
+            bool afterMetering
+        );
+
     /// @notice How far a slot has come; SlotGone is thrown for one that the ring has forgotten.
     function stateOf(uint256 slot) external view returns (SlotState);
 
-    /// @notice How many orders a site has posted for a slot.
+    /// @notice How many orders a site has posted for a slot; 15 once they are void.
     function sequenceOf(uint256 slot, uint256 site) external view returns (uint256);
 
     /// @notice The reading of a slot and site; zero if there is none.

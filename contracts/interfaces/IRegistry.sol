@@ -15,22 +15,35 @@ struct Ratings {
 
 /// @title Who takes part, and at what prices: from which slot on
 /// @notice What is true of a slot never changes later: everything here takes effect from a slot
-/// beyond the order horizon, and earlier versions stay readable.
+/// beyond the order horizon, and earlier versions stay readable. Until it takes effect, a plan
+/// may be replaced by another.
 interface IRegistry {
     /// @notice Thrown when another address than the owner changes the registry.
     error NotOwner(address sender);
-    /// @notice Thrown when a change would take effect within the horizon or before an earlier one.
+    /// @notice Thrown when the registry would be left without an owner.
+    error OwnerMissing();
+    /// @notice Thrown when a change would take effect within the horizon.
     error TooSoon(uint256 slot, uint256 earliest);
     /// @notice Thrown when a setting is larger than it can be.
     error SettingBeyondLimit(uint256 value, uint256 limit);
     /// @notice Thrown when a site would be active without its two keys.
     error KeyMissing(uint256 site);
+    /// @notice Thrown when a site that was never enrolled is to change.
+    error NotEnrolled(uint256 site);
+    /// @notice Thrown when a site that has retired, or is planned to, is to change.
+    error AlreadyRetired(uint256 site);
     /// @notice Thrown when the utility's selling price is below its buying price and two fees.
     error TariffImpossible(uint256 slotOfDay, uint256 selling, uint256 least);
 
+    /// @param owner Who may change the registry from now on.
     event OwnerChanged(address indexed owner);
+    /// @notice A site was enrolled, amended or resumed.
     event SiteChanged(uint256 indexed site, uint256 from, address trader, address oracle, Ratings ratings);
+    /// @notice A site takes no part from a slot on, until it is amended.
+    event SiteSuspended(uint256 indexed site, uint256 from);
+    /// @notice A site takes no part from a slot on, for good.
     event SiteRetired(uint256 indexed site, uint256 from);
+    /// @param tariffs By slot of the Japan-time day, from 00:00.
     event TariffEnacted(uint256 from, Tariff[48] tariffs);
 
     /// @notice Hand the registry to another owner, which can be a quorum of the members.
@@ -38,23 +51,33 @@ interface IRegistry {
     function changeOwner(address owner) external;
 
     /// @notice Enrol a site from a slot on; its id is the next one.
+    /// @param from Beyond the horizon, and within a year.
+    /// @param trader The key that signs the site's orders.
+    /// @param oracle The key that signs its readings.
+    /// @return site The site's id, never given again.
     function enrol(uint256 from, address trader, address oracle, Ratings calldata ratings)
         external
         returns (uint256 site);
 
-    /// @notice Change a site's keys or ratings from a slot on; a retired site is active again.
+    /// @notice Rotate a site's keys, change its ratings, or resume it after a suspension.
+    /// @dev Replaces what was planned for the site from that slot on.
     function amend(uint256 site, uint256 from, address trader, address oracle, Ratings calldata ratings) external;
 
+    /// @notice Let a site take no part from a slot on; `amend` resumes it.
+    function suspend(uint256 site, uint256 from) external;
+
     /// @notice Let a site take no part from a slot on.
+    /// @dev Warning: it cannot be taken back.
     function retire(uint256 site, uint256 from) external;
 
     /// @notice Enact the utility's prices and the fee for the 48 half hours of a Japan-time day.
+    /// @dev Replaces tariffs that were planned for that slot or later.
     function enactTariff(uint256 from, Tariff[48] calldata tariffs) external;
 
     /// @notice Who may change the registry. It has no say over a trade, reading or balance.
     function owner() external view returns (address);
 
-    /// @notice How many sites were ever enrolled for a slot, and how many of them are active.
+    /// @notice How many sites are enrolled in a slot, and how many of them are active.
     function sitesAt(uint256 slot) external view returns (uint256 enrolled, uint256 active);
 
     /// @notice A site's keys and ratings in a slot; zero keys where it takes no part.

@@ -14,34 +14,22 @@ type Order is uint256;
 using {site, energy, price, fresh, isAsk, sequence} for Order global;
 
 uint256 constant ORDER_BYTES = 10;
-
 /// @dev The bits that a signature covers: without the two zero bits, so that no one can make
 /// two words of one signed order.
 uint256 constant ORDER_MASK = 0xFFFFFFFFFFFFFFFFFF3F;
+/// @dev The sequence of the word by which the owner voids a site's orders: no order is signed
+/// with it, and none is taken after it.
+uint256 constant VOIDING = 15;
 
-function site(Order order) pure returns (uint256) {
-    return Order.unwrap(order) >> 64;
-}
+function site(Order order) pure returns (uint256) { return Order.unwrap(order) >> 64; }
+function energy(Order order) pure returns (uint256) { return (Order.unwrap(order) >> 32) & 0xFFFFFFFF; }
+function price(Order order) pure returns (uint256) { return (Order.unwrap(order) >> 8) & 0xFFFFFF; }
+function fresh(Order order) pure returns (bool) { return Order.unwrap(order) & 0x20 != 0; }
+function isAsk(Order order) pure returns (bool) { return Order.unwrap(order) & 0x10 != 0; }
+function sequence(Order order) pure returns (uint256) { return Order.unwrap(order) & 0xF; }
 
-function energy(Order order) pure returns (uint256) {
-    return (Order.unwrap(order) >> 32) & 0xFFFFFFFF;
-}
-
-function price(Order order) pure returns (uint256) {
-    return (Order.unwrap(order) >> 8) & 0xFFFFFF;
-}
-
-function fresh(Order order) pure returns (bool) {
-    return Order.unwrap(order) & 0x20 != 0;
-}
-
-function isAsk(Order order) pure returns (bool) {
-    return Order.unwrap(order) & 0x10 != 0;
-}
-
-function sequence(Order order) pure returns (uint256) {
-    return Order.unwrap(order) & 0xF;
-}
+/// @notice The word that voids a site's orders: fresh, without energy.
+function voidingOrder(uint256 site_) pure returns (Order) { return Order.wrap((site_ << 64) | 0x20 | VOIDING); }
 
 /// @notice Read the order at an index of packed orders that begin at `start` in calldata.
 /// @dev Warning: the caller has checked that `index` is inside.

@@ -20,24 +20,13 @@ uint256 constant OPEN = 0;
 uint256 constant CLEARED = 1;
 uint256 constant SETTLED = 2;
 
+function slot(SlotState state) pure returns (uint256) { return SlotState.unwrap(state) >> 224; }
+function stage(SlotState state) pure returns (uint256) { return (SlotState.unwrap(state) >> 216) & 0xFF; }
+function price(SlotState state) pure returns (uint256) { return (SlotState.unwrap(state) >> 192) & 0xFFFFFF; }
+function hash(SlotState state) pure returns (uint256) { return SlotState.unwrap(state) & ((1 << 192) - 1); }
+
 function toSlotState(uint256 slot_, uint256 stage_, uint256 price_, uint256 hash_) pure returns (SlotState) {
     return SlotState.wrap((slot_ << 224) | (stage_ << 216) | (price_ << 192) | hash_);
-}
-
-function slot(SlotState state) pure returns (uint256) {
-    return SlotState.unwrap(state) >> 224;
-}
-
-function stage(SlotState state) pure returns (uint256) {
-    return (SlotState.unwrap(state) >> 216) & 0xFF;
-}
-
-function price(SlotState state) pure returns (uint256) {
-    return (SlotState.unwrap(state) >> 192) & 0xFFFFFF;
-}
-
-function hash(SlotState state) pure returns (uint256) {
-    return SlotState.unwrap(state) & ((1 << 192) - 1);
 }
 
 /// @notice Fold one more accepted order's bits into the hash of those before it.
@@ -51,6 +40,4 @@ function folded(uint256 hash_, uint256 word) pure returns (uint256 result) {
 }
 
 /// @notice The hash of packed trades, as it is kept.
-function hashOf(bytes memory trades) pure returns (uint256) {
-    return uint256(keccak256(trades)) >> 64;
-}
+function hashOf(bytes memory trades) pure returns (uint256) { return uint256(keccak256(trades)) >> 64; }

@@ -15,26 +15,18 @@ using {seller, buyer, energy} for Trade global;
 
 uint256 constant TRADE_BYTES = 8;
 
+function seller(Trade trade) pure returns (uint256) { return Trade.unwrap(trade) >> 48; }
+function buyer(Trade trade) pure returns (uint256) { return (Trade.unwrap(trade) >> 32) & 0xFFFF; }
+function energy(Trade trade) pure returns (uint256) { return Trade.unwrap(trade) & 0xFFFFFFFF; }
+
 function toTrade(uint256 seller_, uint256 buyer_, uint256 energy_) pure returns (Trade) {
     return Trade.wrap((seller_ << 48) | (buyer_ << 32) | energy_);
 }
 
-function seller(Trade trade) pure returns (uint256) {
-    return Trade.unwrap(trade) >> 48;
-}
-
-function buyer(Trade trade) pure returns (uint256) {
-    return (Trade.unwrap(trade) >> 32) & 0xFFFF;
-}
-
-function energy(Trade trade) pure returns (uint256) {
-    return Trade.unwrap(trade) & 0xFFFFFFFF;
-}
-
-/// @notice Read the trade at an index of packed trades.
-/// @dev Warning: the caller has checked that `index` is inside.
-function tradeAt(bytes calldata trades, uint256 index) pure returns (Trade trade) {
+/// @notice Read the trade that begins at a byte of packed trades.
+/// @dev Warning: the caller has checked that it is inside.
+function tradeAt(bytes calldata trades, uint256 byte_) pure returns (Trade trade) {
     assembly ("memory-safe") {
-        trade := shr(192, calldataload(add(trades.offset, mul(index, 8))))
+        trade := shr(192, calldataload(add(trades.offset, byte_)))
     }
 }

@@ -1,28 +1,41 @@
-"""What a slot costs, to the gas: a change of cost shows here first.
+"""What each step costs, to the gas: a change of cost shows here first.
 
-The figures are those of a node's receipts in the steady state (the second use of a place in
-the ring). Keys, clock and contract address are the same in every run, and so is the gas.
+The figures are those of a node's receipts, on the first and the second use of a place in the
+ring. Keys, clock and contract address are the same in every run, and so is the gas. They stand
+in `gas.json` beside this file, which `make gas` writes anew; a review then shows the change.
 """
 
 from __future__ import annotations
 
-from bench.gas import SlotGas, measured
+import json
+import os
+from dataclasses import asdict
+from pathlib import Path
 
-READINGS = (41_702, 41_738, 41_714, 41_738, 41_714, 41_738, 41_714)
+from bench.gas import CASES, CODE_BYTES, code_size, measured
 
-
-def test_a_slot_of_seven_sites_costs_what_it_did() -> None:
-    first, steady = measured(7, 2, alone=True)
-    assert steady == SlotGas(
-        orders=14, trades=12, post=138_213, clear=65_693, readings=READINGS, settle=121_309
-    )
-    assert steady.whole <= 620_000
-    assert max(steady.readings) <= 42_000
-    assert first.whole == 856_624
+SNAPSHOT = Path(__file__).with_name("gas.json")
 
 
-def test_a_batch_of_a_hundred_orders_costs_what_it_did() -> None:
-    _, steady = measured(50, 2, alone=False)
-    assert (steady.post, steady.clear, steady.settle) == (744_299, 238_660, 560_158)
-    assert steady.post <= 100 * 8_700
-    assert steady.clear <= 100 * 3_400
+def test_each_step_costs_what_the_snapshot_says() -> None:
+    found: dict[str, object] = {"code": code_size()}
+    for sites, each, alone in CASES:
+        for use, slot in zip(("first", "steady"), measured(sites, each, alone), strict=True):
+            found[f"{sites} sites, {use} use"] = asdict(slot) | {"readings": list(slot.readings)}
+    written = json.dumps(found, indent=1) + "\n"
+    if os.environ.get("YUI_GAS_SNAPSHOT"):
+        SNAPSHOT.write_text(written)
+    assert written == SNAPSHOT.read_text(), "gas has changed: make gas, and say why in the commit"
+
+
+def test_the_steady_state_stays_within_its_bars() -> None:
+    few, some, many = (measured(*case)[1] for case in CASES)
+    for slot in (some, many):
+        assert slot.post <= slot.orders * 8_700
+    assert some.clear <= some.orders * 2_400
+    assert many.clear <= many.orders * 2_200
+    assert max(few.readings) <= 41_500
+    assert many.readings[0] <= 100 * 14_200
+    assert few.settle <= 115_000
+    assert few.whole <= 600_000
+    assert code_size() <= CODE_BYTES

@@ -299,10 +299,11 @@ def office_key(site: int) -> bytes:
 def offices() -> Offices:
     owner = address_of(bytes(31) + b"\x7f")
     registry = Registry(horizon=4, owner=owner)
-    registry.enact_tariff(0, owner, SLOT - 5, [TARIFF] * 48)
+    long_ago = (SLOT - 20) * SLOT_SECONDS
+    registry.enact_tariff(long_ago, owner, SLOT - 5, [TARIFF] * 48)
     for site in range(2):
         address = address_of(office_key(site))
-        registry.enrol(0, owner, SLOT - 5, address, address, Ratings(40_000, 800, 800))
+        registry.enrol(long_ago, owner, SLOT - 5, address, address, Ratings(40_000, 800, 800))
     rules = MarketRules(SLOT - 10, 4, 900, 600, after_metering=False)
     return Offices(Market(rules, registry, Domain(7_000, owner)))
 
