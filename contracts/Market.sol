@@ -25,7 +25,7 @@ contract Market is IMarket, Registry, Signatures {
     uint256 private constant RING = 1536;
     /// @dev Orders of all sites in a slot: what clears in a transaction of 131,072 bytes.
     uint256 private constant MOST_ORDERS = 9000;
-    /// @dev What a counter of 4 bits can count, and one more for the owner's word.
+    /// @dev What a counter of 4 bits can count before the owner's word.
     uint256 private constant MOST_ORDERS_OF_A_SITE = VOIDING - 1;
     uint256 private constant UTILITY = 1000;
     uint256 private constant NETWORK = 1001;
@@ -75,6 +75,7 @@ contract Market is IMarket, Registry, Signatures {
     function voidOrders(uint256 site, uint256[] calldata slots) external onlyOwner {
         for (uint256 i = 0; i < slots.length; ++i) {
             uint256 slot = slots[i];
+            if (slot >= _firstSlot && block.timestamp >= gateOf(slot)) continue;
             SlotState state = _ordering(slot);
             address key = _tradingAt(site, slot).key();
             require(key != address(0), UnknownSite(i, site));
@@ -199,9 +200,9 @@ contract Market is IMarket, Registry, Signatures {
     /// @dev The word of a slot whose orders are open.
     function _ordering(uint256 slot) private view returns (SlotState) {
         require(slot >= _firstSlot, BeforeFirstSlot(slot, _firstSlot));
-        require(block.timestamp < gateOf(slot), GateClosed(slot, gateOf(slot)));
         uint256 last = block.timestamp / SLOT_SECONDS + _horizon;
         require(slot <= last, BeyondHorizon(slot, last));
+        require(block.timestamp < gateOf(slot), GateClosed(slot, gateOf(slot)));
         return _opened(slot);
     }
 
@@ -213,7 +214,7 @@ contract Market is IMarket, Registry, Signatures {
     }
 
     /// @dev The word of a slot that is over and held. It takes its place in the ring, so that it
-    /// cannot be forgotten unsettled.
+    /// cannot be forgotten unsettled; but no longer when orders will soon want that place.
     function _measured(uint256 index, uint256 slot) private returns (SlotState state) {
         require(slot >= _firstSlot, BeforeFirstSlot(slot, _firstSlot));
         // Slots have 32 bits.
@@ -223,7 +224,10 @@ contract Market is IMarket, Registry, Signatures {
             require(slot + RING > block.timestamp / SLOT_SECONDS + _horizon, SlotGone(slot));
         }
         state = _opened(slot);
-        if (state.stage() == OPEN && state.hash() == 0) _slots[slot % RING] = state;
+        if (state.stage() == OPEN && state.hash() == 0 && _slots[slot % RING].slot() != slot) {
+            require(slot + RING / 2 > block.timestamp / SLOT_SECONDS, SlotGone(slot));
+            _slots[slot % RING] = state;
+        }
     }
 
     /// @dev A slot's word; that of a slot which nothing has touched yet if the place is free.
@@ -237,7 +241,7 @@ contract Market is IMarket, Registry, Signatures {
 
     /// @dev The place of one of a slot's sites, or groups of sites, in a ring.
     function _place(uint256 slot, uint256 member) private pure returns (uint256) {
-        return ((slot % RING) << 16) | member;
+        return (member << 16) | (slot % RING);
     }
 
     function _countersOf(uint256 slot, uint256 group) private view returns (uint256 counters) {
@@ -256,13 +260,9 @@ contract Market is IMarket, Registry, Signatures {
         uint256 group = type(uint256).max;
         uint256 counters;
         uint256 end;
-        uint256 start;
-        assembly ("memory-safe") {
-            start := orders.offset
-        }
         accepted = packedMemory(orders.length);
         for (uint256 i = 0; i < count; ++i) {
-            Order order = orderAt(start, i);
+            Order order = orderAt(orders, i);
             uint256 site = order.site();
             if (site / COUNTERS_IN_A_WORD != group) {
                 if (end != 0) _counters[_place(slot, group)] = counters;
@@ -379,12 +379,12 @@ contract Market is IMarket, Registry, Signatures {
             for (uint256 i = 0; i < metered.length; ++i) {
                 active = i % 256 == 0 ? _rosterAt(terms, i / 256) : active >> 1;
                 if (active & 1 == 0) continue;
-                Reading reading = _readings[place | i];
+                Reading reading = _readings[place | (i << 16)];
                 if (reading.slot() != slot) {
                     require(block.timestamp >= deadlineOf(slot), ReadingsOpen(slot, deadlineOf(slot)));
                     // The cast takes the lower half: what the site bought.
                     reading = assumedReading(slot, i, uint128(sums.at(i)));
-                    _readings[place | i] = reading;
+                    _readings[place | (i << 16)] = reading;
                     emit ReadingMissed(slot, i, reading);
                 }
                 metered.set(i, (reading.exported() << 128) | reading.imported());

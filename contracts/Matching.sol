@@ -13,12 +13,13 @@ using {at, set} for uint256[];
 /// @notice The best set of trades of a book, proved by a ranking that anyone may propose.
 /// @dev In memory only.
 library Matching {
+    /// @dev Above the dearest price.
     uint256 private constant DEAREST = 1 << 24;
     uint256 private constant ENERGY_MASK = 0xFFFFFFFF << 32;
 
     /// @dev What a walk along the book finds.
     /// orders: as they were accepted; the energy of those that cross their own site is taken out.
-    /// sites: of each site the keenest live ask (DEAREST - price, 0 without one) at bit 0, the
+    /// hash, live: of all orders, and how many of them are live. sites: of each site the keenest live ask (DEAREST - price, 0 without one) at bit 0, the
     /// keenest live bid (price + 1) at 32, the live orders at 64, the last fresh order at 80.
     struct Book {
         uint256[] orders;
@@ -35,14 +36,10 @@ library Matching {
         uint256[] memory states = new uint256[](sites);
         uint256 hash;
         uint256 live;
-        uint256 start;
-        assembly ("memory-safe") {
-            start := orders.offset
-        }
         // Sums of fields of at most 32 bits and counts of at most 10,000.
         unchecked {
             for (uint256 i = 0; i < words.length; ++i) {
-                Order order = orderAt(start, i);
+                Order order = orderAt(orders, i);
                 hash = folded(hash, Order.unwrap(order));
                 if (order.site() >= sites) continue; // not the book: the hash will tell
                 uint256 state = states.at(order.site());

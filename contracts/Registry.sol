@@ -15,6 +15,8 @@ abstract contract Registry is IRegistry {
     uint256 internal constant SLOT_SECONDS = 1800;
     /// @dev A year of slots: a slip of the pen cannot plan a change for another century.
     uint256 private constant MOST_LEAD = 17_568;
+    /// @dev Slots for which changes may be planned at a time: what a look-up may have to pass.
+    uint256 private constant MOST_PLANS = 64;
     /// @dev Wh: as much as can be metered in a slot.
     uint256 private constant MOST_ORDER_ENERGY = type(uint16).max * POWER_UNIT;
     /// @dev Slot 0 began at 09:00 in Japan.
@@ -31,7 +33,7 @@ abstract contract Registry is IRegistry {
     /// @dev Three half hours a word, by the slot from which the tariff holds.
     mapping(uint256 tariffFrom => uint256[16] words) private _tariffs;
     mapping(uint256 site => History) internal _trading;
-    mapping(uint256 site => History) internal _metering;
+    mapping(uint256 site => History) private _metering;
 
     modifier onlyOwner() {
         require(msg.sender == owner, NotOwner(msg.sender));
@@ -89,12 +91,11 @@ abstract contract Registry is IRegistry {
         }
         _tariffs[from] = words;
         uint256[] storage plans = _terms.past;
-        for (uint256 i = _planned(from); i < plans.length; ++i) {
+        for (uint256 i = _openTerms(from); i < plans.length; ++i) {
             Terms terms = Terms.wrap(plans[i]);
             plans[i] = Terms.unwrap(toTerms(terms.from(), from, terms.sites(), terms.active()));
         }
-        _terms.latest = plans[plans.length - 1];
-        plans.pop();
+        _closeTerms();
         emit TariffEnacted(from, tariffs);
     }
 
@@ -182,7 +183,7 @@ abstract contract Registry is IRegistry {
     function _changeSite(uint256 site, uint256 from, uint256 trading, uint256 metering, bool isActive) private {
         uint256[] storage plans = _terms.past;
         uint256 bit = 1 << (site % 256);
-        for (uint256 i = _planned(from); i < plans.length; ++i) {
+        for (uint256 i = _openTerms(from); i < plans.length; ++i) {
             Terms terms = Terms.wrap(plans[i]);
             uint256 before = _rosterAt(terms, site / 256);
             uint256 active = terms.active();
@@ -192,15 +193,14 @@ abstract contract Registry is IRegistry {
             uint256 sites = site < terms.sites() ? terms.sites() : site + 1;
             plans[i] = Terms.unwrap(toTerms(terms.from(), terms.tariffFrom(), sites, active));
         }
-        _terms.latest = plans[plans.length - 1];
-        plans.pop();
+        _closeTerms();
         _trading[site].change((from << 64) | trading);
         _metering[site].change((from << 64) | metering);
     }
 
-    /// @dev Open terms from a slot on. All terms then lie in `_terms.past`, and those from the
-    /// returned index on have not begun: the caller changes them and takes the last one back.
-    function _planned(uint256 from) private returns (uint256 index) {
+    /// @dev Open terms from a slot on, for the caller to change them and all that begin later: in
+    /// `_terms.past`, from the returned index on. `_closeTerms` ends it.
+    function _openTerms(uint256 from) private returns (uint256 index) {
         uint256 earliest = block.timestamp / SLOT_SECONDS + _horizon + 1;
         require(from >= earliest, TooSoon(from, earliest));
         require(from <= earliest + MOST_LEAD, SettingBeyondLimit(from, earliest + MOST_LEAD));
@@ -211,6 +211,8 @@ abstract contract Registry is IRegistry {
         while (fromOf(plans[index - 1]) > from) --index;
         uint256 before = plans[index - 1];
         if (fromOf(before) == from) return index - 1;
+        bool isFull = plans.length >= MOST_PLANS && fromOf(plans[plans.length - MOST_PLANS]) >= earliest;
+        require(!isFull, TooManyPlans(MOST_PLANS));
         plans.push();
         for (uint256 i = plans.length - 1; i > index; --i) {
             plans[i] = plans[i - 1];
@@ -220,5 +222,12 @@ abstract contract Registry is IRegistry {
         for (uint256 group = 0; group * 256 < terms.sites(); ++group) {
             _rosters[from][group] = _rosterAt(terms, group);
         }
+    }
+
+    /// @dev The last of the open terms stand apart again.
+    function _closeTerms() private {
+        uint256[] storage plans = _terms.past;
+        _terms.latest = plans[plans.length - 1];
+        plans.pop();
     }
 }

@@ -46,17 +46,8 @@ library Settlement {
     {
         // One more than sites, since they are paid in pairs.
         foreign = new uint256[](left.length + 1);
-        deliveries = _delivered(trades, left, foreign);
-        pool = _pooled(left, foreign);
-    }
-
-    /// @dev Of each trade no more than what is left of its seller's export and its buyer's import.
-    function _delivered(bytes calldata trades, uint256[] memory left, uint256[] memory foreign)
-        private
-        pure
-        returns (bytes memory deliveries)
-    {
         deliveries = packedMemory(trades.length);
+        // Of each trade no more than what is left of its seller's export and its buyer's import.
         unchecked {
             for (uint256 i = 0; i < trades.length; i += TRADE_BYTES) {
                 Trade trade = tradeAt(trades, i);
@@ -72,6 +63,7 @@ library Settlement {
             }
         }
         trim(deliveries, trades.length);
+        pool = _pooled(left, foreign);
     }
 
     /// @dev Exports and imports that no trade moved, rationed and paired in site order. A site
@@ -124,8 +116,8 @@ library Settlement {
         (Ration memory surplus, Ration memory untaken, Ration memory extra, Ration memory undelivered) =
             _rations(sums, metered);
         uint256 middle = tariff.middle();
-        uint256 most = price > middle ? price : middle;
-        uint256 least = _min(price, middle);
+        uint256 failedSellerPays = price > middle ? price : middle;
+        uint256 failedBuyerGets = _min(price, middle);
         int256 utility;
         // Each cast is of a product that the library's note bounds.
         unchecked {
@@ -141,7 +133,7 @@ library Settlement {
                     long = exported - sold - share;
                 } else if (sold > exported) {
                     uint256 share = _next(undelivered, sold - exported);
-                    entry -= int256(most * share);
+                    entry -= int256(failedSellerPays * share);
                     short = sold - exported - share;
                 }
                 if (imported > bought) {
@@ -150,7 +142,7 @@ library Settlement {
                     short += imported - bought - share;
                 } else if (bought > imported) {
                     uint256 share = _next(untaken, bought - imported);
-                    entry += int256(least * share);
+                    entry += int256(failedBuyerGets * share);
                     long += bought - imported - share;
                 }
                 int256 fromUtility = int256(tariff.buying() * long) - int256(tariff.selling() * short);
@@ -159,7 +151,7 @@ library Settlement {
             }
             owed.set(sites, uint256(utility));
             // What breaking trades costs beyond the pool's price goes to the network.
-            owed.set(sites + 1, (most - middle) * undelivered.had + (middle - least) * untaken.had);
+            owed.set(sites + 1, (failedSellerPays - middle) * undelivered.had + (middle - failedBuyerGets) * untaken.had);
         }
     }
 

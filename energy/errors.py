@@ -16,8 +16,8 @@
         ├── NothingToClear, AlreadyCleared, NotTheBook, OrderUnknown, OrderNotLive,
         │   OrderOnWrongSide, OutOfRank, RankingIncomplete
         ├── NotCleared, AlreadySettled, ReadingsOpen, NotTheTrades
-        └── NotOwner, OwnerMissing, TooSoon, SettingBeyondLimit, KeyMissing, NotEnrolled,
-            AlreadyRetired, TariffImpossible
+        └── NotOwner, OwnerMissing, TooSoon, TooManyPlans, SettingBeyondLimit, KeyMissing,
+            NotEnrolled, AlreadyRetired, TariffImpossible
 
 A `Refusal` carries the Solidity error's arguments by name, and equals another one of the
 same name and arguments: the twin raises what the contract reverts with.
@@ -287,6 +287,12 @@ class TooSoon(Refusal):
     slot: int
     earliest: int
     rule = "a change must take effect beyond the horizon"
+
+
+@dataclass(unsafe_hash=True)
+class TooManyPlans(Refusal):
+    limit: int
+    rule = "changes must be planned for at most so many slots at a time"
 
 
 @dataclass(unsafe_hash=True)

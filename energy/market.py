@@ -12,7 +12,8 @@ by name and arguments, and a refused call changes nothing.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Container, Sequence
 from dataclasses import dataclass, field, replace
 
 from eth_utils.crypto import keccak
@@ -134,7 +135,8 @@ class Market:
         # A site's orders are numbered 1, 2, 3 ...: the highest number counts them.
         posted = {order.site: order.sequence for order in record.book}
         accepted: list[Order] = []
-        for index, (order, signature) in enumerate(zip(orders, signatures, strict=True)):
+        for index, (given, signature) in enumerate(zip(orders, signatures, strict=True)):
+            order = replace(given, slot=slot)  # on the wire an order has no other
             expected = posted.get(order.site, 0) + 1
             if order.sequence < expected:
                 continue
@@ -167,13 +169,15 @@ class Market:
         """Void a site's orders for slots before its new trader key holds, for the owner.
 
         Returns the words that say so in the books: fresh and without energy, after which the
-        site's counters are full. Slots in which it was done are skipped.
+        site's counters are full. Slots in which it was done, or whose gate has closed, are skipped.
         """
         self.registry.check_owner(sender)
         words: list[Order] = []
         before = dict(self.slots)
         try:
             for index, slot in enumerate(slots):
+                if slot >= self.rules.first_slot and now >= self.rules.gate_of(slot):
+                    continue
                 record = self._ordering(now, slot)
                 terms = self.registry.site_at(site, slot)
                 if terms is None:
@@ -199,7 +203,7 @@ class Market:
         if tuple(orders) != record.book:
             raise errors.NotTheBook(slot)
         fee = self.registry.tariff_at(slot).fee
-        live = live_orders(record.book, fee)
+        live = set(live_orders(record.book, fee))
         _check_side(record.book, live, ranking.bids, Side.BID)
         _check_side(record.book, live, ranking.asks, Side.ASK)
         ranked = len(ranking.bids) + len(ranking.asks)
@@ -246,7 +250,9 @@ class Market:
             raise errors.SlotNotOver(index, slot)
         if slot + RING <= now // SLOT_SECONDS + self.rules.horizon:
             raise errors.SlotGone(slot)
-        self._opened(slot)
+        is_touched = self._opened(slot) is self.slots.get(slot % RING)
+        if not is_touched and slot + RING // 2 <= now // SLOT_SECONDS:
+            raise errors.SlotGone(slot)
         site = self.registry.site_at(reading.site, slot)
         if site is None:
             raise errors.UnknownSite(index, reading.site)
@@ -297,6 +303,9 @@ class Market:
 
     def _final_readings(self, now: int, slot: int, trades: Sequence[Trade]) -> list[Reading | None]:
         """Each site's reading, assumed where none came in time; None where it takes no part."""
+        bought: Counter[int] = Counter()
+        for trade in trades:
+            bought[trade.buyer] += trade.energy
         readings: list[Reading | None] = []
         for site in range(self.registry.enrolled_at(slot)):
             is_active = self.registry.site_at(site, slot) is not None
@@ -305,8 +314,7 @@ class Market:
                 deadline = self.rules.deadline_of(slot)
                 if now < deadline:
                     raise errors.ReadingsOpen(slot, deadline)
-                bought = sum(trade.energy for trade in trades if trade.buyer == site)
-                reading = Reading(slot, site, imported=bought, quality=Quality.ASSUMED)
+                reading = Reading(slot, site, imported=bought[site], quality=Quality.ASSUMED)
             readings.append(reading)
         return readings
 
@@ -337,12 +345,12 @@ class Market:
     def _ordering(self, now: int, slot: int) -> SlotRecord:
         """Return a slot whose orders are open."""
         self._check_first(slot)
-        gate = self.rules.gate_of(slot)
-        if now >= gate:
-            raise errors.GateClosed(slot, gate)
         last = now // SLOT_SECONDS + self.rules.horizon
         if slot > last:
             raise errors.BeyondHorizon(slot, last)
+        gate = self.rules.gate_of(slot)
+        if now >= gate:
+            raise errors.GateClosed(slot, gate)
         return self._opened(slot)
 
     def _closed(self, now: int, slot: int) -> SlotRecord:
@@ -389,7 +397,7 @@ def check_energies(index: int, reading: Reading, ratings: Ratings) -> None:
 
 
 def _check_side(
-    book: Sequence[Order], live: Sequence[int], indices: Sequence[int], side: Side
+    book: Sequence[Order], live: Container[int], indices: Sequence[int], side: Side
 ) -> None:
     last = (-1, -1)
     for index in indices:

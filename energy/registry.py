@@ -17,6 +17,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
 
+from eth_utils.address import to_checksum_address
+
 from energy import errors
 from energy.units import SITE_LIMIT, SLOT_SECONDS, slot_of_day
 
@@ -30,6 +32,8 @@ WH_PER_POWER_UNIT = 50
 WH_PER_CAPACITY_UNIT = 100
 """0.1 kWh."""
 MOST_ORDER_ENERGY = 0xFFFF * WH_PER_POWER_UNIT
+MOST_PLANS = 64
+"""Slots for which changes may be planned at a time."""
 MOST_LEAD = 17_568
 """How many slots beyond the earliest a change may be planned: a year."""
 
@@ -122,6 +126,8 @@ class Registry:
     sites: list[list[SiteTerms]] = field(default_factory=list)
     tariffs: list[TariffTerms] = field(default_factory=list)
     retired: set[int] = field(default_factory=set)
+    plans: set[int] = field(default_factory=set)
+    """Slots from which anything changes."""
 
     def change_owner(self, sender: str, owner: str) -> None:
         """Hand the registry to another owner."""
@@ -162,7 +168,7 @@ class Registry:
         """Let a site take no part from a slot on, until it is amended."""
         self.check_owner(sender)
         self._check_enrolled(site)
-        self._check_from(now, from_slot)
+        self._plan(now, from_slot)
         version = SiteTerms(from_slot, None, None, NO_RATINGS)
         self.sites[site] = _planned(self.sites[site], version)
 
@@ -180,7 +186,7 @@ class Registry:
             least = tariff.buying + 2 * tariff.fee
             if tariff.selling < least:
                 raise errors.TariffImpossible(number, tariff.selling, least)
-        self._check_from(now, from_slot)
+        self._plan(now, from_slot)
         self.tariffs = _planned(self.tariffs, TariffTerms(from_slot, tuple(tariffs)))
 
     def site_at(self, site: int, slot: int) -> SiteTerms | None:
@@ -213,12 +219,16 @@ class Registry:
         if site in self.retired:
             raise errors.AlreadyRetired(site)
 
-    def _check_from(self, now: int, from_slot: int) -> None:
+    def _plan(self, now: int, from_slot: int) -> None:
         earliest = now // SLOT_SECONDS + self.horizon + 1
         if from_slot < earliest:
             raise errors.TooSoon(from_slot, earliest)
         if from_slot > earliest + MOST_LEAD:
             raise errors.SettingBeyondLimit(from_slot, earliest + MOST_LEAD)
+        planned = sum(slot >= earliest for slot in self.plans)
+        if from_slot not in self.plans and planned >= MOST_PLANS:
+            raise errors.TooManyPlans(MOST_PLANS)
+        self.plans.add(from_slot)
 
     def _active_terms(
         self, now: int, site: int, from_slot: int, trader: str, oracle: str, ratings: Ratings
@@ -229,7 +239,8 @@ class Registry:
             raise errors.SettingBeyondLimit(ratings.order_energy, MOST_ORDER_ENERGY)
         if ratings.battery_efficiency > 1000:
             raise errors.SettingBeyondLimit(ratings.battery_efficiency, 1000)
-        self._check_from(now, from_slot)
+        self._plan(now, from_slot)
+        trader, oracle = to_checksum_address(trader), to_checksum_address(oracle)
         return SiteTerms(from_slot, trader, oracle, ratings)
 
 

@@ -28,7 +28,7 @@ from chain.evm import SENDER, EvmChain
 from chain.market import MarketContract
 from energy.clearing import Clearing, ranking_of
 from energy.errors import Refusal
-from energy.market import RING, Market, MarketRules, Pushed
+from energy.market import RING, Market, MarketRules, Pushed, is_assumed
 from energy.messages import address_of, sign
 from energy.records import Order, Reading, Side, Trade
 from energy.registry import NETWORK, UTILITY, Ratings, Registry, Tariff
@@ -109,11 +109,11 @@ class Desk:
                 corrections = [Corrected(*correction) for correction in said.corrections]
                 expected = [*corrections, *map(ReadingPosted, said.kept)]
             case "settle":
-                expected = [Settled(slot, said.deliveries, said.pool, said.entries)]
+                expected = [*map(ReadingMissed, assumed(self.twin, slot))]
+                expected += [Settled(slot, said.deliveries, said.pool, said.entries)]
             case _:
                 return said
-        found = [e for e in market_events(receipt.logs) if not isinstance(e, ReadingMissed)]
-        assert found == expected
+        assert market_events(receipt.logs) == expected
         return said
 
     def refuses(self, expected: Refusal, function: str, *arguments: object) -> None:
@@ -206,6 +206,12 @@ class Desk:
                 assert theirs == (ours and replace(ours, from_slot=slot))
                 kept.append(theirs)
         return kept
+
+
+def assumed(twin: Market, slot: int) -> list[Reading]:
+    """Return the readings that settlement assumed, by site."""
+    readings = (twin.reading_of(slot, site) for site in range(len(twin.registry.sites)))
+    return [reading for reading in readings if reading and is_assumed(reading)]
 
 
 def ask(site: int, energy: int, price: int, sequence: int = 1, slot: int = SLOT) -> Order:

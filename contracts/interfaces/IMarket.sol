@@ -107,8 +107,9 @@ interface IMarket is IRegistry {
     function post(uint256 slot, bytes calldata orders, bytes calldata signatures) external;
 
     /// @notice Void a site's orders, and take no more, for slots before its new trader key holds.
-    /// @dev The only thing that the owner may do to an order, for a key that was lost: the change
-    /// of key, or the site's leaving, has been enacted, and the slots' gates are open.
+    /// @dev The only thing that the owner may do to an order, meant for a key that was lost: the
+    /// change of key, or the site's leaving, is planned for a later slot. Slots whose gate has
+    /// closed in the meantime are skipped.
     function voidOrders(uint256 site, uint256[] calldata slots) external;
 
     /// @notice Clear a slot's book once its gate is closed.
@@ -148,7 +149,8 @@ interface IMarket is IRegistry {
             bool afterMetering
         );
 
-    /// @notice How far a slot has come; SlotGone is thrown for one that the ring has forgotten.
+    /// @notice How far a slot has come; SlotGone is thrown for one that the ring has forgotten,
+    /// SlotUnsettled if an older one holds its place.
     function stateOf(uint256 slot) external view returns (SlotState);
 
     /// @notice How many orders a site has posted for a slot; 15 once they are void.

@@ -24,6 +24,8 @@ interface IRegistry {
     error OwnerMissing();
     /// @notice Thrown when a change would take effect within the horizon.
     error TooSoon(uint256 slot, uint256 earliest);
+    /// @notice Thrown when changes are planned for as many slots as a look-up may have to pass.
+    error TooManyPlans(uint256 limit);
     /// @notice Thrown when a setting is larger than it can be.
     error SettingBeyondLimit(uint256 value, uint256 limit);
     /// @notice Thrown when a site would be active without its two keys.
@@ -77,7 +79,7 @@ interface IRegistry {
     /// @notice Who may change the registry. It has no say over a trade, reading or balance.
     function owner() external view returns (address);
 
-    /// @notice How many sites are enrolled in a slot, and how many of them are active.
+    /// @notice How many site ids are in use in a slot, and how many of the sites are active.
     function sitesAt(uint256 slot) external view returns (uint256 enrolled, uint256 active);
 
     /// @notice A site's keys and ratings in a slot; zero keys where it takes no part.

@@ -31,11 +31,11 @@ function sequence(Order order) pure returns (uint256) { return Order.unwrap(orde
 /// @notice The word that voids a site's orders: fresh, without energy.
 function voidingOrder(uint256 site_) pure returns (Order) { return Order.wrap((site_ << 64) | 0x20 | VOIDING); }
 
-/// @notice Read the order at an index of packed orders that begin at `start` in calldata.
+/// @notice Read the order at an index of packed orders.
 /// @dev Warning: the caller has checked that `index` is inside.
-function orderAt(uint256 start, uint256 index) pure returns (Order order) {
+function orderAt(bytes calldata orders, uint256 index) pure returns (Order order) {
     // Slicing with bounds checks costs 120 gas an order, this 20.
     assembly ("memory-safe") {
-        order := and(shr(176, calldataload(add(start, mul(index, 10)))), ORDER_MASK)
+        order := and(shr(176, calldataload(add(orders.offset, mul(index, 10)))), ORDER_MASK)
     }
 }

@@ -8,8 +8,8 @@ pragma solidity 0.8.30;
 ///  |    from    |   tariff   |   sites   |  active   |
 ///  +------------+------------+-----------+-----------+
 ///
-/// From which slot the terms and their tariff hold, how many sites are enrolled, and how many of
-/// them are active.
+/// From which slot the terms and their tariff hold, how many site ids are in use, and how many of
+/// the sites are active.
 type Terms is uint256;
 
 /// @notice The utility's prices and the network's fee in a slot of the day, 0.001 JPY/kWh.

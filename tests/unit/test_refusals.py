@@ -131,7 +131,18 @@ def test_the_ring_forgets_a_slot_when_the_place_is_taken(desk: Desk) -> None:
 
 
 @meets(errors.SlotGone)
+def test_a_late_reading_opens_no_slot_whose_place_will_soon_be_wanted(desk: Desk) -> None:
+    """Else a terminal could, after a month, hold up everyone's orders for the next slot there."""
+    desk.at((SLOT + RING // 2) * SLOT_SECONDS)
+    desk.refuses_readings(errors.SlotGone(SLOT), reading(OGAWARA))
+    desk.at((SLOT + RING // 2) * SLOT_SECONDS - 1)
+    desk.push(reading(OGAWARA))
+
+
+@meets(errors.SlotGone)
 def test_a_reading_is_taken_as_long_as_no_later_order_can_want_its_place(desk: Desk) -> None:
+    desk.at(END)
+    desk.push(reading(SENDAI))
     last = SLOT + RING - RULES.horizon - 1
     desk.at((last + 1) * SLOT_SECONDS)
     desk.refuses_readings(errors.SlotGone(SLOT), reading(OGAWARA))

@@ -16,7 +16,7 @@ from energy.clearing import Clearing, ranking_of
 from energy.market import RING
 from energy.messages import address_of, sign
 from energy.records import Order, Side, Trade, voiding_order
-from energy.registry import MOST_LEAD, Ratings, Tariff
+from energy.registry import MOST_LEAD, MOST_PLANS, Ratings, Tariff
 from energy.units import SLOT_SECONDS
 from tests.desk import (
     BEGIN,
@@ -201,6 +201,22 @@ def test_a_plan_is_replaced_by_a_later_one_for_its_slot_or_before(desk: Desk) ->
     assert [desk.contract.sites_at(EARLIEST + k) for k in (20, 25, 30)] == [(3, 3), (3, 2), (3, 1)]
 
 
+@meets(errors.TooManyPlans)
+def test_plans_do_not_pile_up(desk: Desk) -> None:
+    """However many changes are planned, a look-up passes few of them."""
+    desk.at(BEGIN)
+    for number in range(MOST_PLANS):
+        desk.does("suspend", SENDAI, EARLIEST + 2 * number)
+    full = errors.TooManyPlans(MOST_PLANS)
+    desk.refuses(full, "suspend", OGAWARA, EARLIEST + 1)
+    desk.refuses(full, "enact_tariff", EARLIEST + 2 * MOST_PLANS, [TARIFF] * 48)
+    desk.does("suspend", OGAWARA, EARLIEST + 2)
+    # Once the first has begun there is room for another.
+    desk.at(BEGIN + SLOT_SECONDS)
+    desk.does("suspend", OGAWARA, EARLIEST + 1)
+    desk.refuses(full, "suspend", OGAWARA, EARLIEST + 3)
+
+
 @meets(errors.TariffImpossible)
 def test_the_utility_sells_dearer_than_it_buys_and_two_fees(desk: Desk) -> None:
     tariffs = [TARIFF] * 47 + [Tariff(selling=9_999, buying=8_000, fee=1_000)]
@@ -247,16 +263,18 @@ def test_a_lost_keys_orders_are_void_and_no_more_are_taken(desk: Desk) -> None:
     assert clearing == Clearing(19_000, trades)
 
 
-@meets(errors.GateClosed, errors.UnknownSite)
+@meets(errors.BeyondHorizon, errors.UnknownSite)
 def test_orders_are_void_only_while_the_gate_is_open(desk: Desk) -> None:
     desk.at(GATE - SLOT_SECONDS)
     desk.does("suspend", SENDAI, SLOT + RULES.horizon)
     desk.at(GATE)
-    desk.refuses(errors.GateClosed(SLOT, GATE), "void_orders", SENDAI, [SLOT])
     desk.refuses(errors.UnknownSite(0, 7), "void_orders", 7, [SLOT + 1])
     # A refused slot voids none of the others.
-    desk.refuses(errors.GateClosed(SLOT, GATE), "void_orders", SENDAI, [SLOT + 1, SLOT])
-    desk.does("void_orders", SENDAI, [SLOT + 1])
+    far = errors.BeyondHorizon(SLOT + 99, SLOT - 1 + RULES.horizon)
+    desk.refuses(far, "void_orders", SENDAI, [SLOT + 1, SLOT + 99])
+    # A gate that closed while the owner's members signed is passed over.
+    voided = desk.does("void_orders", SENDAI, [SLOT, SLOT + 1])
+    assert voided == [voiding_order(SLOT + 1, SENDAI)]
 
 
 def test_a_site_that_used_its_whole_allowance_can_still_be_voided(desk: Desk) -> None:

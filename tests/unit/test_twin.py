@@ -34,6 +34,7 @@ from energy.messages import address_of, sign
 from energy.records import VOIDING, Order, Quality, Reading, Side
 from energy.registry import NETWORK, UTILITY, Ratings, Registry, Tariff
 from energy.units import SLOT_SECONDS
+from tests.desk import assumed
 
 SLOTS = int(os.environ.get("YUI_TWIN_SLOTS", "2000"))
 SLOTS_A_RUN = 250
@@ -80,8 +81,29 @@ class Pair:
             name = type(twin_refusal).__name__
             self.refused[name] = self.refused.get(name, 0) + 1
         if isinstance(receipt, Receipt) and function not in GOVERNING:
-            assert _said(receipt) == _expected(function, cast(int, arguments[0]), returned)
+            assert market_events(receipt.logs) == self._owed(
+                function, cast(int, arguments[0]), returned
+            )
         return returned
+
+    def _owed(self, function: str, slot: int, returned: Any) -> list[object]:
+        """Return the events that the chain owes for what the twin returned."""
+        match function:
+            case "post":
+                return [OrdersPosted(slot, tuple(returned))] if returned else []
+            case "void_orders":
+                return [OrdersPosted(word.slot, (word,)) for word in returned]
+            case "clear":
+                return [Cleared(slot, returned.price, returned.trades)]
+            case "push":
+                corrections = [Corrected(*correction) for correction in returned.corrections]
+                return [*corrections, *map(ReadingPosted, returned.kept)]
+            case _:
+                missed = map(ReadingMissed, assumed(self.twin, slot))
+                return [
+                    *missed,
+                    Settled(slot, returned.deliveries, returned.pool, returned.entries),
+                ]
 
     def same_slot(self, slot: int) -> None:
         """Compare all words that are kept of a slot."""
@@ -103,27 +125,6 @@ def _asked(ask: Callable[[int], int], slot: int) -> int | Refusal:
         return ask(slot)
     except Refusal as refusal:
         return refusal
-
-
-def _said(receipt: Receipt) -> list[object]:
-    """Return a transaction's events, but for assumed readings, which the words show."""
-    return [event for event in market_events(receipt.logs) if not isinstance(event, ReadingMissed)]
-
-
-def _expected(function: str, slot: int, returned: Any) -> list[object]:
-    """Return the events that the chain owes for what the twin returned."""
-    match function:
-        case "post":
-            return [OrdersPosted(slot, tuple(returned))] if returned else []
-        case "void_orders":
-            return [OrdersPosted(word.slot, (word,)) for word in returned]
-        case "clear":
-            return [Cleared(slot, returned.price, returned.trades)]
-        case "push":
-            corrections = [Corrected(*correction) for correction in returned.corrections]
-            return [*corrections, *map(ReadingPosted, returned.kept)]
-        case _:
-            return [Settled(slot, returned.deliveries, returned.pool, returned.entries)]
 
 
 class SettableChain(Chain, Protocol):
