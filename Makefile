@@ -34,7 +34,7 @@ demo: setup build/compiled ## A day of seven offices; ARGS="--day 2019-06-04 --l
 
 test: lint unit contracts ## Style, types and all tests
 
-lint: .venv/ready ## Style and types only
+lint: .venv/ready build/analysed ## Style and types, and what slither says of the contracts
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check --quiet .
 	@$(BIN)/mypy
@@ -62,6 +62,13 @@ bench: setup ## Measure; ARGS="gas", "market" or "day", and --json FILE
 deploy: build/compiled ## Deploy the contracts to the chain at RPC=http://host:port
 	@test -n "$(RPC)" || { echo "make deploy needs the chain's address: RPC=http://host:port"; exit 1; }
 	@YUI_RPC_URL="$(RPC)" $(WITH_TOOLS) python deploy/deploy.py
+
+# Half a minute, so only when a contract has changed; what may stay is said in docs/ledger.md.
+build/analysed: $(SOURCES) foundry.toml slither.config.json .venv/ready node_modules/ready
+	@echo "slither reads the contracts ..."
+	@mkdir -p build
+	@$(WITH_TOOLS) slither . >build/slither.txt 2>&1 || { cat build/slither.txt; exit 1; }
+	@touch $@
 
 # Brownie does not see changes in files that hold only types or free functions: compile all.
 build/compiled: $(SOURCES) .venv/ready node_modules/ready

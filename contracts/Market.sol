@@ -28,6 +28,8 @@ contract Market is IMarket, Registry, Signatures {
     /// @dev What a counter of 4 bits can count before the owner's word.
     uint256 private constant MOST_ORDERS_OF_A_SITE = VOIDING - 1;
     uint256 private constant UTILITY = 1000;
+    // Named for the reader: it is paid with the utility, as the odd account of one word.
+    // slither-disable-next-line unused-state
     uint256 private constant NETWORK = 1001;
     uint256 private constant COUNTERS_IN_A_WORD = 56;
 
@@ -44,6 +46,8 @@ contract Market is IMarket, Registry, Signatures {
     mapping(uint256 pair => uint256) private _balances;
 
     constructor(
+        // The ABI's name for it; the state variable has no value yet.
+        // slither-disable-next-line shadowing-local
         address owner,
         uint256 firstSlot,
         uint256 horizonSlots,

@@ -24,6 +24,8 @@ abstract contract Signatures {
     uint256 private constant RECOVERY = 448;
 
     uint256 private immutable _chainId = block.chainid;
+    // What it is made of is constant, or the block's and the contract's own.
+    // slither-disable-next-line function-init-state
     bytes32 private immutable _separator = _freshSeparator();
 
     /// @dev Another one after a fork that changes the chain's id.

@@ -1,7 +1,7 @@
 #!/bin/sh
 # Set the project up inside its own folder:
 #   deploy/setup.sh python    .venv, with the packages of requirements.lock and yui itself
-#   deploy/setup.sh node      node_modules, with solc, anvil and the contract libraries
+#   deploy/setup.sh node      node_modules, with solc, anvil, forge and the contract libraries
 # Asked for by the Makefile, and only when a lock has changed. PYTHON names an interpreter.
 set -eu
 cd "$(dirname "$0")/.."
@@ -63,7 +63,7 @@ Debian, Ubuntu: apt install nodejs npm; macOS: brew install node)."
         stop "Yui needs Node 20 or newer, and found $version: install a newer one (from \
 nodejs.org; macOS: brew install node)."
     if ! cmp -s package-lock.json node_modules/package-lock.json; then
-        echo "Node packages: solc, anvil and contract libraries into node_modules ..."
+        echo "Node packages: solc, anvil, forge and contract libraries into node_modules ..."
         npm ci --ignore-scripts --no-fund --no-audit --loglevel=error
         cp package-lock.json node_modules/
     fi

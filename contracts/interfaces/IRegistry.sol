@@ -50,6 +50,8 @@ interface IRegistry {
 
     /// @notice Hand the registry to another owner, which can be a quorum of the members.
     /// @dev Warning: there is no way back but through the new owner.
+    // Without a body, the parameter hides nothing.
+    // slither-disable-next-line shadowing-local
     function changeOwner(address owner) external;
 
     /// @notice Enrol a site from a slot on; its id is the next one.
