@@ -1,14 +1,16 @@
 """What people and devices sign: EIP-712 structs of the records, in compact signatures.
 
-The types stand in `MESSAGE_TYPES`, which is also what a wallet is given. Signatures are 64
+The types stand in `eip712.json`, for a wallet or another program to read. Signatures are 64
 bytes, r and then s with the parity in its top bit (EIP-2098), s in the lower half (EIP-2).
 Sources: EIP-712 (typed data), EIP-2098 (compact signatures).
 """
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from functools import lru_cache
+from importlib.resources import files
 
 from coincurve import PrivateKey, PublicKey
 from eth_utils.address import to_checksum_address
@@ -18,35 +20,9 @@ from energy.records import Order, Reading
 
 SIGNATURE_BYTES = 64
 
-MESSAGE_TYPES: dict[str, list[dict[str, str]]] = {
-    "EIP712Domain": [
-        {"name": "name", "type": "string"},
-        {"name": "version", "type": "string"},
-        {"name": "chainId", "type": "uint256"},
-        {"name": "verifyingContract", "type": "address"},
-    ],
-    "Order": [
-        {"name": "slot", "type": "uint32"},
-        {"name": "site", "type": "uint16"},
-        {"name": "side", "type": "uint8"},
-        {"name": "energy", "type": "uint32"},
-        {"name": "price", "type": "uint24"},
-        {"name": "sequence", "type": "uint8"},
-        {"name": "fresh", "type": "bool"},
-    ],
-    "Reading": [
-        {"name": "slot", "type": "uint32"},
-        {"name": "site", "type": "uint16"},
-        {"name": "imported", "type": "uint32"},
-        {"name": "exported", "type": "uint32"},
-        {"name": "generated", "type": "uint32"},
-        {"name": "charged", "type": "uint32"},
-        {"name": "discharged", "type": "uint32"},
-        {"name": "stored", "type": "uint32"},
-        {"name": "quality", "type": "uint8"},
-        {"name": "revision", "type": "uint8"},
-    ],
-}
+_PUBLISHED = json.loads(files("energy").joinpath("eip712.json").read_text(encoding="utf-8"))
+MESSAGE_DOMAIN: dict[str, str] = _PUBLISHED["domain"]
+MESSAGE_TYPES: dict[str, list[dict[str, str]]] = _PUBLISHED["types"]
 
 
 def type_string(name: str) -> str:
@@ -76,8 +52,8 @@ class Domain:
 def _separator(chain_id: int, contract: str) -> bytes:
     return keccak(
         keccak(text=type_string("EIP712Domain"))
-        + keccak(text="Yui")
-        + keccak(text="1")
+        + keccak(text=MESSAGE_DOMAIN["name"])
+        + keccak(text=MESSAGE_DOMAIN["version"])
         + chain_id.to_bytes(32)
         + bytes.fromhex(contract.removeprefix("0x")).rjust(32, b"\0")
     )
@@ -147,8 +123,7 @@ def typed_message(record: Order | Reading, domain: Domain) -> dict[str, object]:
         "types": {kind: MESSAGE_TYPES[kind] for kind in ("EIP712Domain", name)},
         "primaryType": name,
         "domain": {
-            "name": "Yui",
-            "version": "1",
+            **MESSAGE_DOMAIN,
             "chainId": domain.chain_id,
             "verifyingContract": domain.contract,
         },
