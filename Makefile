@@ -75,8 +75,9 @@ build/compiled: $(SOURCES) .venv/ready node_modules/ready
 	@$(WITH_TOOLS) brownie compile --all
 	@touch $@
 
-abi: build/compiled ## Compile, and write chain/abi/ for those who have no compiler
+abi: build/compiled ## Compile, and write chain/abi/ and docs/contracts.md for those who have no compiler
 	@$(WITH_TOOLS) python deploy/export_abi.py
+	@$(WITH_TOOLS) python deploy/contracts_page.py
 
 lock: .venv/ready ## Choose the newest packages that pyproject.toml and package.json allow
 	@env -u PIP_FIND_LINKS -u PIP_INDEX_URL CUSTOM_COMPILE_COMMAND="make lock" \

@@ -11,10 +11,14 @@ import {IRegistry} from "./IRegistry.sol";
 /// | Quantity | Unit                    | Range      | Notes                                    |
 /// | -------- | ----------------------- | ---------- | ---------------------------------------- |
 /// | slot     | unix seconds / 1800     | uint32     | rounded down                             |
-/// | site     | number from 0           | 0 .. 999   | dense; accounts 1000 utility, 1001 network |
+/// | site     | number from 0           | 0 .. 999   | dense                                    |
+/// | account  | a site's number, or     | 0 .. 1001  | 1000 utility, 1001 network               |
 /// | energy   | Wh                      | uint32     |                                          |
 /// | price    | 0.001 JPY per kWh       | uint24     | Wh x price = microyen, exactly           |
-/// | money    | microyen                | int128     | above zero: is owed to the account       |
+/// | entry    | microyen                | int128     | above zero: is owed to the account       |
+/// | gate     | unix seconds            | of a slot  | when its orders close                    |
+/// | deadline | unix seconds            | of a slot  | when its readings may be missing         |
+/// | sequence | number from 1           | 1 .. 14    | of a site's orders in a slot             |
 /// | index    | place in what was given | from 0     | names the culprit in an error            |
 interface IMarket is IRegistry {
     /// @notice Thrown when an order comes at or after its slot's gate.
@@ -22,14 +26,19 @@ interface IMarket is IRegistry {
     /// @notice Thrown when a slot would be cleared or settled before its gate.
     error GateOpen(uint256 slot, uint256 gate);
     /// @notice Thrown when an order is for a slot too far ahead.
+    /// @param last The last slot that orders may be for now.
     error BeyondHorizon(uint256 slot, uint256 last);
     /// @notice Thrown when a slot lies before the deployment's first.
+    /// @param first The first slot that is accepted.
     error BeforeFirstSlot(uint256 slot, uint256 first);
     /// @notice Thrown when the place in the ring is still held by a slot that awaits settlement.
     error SlotUnsettled(uint256 slot);
     /// @notice Thrown when the ring no longer holds the slot.
     error SlotGone(uint256 slot);
     /// @notice Thrown when packed records or signatures have another length than expected.
+    /// @param length What was given, bytes.
+    /// @param expected Bytes: of all signatures together, or of one record, of which it is no
+    /// multiple.
     error WrongLength(uint256 length, uint256 expected);
     /// @notice Thrown when a record names a site that takes no part in the slot.
     error UnknownSite(uint256 index, uint256 site);
@@ -37,10 +46,13 @@ interface IMarket is IRegistry {
     error WrongSigner(uint256 index, uint256 site);
 
     /// @notice Thrown when an order of a site in between is missing.
+    /// @param expected The sequence that comes next.
     error SequenceGap(uint256 index, uint256 sequence, uint256 expected);
     /// @notice Thrown when a site posts more orders than its allowance.
+    /// @param allowance The most orders of a site in this slot.
     error AllowanceExceeded(uint256 index, uint256 sequence, uint256 allowance);
     /// @notice Thrown when an order is larger than the site can ever deliver or take.
+    /// @param limit The most energy of one order of the site, Wh.
     error OrderBeyondRating(uint256 index, uint256 energy, uint256 limit);
     /// @notice Thrown when orders would be voided whose key stays the site's.
     error KeyNotRotated(uint256 site, uint256 slot);
@@ -52,6 +64,7 @@ interface IMarket is IRegistry {
     /// @notice Thrown when the orders given are not the accepted ones, in order.
     error NotTheBook(uint256 slot);
     /// @notice Thrown when a ranking names an order that is not there.
+    /// @param orders How many there are.
     error OrderUnknown(uint256 index, uint256 orders);
     /// @notice Thrown when a ranking names a withdrawn, replaced, empty or self-crossing order.
     error OrderNotLive(uint256 index);
@@ -60,17 +73,25 @@ interface IMarket is IRegistry {
     /// @notice Thrown when a ranked order should stand before the one that it follows.
     error OutOfRank(uint256 index);
     /// @notice Thrown when a ranking leaves out live orders.
+    /// @param ranked How many orders both rankings name.
+    /// @param live How many the book has.
     error RankingIncomplete(uint256 ranked, uint256 live);
 
     /// @notice Thrown when a reading comes before its slot is over.
     error SlotNotOver(uint256 index, uint256 slot);
     /// @notice Thrown when an energy is more than the site's rating allows in a slot.
+    /// @param limit The most, Wh.
     error ReadingBeyondRating(uint256 index, uint256 energy, uint256 limit);
     /// @notice Thrown when a site would have exported what it neither generated nor discharged.
+    /// @param exported Wh.
+    /// @param available What it generated and discharged, Wh.
     error ExportUnexplained(uint256 index, uint256 exported, uint256 available);
     /// @notice Thrown when a site would have used less than nothing.
+    /// @param supplied What it imported, generated and discharged, Wh.
+    /// @param drained What it exported and charged, Wh.
     error ConsumptionNegative(uint256 index, uint256 supplied, uint256 drained);
     /// @notice Thrown when a reading claims a quality that only settlement gives.
+    /// @param quality Flags, of which 128 stands for assumed.
     error QualityUnknown(uint256 index, uint256 quality);
 
     /// @notice Thrown when a book with orders is settled before it is cleared.
@@ -82,20 +103,27 @@ interface IMarket is IRegistry {
     /// @notice Thrown when the trades given are not those of the clearing.
     error NotTheTrades(uint256 slot);
 
+    /// @notice Orders were accepted, or voided.
     /// @param orders The newly accepted orders, packed. One of sequence 15 is the owner's word
     /// that the site's orders are void.
     event OrdersPosted(uint256 indexed slot, bytes orders);
+    /// @notice A slot's book was cleared.
     /// @param price Between buyers and sellers; 0 without trades.
     /// @param trades Packed, in the order in which the rankings meet.
     event Cleared(uint256 indexed slot, uint256 price, bytes trades);
+    /// @notice Readings became final.
     /// @param readings The newly final readings, packed.
     event ReadingsPosted(bytes readings);
-    /// @notice Settlement found no reading and assumed this one.
+    /// @notice Settlement found no reading and assumed one.
+    /// @param assumed Importing what the site bought, exporting nothing.
     event ReadingMissed(uint256 indexed slot, uint256 indexed site, Reading assumed);
+    /// @notice A slot was settled.
     /// @param deliveries What flowed for each trade, packed, in the trades' order, 0 Wh included.
     /// @param pool What flowed through the pool, packed.
     /// @param entries Of each account, 8 bytes signed microyen: sites, then utility, then network.
     event Settled(uint256 indexed slot, bytes deliveries, bytes pool, bytes entries);
+    /// @notice A reading that came late, or again, was settled between site and utility.
+    /// @param reading What holds from now on.
     /// @param entry What the site is owed by the utility for the correction, microyen.
     event Corrected(uint256 indexed slot, uint256 indexed site, Reading reading, int256 entry);
 
@@ -110,6 +138,7 @@ interface IMarket is IRegistry {
     /// @dev The only thing that the owner may do to an order, meant for a key that was lost: the
     /// change of key, or the site's leaving, is planned for a later slot. Slots whose gate has
     /// closed in the meantime are skipped.
+    /// @param slots Those in which the lost key still holds.
     function voidOrders(uint256 site, uint256[] calldata slots) external;
 
     /// @notice Clear a slot's book once its gate is closed.
