@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import doctest
+import json
 import os
 import re
 import shlex
@@ -187,6 +188,24 @@ def test_every_quality_flag_is_documented():
     page = text_of(DOCS / "site.md")
     for flag in Quality:
         assert f"| `{flag.name}` | {flag.value} |" in page
+
+
+def test_every_exception_from_slither_has_its_reason():
+    settings = json.loads(text_of(ROOT / "slither.config.json"))
+    off = set(settings["detectors_to_exclude"].split(","))
+    part = (
+        text_of(DOCS / "ledger.md").partition("*Exceptions from slither*")[2].partition("\n## ")[0]
+    )
+    assert set(re.findall(r"^\| `([a-z-]+)` \| \w", part, re.MULTILINE)) == off
+    found = 0
+    for path in sorted((ROOT / "contracts").rglob("*.sol")):
+        lines = text_of(path).splitlines()
+        for number, line in enumerate(lines):
+            if "slither-disable" in line:
+                found += 1
+                assert re.match(r" *// slither-disable-next-line [a-z-]+$", line), (path.name, line)
+                assert re.match(r" *// (?!slither)\w", lines[number - 1]), (path.name, line)
+    assert found
 
 
 def test_the_worked_example_of_the_market_holds():
