@@ -88,6 +88,7 @@ library Matching {
         unchecked {
             for (uint256 k = 0; k < ranking.length; k += 2) {
                 uint256 i;
+                // Without bounds checks, as an order is read.
                 assembly ("memory-safe") {
                     i := shr(240, calldataload(add(ranking.offset, k)))
                 }

@@ -38,6 +38,7 @@ function assumedReading(uint256 slot_, uint256 site_, uint256 imported_) pure re
 /// @notice Read the reading at an index of packed readings.
 /// @dev Warning: the caller has checked that `index` is inside.
 function readingAt(bytes calldata readings, uint256 index) pure returns (Reading reading) {
+    // Without bounds checks, as an order is read.
     assembly ("memory-safe") {
         reading := calldataload(add(readings.offset, mul(index, 32)))
     }

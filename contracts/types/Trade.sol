@@ -26,6 +26,7 @@ function toTrade(uint256 seller_, uint256 buyer_, uint256 energy_) pure returns 
 /// @notice Read the trade that begins at a byte of packed trades.
 /// @dev Warning: the caller has checked that it is inside.
 function tradeAt(bytes calldata trades, uint256 byte_) pure returns (Trade trade) {
+    // Without bounds checks, as an order is read.
     assembly ("memory-safe") {
         trade := shr(192, calldataload(add(trades.offset, byte_)))
     }
