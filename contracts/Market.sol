@@ -27,10 +27,8 @@ contract Market is IMarket, Registry, Signatures {
     uint256 private constant MOST_ORDERS = 9000;
     /// @dev What a counter of 4 bits can count before the owner's word.
     uint256 private constant MOST_ORDERS_OF_A_SITE = VOIDING - 1;
+    /// @dev The network's account is the next one, in the same word.
     uint256 private constant UTILITY = 1000;
-    // Named for the reader: it is paid with the utility, as the odd account of one word.
-    // slither-disable-next-line unused-state
-    uint256 private constant NETWORK = 1001;
     uint256 private constant COUNTERS_IN_A_WORD = 56;
 
     uint256 private immutable _firstSlot;
@@ -46,15 +44,13 @@ contract Market is IMarket, Registry, Signatures {
     mapping(uint256 pair => uint256) private _balances;
 
     constructor(
-        // The ABI's name for it; the state variable has no value yet.
-        // slither-disable-next-line shadowing-local
-        address owner,
+        address owner_,
         uint256 firstSlot,
         uint256 horizonSlots,
         uint256 readingDeadlineSeconds,
         uint256 gateSeconds,
         bool afterMetering
-    ) Registry(owner, horizonSlots) {
+    ) Registry(owner_, horizonSlots) {
         uint256 span = horizonSlots + (readingDeadlineSeconds + gateSeconds) / SLOT_SECONDS;
         require(span <= RING / 2, SettingBeyondLimit(span, RING / 2));
         uint256 ahead = horizonSlots * SLOT_SECONDS;
