@@ -1,0 +1,209 @@
+"""Solve a program: HiGHS directly, kept warm from solve to solve, or through scipy.
+
+scipy is the reference and the fallback; it cannot start from the last solution. Both are given
+the arrays of `vpp.matrix.Program`. Duals are changes of the cost for a unit more of a row's bound.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+from scipy.optimize import Bounds, LinearConstraint, linprog, milp
+from scipy.sparse import vstack
+
+from vpp.matrix import Program
+from vpp.model import Array
+
+
+@dataclass(frozen=True)
+class Solution:
+    """What a solver found. `status` is optimal, infeasible, time limit, or what else it said; `x`
+    is None without a solution, `duals` None where there are binaries, else one a row."""
+
+    status: str
+    x: Array | None
+    duals: Array | None
+    seconds: float
+
+    @property
+    def is_optimal(self) -> bool:
+        """Whether the optimum was found."""
+        return self.status == "optimal"
+
+
+class Solver(Protocol):
+    """Something that solves programs."""
+
+    def solve(self, program: Program) -> Solution:
+        """Return the solution of a program; failures are a status, never an exception."""
+        ...
+
+
+class ScipySolver:
+    """scipy's `linprog` and `milp`, with a time limit in seconds."""
+
+    def __init__(self, time_limit: float = 10.0) -> None:
+        self._time_limit = time_limit
+
+    def solve(self, program: Program) -> Solution:
+        """Return the solution of a program."""
+        began = time.perf_counter()
+        options = {"time_limit": self._time_limit}
+        if program.integral.any():
+            found: Any = milp(
+                program.cost,
+                integrality=program.integral.astype(int),
+                bounds=Bounds(program.lower, program.upper),
+                constraints=LinearConstraint(program.matrix, program.row_lower, program.row_upper),
+                options=options,
+            )
+            duals = None
+        else:
+            found, duals = self._linear(program, options)
+        status = {0: "optimal", 1: "time limit", 2: "infeasible", 3: "unbounded"}.get(
+            found.status, str(found.message)
+        )
+        x = None if found.x is None else np.asarray(found.x)
+        return Solution(status, x, duals, time.perf_counter() - began)
+
+    def _linear(self, program: Program, options: dict[str, float]) -> tuple[Any, Array | None]:
+        equal = program.row_lower == program.row_upper
+        above = np.isfinite(program.row_upper) & ~equal
+        below = np.isfinite(program.row_lower) & ~equal
+        matrix = program.matrix.tocsr()
+        found = linprog(
+            program.cost,
+            A_ub=vstack([matrix[above], -matrix[below]]),
+            b_ub=np.concatenate([program.row_upper[above], -program.row_lower[below]]),
+            A_eq=matrix[equal],
+            b_eq=program.row_lower[equal],
+            bounds=np.column_stack([program.lower, program.upper]),
+            method="highs",
+            options=options,
+        )
+        if found.status != 0:
+            return found, None
+        duals = np.zeros(matrix.shape[0])
+        duals[equal] = found.eqlin.marginals
+        count = int(above.sum())
+        duals[above] += found.ineqlin.marginals[:count]
+        duals[below] -= found.ineqlin.marginals[count:]
+        return found, duals
+
+
+class HighsSolver:
+    """HiGHS with a model that stays: a program of the last one's matrix starts from its basis."""
+
+    def __init__(self, time_limit: float = 10.0) -> None:
+        with _quiet():
+            # On first use it prints a banner, which would stand in front of printed JSON.
+            import highspy
+
+            self._highspy = highspy
+            self._highs = highspy.Highs()
+            self._highs.setOptionValue("output_flag", False)
+        self._highs.setOptionValue("time_limit", time_limit)
+        self._highs.setOptionValue("threads", 1)
+        self._held: Program | None = None
+
+    def solve(self, program: Program) -> Solution:
+        """Return the solution of a program."""
+        self.load(program)
+        return self.run(program)
+
+    def load(self, program: Program) -> None:
+        """Hand over a program: what has changed of the last one, or all."""
+        if self._held is not None and _same_matrix(self._held, program):
+            self._change(self._held, program)
+        else:
+            self._pass(program)
+        self._held = program
+
+    def run(self, program: Program) -> Solution:
+        """Solve what was loaded."""
+        highs = self._highs
+        began = time.perf_counter()
+        with _quiet():
+            highs.run()
+        seconds = time.perf_counter() - began
+        kinds = self._highspy.HighsModelStatus
+        status = {
+            kinds.kOptimal: "optimal",
+            kinds.kInfeasible: "infeasible",
+            kinds.kUnboundedOrInfeasible: "infeasible",
+            kinds.kUnbounded: "unbounded",
+            kinds.kTimeLimit: "time limit",
+        }.get(highs.getModelStatus(), str(highs.getModelStatus()))
+        if status != "optimal":
+            # A basis of a failure is no start for the next solve.
+            self._held = None
+            return Solution(status, None, None, seconds)
+        solution = highs.getSolution()
+        x = np.array(solution.col_value)
+        duals = None if program.integral.any() else np.array(solution.row_dual)
+        return Solution(status, x, duals, seconds)
+
+    def _pass(self, program: Program) -> None:
+        lp = self._highspy.HighsLp()
+        rows, columns = program.matrix.shape
+        lp.num_row_, lp.num_col_ = rows, columns
+        lp.col_cost_, lp.col_lower_, lp.col_upper_ = program.cost, program.lower, program.upper
+        lp.row_lower_, lp.row_upper_ = program.row_lower, program.row_upper
+        lp.a_matrix_.format_ = self._highspy.MatrixFormat.kColwise
+        lp.a_matrix_.start_ = program.matrix.indptr
+        lp.a_matrix_.index_ = program.matrix.indices
+        lp.a_matrix_.value_ = program.matrix.data
+        if program.integral.any():
+            kinds = self._highspy.HighsVarType
+            lp.integrality_ = [
+                kinds.kInteger if whole else kinds.kContinuous for whole in program.integral
+            ]
+        with _quiet():
+            self._highs.clearModel()
+            self._highs.passModel(lp)
+
+    def _change(self, old: Program, new: Program) -> None:
+        highs = self._highs
+        costs = np.flatnonzero(old.cost != new.cost).astype(np.int32)
+        if costs.size:
+            highs.changeColsCost(costs.size, costs, new.cost[costs])
+        bounds = (old.lower != new.lower) | (old.upper != new.upper)
+        columns = np.flatnonzero(bounds).astype(np.int32)
+        if columns.size:
+            highs.changeColsBounds(columns.size, columns, new.lower[columns], new.upper[columns])
+        bounds = (old.row_lower != new.row_lower) | (old.row_upper != new.row_upper)
+        rows = np.flatnonzero(bounds).astype(np.int32)
+        if rows.size:
+            highs.changeRowsBounds(rows.size, rows, new.row_lower[rows], new.row_upper[rows])
+
+
+def _same_matrix(one: Program, other: Program) -> bool:
+    a, b = one.matrix, other.matrix
+    return (
+        a.shape == b.shape
+        and np.array_equal(a.indptr, b.indptr)
+        and np.array_equal(a.indices, b.indices)
+        and np.array_equal(a.data, b.data)
+        and np.array_equal(one.integral, other.integral)
+    )
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep what a C library prints off the standard output."""
+    sys.stdout.flush()
+    kept = os.dup(1)
+    with open(os.devnull, "w") as nowhere:
+        os.dup2(nowhere.fileno(), 1)
+    try:
+        yield
+    finally:
+        os.dup2(kept, 1)
+        os.close(kept)
