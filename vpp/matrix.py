@@ -198,11 +198,11 @@ class _Site:
         count = self.slots if count is None else count
         return self.builder.row(self.prefix + name, count, terms, lower, upper)
 
-    def breach(self, name: str, count: int, height: bool = True) -> Index:
+    def breach(self, name: str, count: int, most: Array | float = np.inf) -> Index:
         """Add columns for a breach of a soft limit, priced by area and by height."""
         softness = self.problem.softness
-        found = self.column(f"breach {name}", count, softness.area, steering=True)
-        if height and count > 1:
+        found = self.column(f"breach {name}", count, softness.area, 0.0, most, steering=True)
+        if count > 1:
             top = self.column(f"height {name}", 1, softness.height, steering=True)
             self.row(f"height {name}", [(found, 1.0), (top[0], -1.0)], -np.inf, 0.0, count)
         return found
@@ -210,10 +210,18 @@ class _Site:
     def add(self, exclusive: Sequence[Exclusive]) -> None:
         problem, slots = self.problem, self.slots
         self.out: list[tuple[Index | int, Array | float]] = []  # towards the network
+        dearest = np.max([tier.price for tier in problem.sales], axis=0)
+        cheapest = np.min([tier.price for tier in problem.purchases], axis=0)
+        # Buying to sell at once would pay without end: it ends at what can flow at all, and the
+        # binaries then forbid it.
+        endless = np.where(dearest > cheapest, 0.0, np.inf)
+        self.reach = _reach(problem)
         for sign, tiers in ((-1.0, problem.purchases), (1.0, problem.sales)):
+            reach = self.reach[0 if sign < 0 else 1]
             for tier in tiers:
                 cost = -sign * np.asarray(tier.price)
-                found = self.column(tier.name, slots, cost, 0.0, np.asarray(tier.most_kwh))
+                most = np.minimum(np.asarray(tier.most_kwh), np.maximum(reach, endless))
+                found = self.column(tier.name, slots, cost, 0.0, most)
                 self.out.append((found, sign))
         spilt = self.column("curtailed", slots, 0.0, 0.0, np.asarray(problem.pv_kwh))
         flows: list[tuple[Index | int, Array | float]] = []
@@ -251,9 +259,11 @@ class _Site:
         worth = np.zeros(slots)
         worth[-1] = -battery.end_value
         name = f"stored.{number}"
+        low = high = None
         if self.relaxed:
             stored = self.column(name, slots, worth, 0.0, battery.capacity_kwh)
-            low, high = (self.breach(f"{word}.{number}", slots) for word in ("low", "high"))
+            low = self.breach(f"low.{number}", slots, most=least)
+            high = self.breach(f"high.{number}", slots, most=battery.capacity_kwh - most)
             self.row(f"least.{number}", [(stored, 1.0), (low, 1.0)], least, np.inf)
             self.row(f"most.{number}", [(stored, 1.0), (high, -1.0)], -np.inf, most)
         else:
@@ -281,10 +291,11 @@ class _Site:
             self.row(f"rest.{number}.{place}", above, -np.inf, rest.above_kwh)
         if wear is not None:
             self._followers(number, battery, stored)
-        for way in ("up", "down"):
+        for way, edge, breach in (("up", -least, low), ("down", most, high)):
             reserve = getattr(self.problem, f"reserve_{way}")
             if reserve is not None:
-                self._reserve(number, battery, way, reserve, (charge, discharge, stored))
+                columns = (charge, discharge, stored, breach)
+                self._reserve(number, battery, way, reserve, columns, edge)
         return charge, discharge
 
     def _followers(self, number: int, battery: Battery, stored: Index) -> None:
@@ -329,33 +340,34 @@ class _Site:
         battery: Battery,
         way: str,
         reserve: Reserve,
-        flows: tuple[Index, Index, Index],
+        columns: tuple[Index, Index, Index, Index | None],
+        edge: Array,
     ) -> None:
         """Add a battery's part of a reserve: the power is free, and so is the energy, at both ends
         of the slot: what is stored moves straight between them, so in between as well."""
-        hours, (charge, discharge, stored) = self.problem.hours, flows
-        room: Array | float
+        hours, (charge, discharge, stored, breach) = self.problem.hours, columns
         if way == "up":
-            per_kw = reserve.hours / battery.discharge_efficiency
-            power, sign = np.asarray(battery.discharge_kw), -1.0
-            room = max(battery.initial_kwh - float(np.asarray(battery.least_kwh)[0]), 0.0)
-            edge = -np.asarray(battery.least_kwh)
+            per_kw, sign = reserve.hours / battery.discharge_efficiency, -1.0
+            power = np.asarray(battery.discharge_kw)
         else:
-            per_kw = reserve.hours * battery.charge_efficiency
-            power, sign = np.asarray(battery.charge_kw), 1.0
-            room = max(float(np.asarray(battery.most_kwh)[0]) - battery.initial_kwh, 0.0)
-            edge = np.asarray(battery.most_kwh)
+            per_kw, sign = reserve.hours * battery.charge_efficiency, 1.0
+            power = np.asarray(battery.charge_kw)
         most = np.full(self.slots, np.inf)
-        most[0] = room / per_kw if per_kw else np.inf
+        if per_kw:
+            most[0] = max(edge[0] - sign * battery.initial_kwh, 0.0) / per_kw
         name = f"reserve {way}.{number}"
         offer = self.column(name, self.slots, -np.asarray(reserve.price), 0.0, most)
         self.offers[way].append(offer)
         flow = [(discharge, -sign), (charge, sign), (offer, hours)]
         self.row(f"{name} power", flow, -np.inf, power * hours)
-        self.row(f"{name} end", [(stored, sign), (offer, per_kw)], -np.inf, edge)
+        end: list[tuple[Index | int, Array | float]] = [(stored, sign), (offer, per_kw)]
+        begin = [(stored[:-1], sign), (offer[1:], per_kw)]
+        if breach is not None:
+            end.append((breach, -1.0))
+            begin.append((breach[:-1], -1.0))
+        self.row(f"{name} end", end, -np.inf, edge)
         if self.slots > 1:
-            begin: Terms = [(stored[:-1], sign), (offer[1:], per_kw)]
-            self.row(f"{name} begin", begin, -np.inf, edge[1:], self.slots - 1)
+            self.row(f"{name} begin", begin, -np.inf, edge[:-1], self.slots - 1)
 
     def _reserve_sold(self, way: str) -> None:
         reserve = getattr(self.problem, f"reserve_{way}")
@@ -412,14 +424,9 @@ class _Site:
         columns = self.builder.columns
         if each.battery is None:
             name = "meter"
-            span = sum(
-                (np.asarray(b.charge_kw) + np.asarray(b.discharge_kw)) * problem.hours
-                for b in problem.batteries
-            )
-            big = (np.abs(problem.net_load_kwh) + np.asarray(problem.pv_kwh) + span)[slots]
             ins = [columns[self.prefix + tier.name][slots] for tier in problem.purchases]
             outs = [columns[self.prefix + tier.name][slots] for tier in problem.sales]
-            most_in = most_out = big
+            most_in, most_out = (reach[slots] for reach in self.reach)
         else:
             name = str(each.battery)
             battery = problem.batteries[each.battery]
@@ -433,3 +440,13 @@ class _Site:
         out: Terms = [*((index, 1.0) for index in outs), (way, most_out)]
         self.row(f"one way in.{name}", into, -np.inf, 0.0, count)
         self.row(f"one way out.{name}", out, -np.inf, most_out, count)
+
+
+def _reach(problem: Problem) -> tuple[Array, Array]:
+    """Return the most that can be bought, and sold, in each slot: kWh."""
+    batteries, hours = problem.batteries, problem.hours
+    sold = np.asarray(problem.sold_kwh)
+    into = sum((np.asarray(b.charge_kw) + b.standby_kw for b in batteries), np.zeros(problem.slots))
+    out = sum((np.asarray(b.discharge_kw) for b in batteries), np.zeros(problem.slots))
+    load, pv = np.asarray(problem.load_kwh), np.asarray(problem.pv_kwh)
+    return load + into * hours + np.maximum(sold, 0), pv + out * hours + np.maximum(-sold, 0)

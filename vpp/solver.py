@@ -22,15 +22,22 @@ from vpp.matrix import Program
 from vpp.model import Array
 
 
+DUAL_TOLERANCE = 1e-6
+EXACT = 1e-7
+"""Relative gap at which a program with binaries counts as solved."""
+
+
 @dataclass(frozen=True)
 class Solution:
     """What a solver found. `status` is optimal, infeasible, time limit, or what else it said; `x`
-    is None without a solution, `duals` None where there are binaries, else one a row."""
+    is None without a solution, `duals` None where there are binaries, else one a row. `bound` is
+    the cost that no solution can beat, as a solver of binaries says it; None without them."""
 
     status: str
     x: Array | None
     duals: Array | None
     seconds: float
+    bound: float | None = None
 
     @property
     def is_optimal(self) -> bool:
@@ -62,16 +69,16 @@ class ScipySolver:
                 integrality=program.integral.astype(int),
                 bounds=Bounds(program.lower, program.upper),
                 constraints=LinearConstraint(program.matrix, program.row_lower, program.row_upper),
-                options=options,
+                options={**options, "mip_rel_gap": EXACT},
             )
-            duals = None
+            duals, bound = None, found.mip_dual_bound
         else:
-            found, duals = self._linear(program, options)
+            (found, duals), bound = self._linear(program, options), None
         status = {0: "optimal", 1: "time limit", 2: "infeasible", 3: "unbounded"}.get(
             found.status, str(found.message)
         )
         x = None if found.x is None else np.asarray(found.x)
-        return Solution(status, x, duals, time.perf_counter() - began)
+        return Solution(status, x, duals, time.perf_counter() - began, bound)
 
     def _linear(self, program: Program, options: dict[str, float]) -> tuple[Any, Array | None]:
         equal = program.row_lower == program.row_upper
@@ -109,8 +116,9 @@ class HighsSolver:
             self._highspy = highspy
             self._highs = highspy.Highs()
             self._highs.setOptionValue("output_flag", False)
-        self._highs.setOptionValue("time_limit", time_limit)
+        self._time_limit = time_limit
         self._highs.setOptionValue("threads", 1)
+        self._highs.setOptionValue("mip_rel_gap", EXACT)
         self._held: Program | None = None
 
     def solve(self, program: Program) -> Solution:
@@ -129,6 +137,8 @@ class HighsSolver:
     def run(self, program: Program) -> Solution:
         """Solve what was loaded."""
         highs = self._highs
+        # Its clock runs on from solve to solve.
+        highs.setOptionValue("time_limit", highs.getRunTime() + self._time_limit)
         began = time.perf_counter()
         with _quiet():
             highs.run()
@@ -147,8 +157,9 @@ class HighsSolver:
             return Solution(status, None, None, seconds)
         solution = highs.getSolution()
         x = np.array(solution.col_value)
-        duals = None if program.integral.any() else np.array(solution.row_dual)
-        return Solution(status, x, duals, seconds)
+        if program.integral.any():
+            return Solution(status, x, None, seconds, highs.getInfo().mip_dual_bound)
+        return Solution(status, x, np.array(solution.row_dual), seconds)
 
     def _pass(self, program: Program) -> None:
         lp = self._highspy.HighsLp()
@@ -182,6 +193,24 @@ class HighsSolver:
         rows = np.flatnonzero(bounds).astype(np.int32)
         if rows.size:
             highs.changeRowsBounds(rows.size, rows, new.row_lower[rows], new.row_upper[rows])
+
+
+def dual_bound(program: Program, duals: Array) -> float:
+    """Return the cost that no solution of a linear program can beat, from any duals.
+
+    Weak duality, from the matrix alone: whatever the solver, it needs no trust. A dual on a bound
+    that is infinite counts as none, where it is no more than a solver's tolerance.
+    """
+    reduced = program.cost - program.matrix.T @ duals
+    total = 0.0
+    for price, lower, upper in (
+        (duals, program.row_lower, program.row_upper),
+        (reduced, program.lower, program.upper),
+    ):
+        bound = np.where(price > 0, lower, upper)
+        price = np.where(np.isinf(bound) & (np.abs(price) <= DUAL_TOLERANCE), 0.0, price)
+        total += float(np.where(price == 0, 0.0, price * np.where(price == 0, 0.0, bound)).sum())
+    return total
 
 
 def _same_matrix(one: Program, other: Program) -> bool:
