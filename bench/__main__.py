@@ -11,10 +11,10 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from bench import day, gas, market
+from bench import ageing, day, gas, jepx, market, plan
 from bench.figures import Figure
 
-BENCHES = {"gas": gas.figures, "market": market.figures, "day": day.figures}
+BENCHES = {"gas": gas.figures, "market": market.figures, "day": day.figures, "jepx": jepx.figures, "plan": plan.figures, "ageing": ageing.figures}
 
 
 def main() -> int:

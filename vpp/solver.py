@@ -176,6 +176,8 @@ class HighsSolver:
             lp.integrality_ = [
                 kinds.kInteger if whole else kinds.kContinuous for whole in program.integral
             ]
+        # A program of a few thousand rows is solved sooner than it is simplified.
+        self._highs.setOptionValue("presolve", "choose" if program.integral.any() else "off")
         with _quiet():
             self._highs.clearModel()
             self._highs.passModel(lp)
