@@ -14,7 +14,14 @@ from rich.table import Table
 from bench import ageing, day, gas, jepx, market, plan
 from bench.figures import Figure
 
-BENCHES = {"gas": gas.figures, "market": market.figures, "day": day.figures, "jepx": jepx.figures, "plan": plan.figures, "ageing": ageing.figures}
+BENCHES = {
+    "gas": gas.figures,
+    "market": market.figures,
+    "day": day.figures,
+    "jepx": jepx.figures,
+    "plan": plan.figures,
+    "ageing": ageing.figures,
+}
 
 
 def main() -> int:

@@ -28,10 +28,12 @@ def figures() -> list[Figure]:
     spans = [prices[first : first + DAYS].ravel() for first in range(0, 364 - DAYS, EVERY)]
     found = []
     for chemistry in chemistries().values():
-        best = max((0.5, 1, 2, 4, 8), key=lambda per_kwh: _earned(spans, chemistry, flat(per_kwh))[0])
+        best = max(
+            (1, 2, 4, 8, 16, 32), key=lambda per_kwh: _earned(spans, chemistry, flat(per_kwh))[0]
+        )
         for name, wear in (
             ("no wear price", None),
-            (f"flat wear price, best of five ({best:g} JPY/kWh)", flat(best)),
+            (f"flat wear price, best of six ({best:g} JPY/kWh)", flat(best)),
             ("wear by depth", chemistry.wear(CAPACITY, 12)),
         ):
             earned, revenue, path = _earned(spans, chemistry, wear)

@@ -114,8 +114,12 @@ def forecast(system: Array, tohoku: Array) -> list[Figure]:
     naive = sum(float(system[n] @ day.discharge(system[n - 1] + nudge)) for n in tested)
     known, guessed = (_rolling(system, believed, foresees) for foresees in (True, False))
     return [
-        Figure("causal forecast, share of perfect foresight", 100 * earned / perfect, "%", 89.0, True),
-        Figure("the same in the months of choice, 31 January on", 100 * in_training / chosen_on, "%"),
+        Figure(
+            "causal forecast, share of perfect foresight", 100 * earned / perfect, "%", 89.0, True
+        ),
+        Figure(
+            "the same in the months of choice, 31 January on", 100 * in_training / chosen_on, "%"
+        ),
         Figure("previous day", 100 * naive / perfect, "%"),
         Figure("no daily reset, next day known", 100 * known / perfect, "%"),
         Figure("no daily reset, next day forecast", 100 * guessed / perfect, "%"),
@@ -153,7 +157,7 @@ def wear(system: Array) -> list[Figure]:
         law = chords(LAW, CAPACITY, cost, 0.8 * (even_depths(20)) ** 1.1)
         stored, earned, seconds = rolled(price, law)
         worth = earned - cost * life_used(LAW, stored, CAPACITY)
-        best = max(_flat(price, each, cost) for each in np.linspace(0, 12, 13))
+        best = max(_flat(price, each, cost) for each in range(0, 41, 2))
         unit = replace(battery(), wear=tangents(LAW, CAPACITY, cost, even_depths(12, 0.8)))
         program = program_of(problem(price, unit))
         bound = HighsSolver(60).solve(program).x

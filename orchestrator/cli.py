@@ -25,6 +25,7 @@ from energy.units import half_hour, kwh, slot_from, slots_of
 from orchestrator import screen
 from orchestrator.audit import audited
 from orchestrator.demo import DemoDay, run_day, with_mode
+from orchestrator.plan import plan
 from orchestrator.report import day_report
 from orchestrator.setting.sites import MODES, load_setting
 from orchestrator.statement import statement_of
@@ -290,6 +291,9 @@ def audit(
         _print_json(findings.to_json())
     else:
         screen.console().print(screen.audit_line(findings, language), style="bold green")
+
+
+app.command()(plan)
 
 
 _STEPS = {

@@ -36,12 +36,14 @@ from oracle.outbox import Outbox
 from oracle.plant import Battery as PlantBattery
 from oracle.simulator import BATTERY, SiteSimulator
 from oracle.terminal import Terminal, key_signer
-from orchestrator.agents import History, Limits, Past, net_export, order_for
+from orchestrator.agents import Limits, net_export, order_for
 from orchestrator.audit import Findings, audited
 from orchestrator.mover import Mover, SignedOrder, relayed
 from orchestrator.setting.series import LoadSeries, PvSeries, load_series, pv_series
 from orchestrator.setting.sites import Setting, Site
+from vpp.calendar import works_on
 from vpp.control import BatteryControl
+from vpp.forecast import History, Past
 from vpp.rule import BatterySize, Command, Mode, command_for, expected_flows
 
 HISTORY_DAYS = 28
@@ -94,7 +96,7 @@ class SiteOfDay:
             start_seconds=self.slots.start * SLOT_SECONDS,
         )
         # What the site's own meters showed before the trial began.
-        self.history = History(works_on=lambda slot: start_of(slot).weekday() < 5)
+        self.history = History(works_on)
         first = max(
             self.slots.start - HISTORY_DAYS * SLOTS_PER_DAY, slots_of(loads.first_day).start
         )

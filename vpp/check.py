@@ -77,14 +77,18 @@ def _allowed(plan: Plan, limit: str) -> Array:
 def _meter(plan: Plan) -> Iterator[str]:
     problem = plan.problem
     bought, sold = sum(plan.purchases.values()), sum(plan.sales.values())
-    load = np.asarray(problem.load_kwh) + sum(b.standby_kw for b in problem.batteries) * problem.hours
+    load = (
+        np.asarray(problem.load_kwh) + sum(b.standby_kw for b in problem.batteries) * problem.hours
+    )
     used = load + sum(plan.charge) + sold + np.asarray(problem.sold_kwh)
     had = bought + np.asarray(problem.pv_kwh) - plan.curtailed + sum(plan.discharge)
     yield from _out(np.abs(np.asarray(had - used)), "the balance at the meter")
     yield from _out(plan.curtailed - np.asarray(problem.pv_kwh), "curtailed PV")
     for tiers, flows in ((problem.purchases, plan.purchases), (problem.sales, plan.sales)):
         for tier in tiers:
-            yield from _out(flows[tier.name] - np.asarray(tier.most_kwh), f"the limit of {tier.name}")
+            yield from _out(
+                flows[tier.name] - np.asarray(tier.most_kwh), f"the limit of {tier.name}"
+            )
     yield from _out(np.minimum(bought, sold), "buying and selling at once")
     if plan.is_safe_rule:  # it knows no wishes of the network's
         return
@@ -105,7 +109,9 @@ def _meter(plan: Plan) -> Iterator[str]:
 
 def _battery(plan: Plan, number: int, battery: Battery) -> Iterator[str]:
     name, hours = f"battery {battery.name}", plan.problem.hours
-    charge, discharge, stored = (flow[number] for flow in (plan.charge, plan.discharge, plan.stored))
+    charge, discharge, stored = (
+        flow[number] for flow in (plan.charge, plan.discharge, plan.stored)
+    )
     state = battery.initial_kwh
     simulated = np.empty_like(stored)
     for slot in range(plan.problem.slots):
@@ -114,7 +120,9 @@ def _battery(plan: Plan, number: int, battery: Battery) -> Iterator[str]:
         state -= discharge[slot] / battery.discharge_efficiency
         simulated[slot] = state
     # Each row may be out a little, and a state is the sum of all before it.
-    yield from _out(np.abs(simulated - stored) / np.arange(1, len(stored) + 1), f"{name}: its state")
+    yield from _out(
+        np.abs(simulated - stored) / np.arange(1, len(stored) + 1), f"{name}: its state"
+    )
     yield from _out(-simulated / np.arange(1, len(stored) + 1), f"{name}: its least state")
     yield from _out(stored - battery.capacity_kwh, f"{name}: its capacity")
     yield from _out(charge - np.asarray(battery.charge_kw) * hours, f"{name}: its charge power")

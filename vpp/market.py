@@ -86,6 +86,6 @@ def committed(trades: Iterable[Trade], site: int, first_slot: int, slots: int) -
     for trade in trades:
         if first_slot <= trade.slot < first_slot + slots:
             sold[trade.slot - first_slot] += (
-                (trade.seller == site) - (trade.buyer == site)
-            ) * trade.energy / WH
+                ((trade.seller == site) - (trade.buyer == site)) * trade.energy / WH
+            )
     return sold

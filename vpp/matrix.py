@@ -393,14 +393,15 @@ class _Site:
         """Add what the connection can carry, with the reserves it would have to carry as well."""
         problem = self.problem
         sold = np.asarray(problem.sold_kwh)
-        for way, limit, sign in (("import", problem.import_kw, -1.0), ("export", problem.export_kw, 1.0)):
+        for way, limit, sign in (
+            ("import", problem.import_kw, -1.0),
+            ("export", problem.export_kw, 1.0),
+        ):
             most = np.asarray(limit) * problem.hours
             if not np.isfinite(most).any():
                 continue
             terms = [(index, np.asarray(side) * sign) for index, side in self.out]
-            terms += [
-                (offer, problem.hours) for offer in self.offers["up" if sign > 0 else "down"]
-            ]
+            terms += [(offer, problem.hours) for offer in self.offers["up" if sign > 0 else "down"]]
             if self.relaxed:
                 terms.append((self.breach(way, self.slots), -1.0))
             self.row(way, terms, -np.inf, most - sign * sold)

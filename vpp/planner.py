@@ -19,9 +19,7 @@ from vpp.safe import safe_plan
 from vpp.solver import HighsSolver, ScipySolver, Solution, Solver
 
 
-def planned(
-    problem: Problem, solver: Solver | None = None, fallback: Solver | None = None
-) -> Plan:
+def planned(problem: Problem, solver: Solver | None = None, fallback: Solver | None = None) -> Plan:
     """Return the plan for a problem, whatever happens.
 
     `solver` may be one that was used before: it then starts from the last plan.
@@ -77,9 +75,7 @@ def _optimal(problem: Problem, solver: Solver) -> Plan | str:
     return plan_of(problem, program, solution, made_by=made_by, seconds=seconds, binaries=binaries)
 
 
-def _both_ways(
-    problem: Problem, program: Program, x: Array
-) -> dict[int | None, set[int]]:
+def _both_ways(problem: Problem, program: Program, x: Array) -> dict[int | None, set[int]]:
     """Return the slots in which a battery, or the meter (None), goes both ways at once."""
     bought = sum(x[program.columns[tier.name]] for tier in problem.purchases)
     sold = sum(x[program.columns[tier.name]] for tier in problem.sales)

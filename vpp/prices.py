@@ -58,7 +58,9 @@ class PriceForecaster:
         """The day that is forecast next."""
         return self._first + timedelta(days=len(self._days))
 
-    def observe(self, prices: Sequence[float] | Array, area: Sequence[float] | Array | None = None) -> None:
+    def observe(
+        self, prices: Sequence[float] | Array, area: Sequence[float] | Array | None = None
+    ) -> None:
         """Take note of a day's 48 prices, and of those of a neighbouring market if there are any."""
         known = [np.asarray(prices, dtype=float)]
         known.append(known[0] if area is None else np.asarray(area, dtype=float))
@@ -236,7 +238,9 @@ def price_days(path: Path | None = None) -> tuple[date, Array]:
         try:
             day, prices = date.fromisoformat(row[0]), [float(text) for text in row[1:]]
         except (ValueError, IndexError) as error:
-            raise SettingError(f"{source} line {line} must be a date and prices, got {error}") from error
+            raise SettingError(
+                f"{source} line {line} must be a date and prices, got {error}"
+            ) from error
         first = first or day
         if day != first + timedelta(days=len(days)):
             raise SettingError(f"{source} line {line} must be the day after the last, got {day}")

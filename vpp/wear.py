@@ -61,9 +61,7 @@ def even_depths(count: int, deepest: float = 1.0) -> Array:
     return np.linspace(0.0, deepest, count + 1)
 
 
-def chords(
-    law: DepthLaw, capacity_kwh: float, replacement_jpy: float, depths: Array
-) -> Wear:
+def chords(law: DepthLaw, capacity_kwh: float, replacement_jpy: float, depths: Array) -> Wear:
     """Return wear that meets the law at `depths` and lies above it in between.
 
     `replacement_jpy` is what the life is worth: the whole battery's replacement.
@@ -73,9 +71,7 @@ def chords(
     return Wear(depths[:-1] * capacity_kwh, np.maximum(np.diff(slopes, prepend=0.0), 0.0))
 
 
-def tangents(
-    law: DepthLaw, capacity_kwh: float, replacement_jpy: float, depths: Array
-) -> Wear:
+def tangents(law: DepthLaw, capacity_kwh: float, replacement_jpy: float, depths: Array) -> Wear:
     """Return wear that touches the law at `depths` (the first one 0) and lies below elsewhere."""
     cost, slopes = replacement_jpy * law(depths), replacement_jpy * law.slope(depths)
     crossings = (np.diff(cost) - depths[1:] * slopes[1:] + depths[:-1] * slopes[:-1]) / -np.diff(
