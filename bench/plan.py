@@ -12,6 +12,7 @@ from statistics import median
 
 import numpy as np
 
+from bench import backtest
 from bench.figures import Figure
 from vpp.matrix import Program, program_of
 from vpp.model import Battery, Demand, Problem, Tier
@@ -25,7 +26,7 @@ BARS = {(48, 0): (3.0, 0.5), (48, 8): (10.0, 1.5), (336, 0): (15.0, 3.0), (336, 
 
 
 def figures() -> list[Figure]:
-    """Time all sizes; some seconds."""
+    """Time all sizes, and play two weeks; some minutes."""
     found = []
     for (slots, kinks), bars in BARS.items():
         what = f"{slots} slots, {kinks} wear kinks" if kinks else f"{slots} slots"
@@ -35,7 +36,7 @@ def figures() -> list[Figure]:
             Figure(f"{what}: warm", warm, "ms", bars[1]),
             Figure(f"{what}: through scipy", reference, "ms"),
         ]
-    return found
+    return [*found, *backtest.figures()]
 
 
 def _times(slots: int, kinks: int) -> tuple[float, float, float]:
