@@ -126,7 +126,9 @@ def _strategies(played: Played) -> dict[str, Strategy]:
 
     def two_stage(slot: int, stored: float) -> Plan:
         past, span = history(slot), range(slot, slot + HORIZON)
-        load, pv = (quantiles(past, what, span, LEVELS, 7) / 1000 for what in ("load", "generation"))
+        load, pv = (
+            quantiles(past, what, span, LEVELS, 7) / 1000 for what in ("load", "generation")
+        )
         # More load with less sun, and the other way round: the futures that differ most.
         futures = [
             _problem(played, slot, stored, load[row], pv[-1 - row]) for row in (0, len(LEVELS) - 1)
@@ -154,9 +156,7 @@ def _strategies(played: Played) -> dict[str, Strategy]:
 
 
 def _from(plan: Plan, place: int) -> Plan:
-    return replace(
-        plan, charge=(plan.charge[0][place:],), discharge=(plan.discharge[0][place:],)
-    )
+    return replace(plan, charge=(plan.charge[0][place:],), discharge=(plan.discharge[0][place:],))
 
 
 def _run(played: Played, slots: range, strategy: Strategy) -> tuple[float, float]:

@@ -20,6 +20,8 @@ MONEY = 1e-6
 """Part of the sum by which money may be out, and JPY for small sums."""
 GAP = 1e-5
 """Part of the cost that the proof of optimality may leave open."""
+GAP_WITH_BINARIES = 1e-2
+"""The same where binaries were searched until the time was up."""
 
 
 def faults(plan: Plan) -> list[str]:
@@ -206,7 +208,9 @@ def _money(plan: Plan) -> Iterator[str]:
         wear += wear_cost(battery.wear, np.concatenate([[battery.initial_kwh], stored]))
     if abs(wear - money.wear) > MONEY * max(wear, 1.0) + 1e-4:
         yield f"wear must be {wear:.6f} JPY by rainflow, got {money.wear:.6f}"
-    if np.isfinite(plan.gap) and abs(plan.gap) > GAP * max(abs(money.total + plan.steering), 1.0):
+    open_part = GAP_WITH_BINARIES if plan.binaries else GAP
+    cost = abs(money.total + plan.steering)
+    if np.isfinite(plan.gap) and abs(plan.gap) > open_part * max(cost, 1.0):
         yield f"the proof of optimality must close, got a gap of {plan.gap:g} JPY"
     steering = sum(breach.steering for breach in plan.breaches)
     if plan.steering < steering - MONEY * max(steering, 1.0):

@@ -123,11 +123,10 @@ def _why(plan: Plan, battery: int, slot: int, below: float, above: float) -> Why
         if _bought(plan, slot) < price - NEAR and peak <= NEAR:
             return Why.LIMIT
         return Why.SPREAD
-    offers = [flow[battery][slot] for flow in (plan.reserve_up, plan.reserve_down) if flow]
     stored = plan.stored[battery][slot]
+    if plan.duals.held and plan.duals.held[battery][slot] > NEAR:
+        return Why.RESERVE
     if price > above + NEAR or price < below - NEAR:
-        if any(offer > SOME for offer in offers):
-            return Why.RESERVE
         return Why.POWER
     if stored <= np.asarray(unit.least_kwh)[slot] + SOME and price >= below:
         return Why.EMPTY

@@ -63,6 +63,8 @@ class Duals:
     stored: tuple[Array, ...]
     peak: Array
     """Part of a slot's energy price that is due to the demand charge."""
+    held: tuple[Array, ...] = ()
+    """What a kWh, or kW, less to hold for reserve would save, a slot: one array a battery."""
 
 
 @dataclass(frozen=True)
@@ -269,4 +271,16 @@ def _duals(problem: Problem, program: Program, solution: Solution) -> Duals | No
     # The bound of a state row is what is put in from outside: a kWh of it saves that much.
     stored = [-y[rows[f"state.{number}"]] for number in range(len(problem.batteries))]
     peak = -y[rows["peak"]] if "peak" in rows else np.zeros(problem.slots)
-    return Duals(energy=y[rows["balance"]], stored=tuple(stored), peak=peak)
+    held = tuple(_held(problem.slots, program, y, n) for n in range(len(problem.batteries)))
+    return Duals(energy=y[rows["balance"]], stored=tuple(stored), peak=peak, held=held)
+
+
+def _held(slots: int, program: Program, y: Array, number: int) -> Array:
+    """Return the sum of the duals of a battery's reserve rows, by the slot whose end they hold."""
+    held = np.zeros(slots)
+    for way in ("up", "down"):
+        for kind in ("power", "end", "begin"):
+            found = program.rows.get(f"reserve {way}.{number} {kind}")
+            if found is not None:
+                held[: len(found)] += np.abs(y[found])
+    return held

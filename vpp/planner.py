@@ -66,10 +66,10 @@ def _optimal(problem: Problem, solver: Solver) -> Plan | str:
             if not exclusive[number]:
                 del exclusive[number]
     if exclusive:
-        fixed = _with_ways(program, solution)
-        again = solver.solve(fixed)
-        if again.is_optimal:  # for its duals; the proof stays that of the binaries
-            program, solution = fixed, replace(again, bound=solution.bound)
+        # Duals are those of the program with its binaries fixed; its solution may go both ways in
+        # another slot, at the same cost, and is not taken.
+        again = solver.solve(_with_ways(program, solution))
+        solution = replace(solution, duals=again.duals if again.is_optimal else None)
     binaries = sum(len(slots) for slots in exclusive.values())
     made_by = "HiGHS" if isinstance(solver, HighsSolver) else "scipy"
     return plan_of(problem, program, solution, made_by=made_by, seconds=seconds, binaries=binaries)

@@ -23,7 +23,9 @@ from vpp.model import Array
 
 
 DUAL_TOLERANCE = 1e-6
-EXACT = 1e-7
+FEASIBLE = 2
+"""HiGHS's word for a solution that keeps all limits."""
+CLOSE = 1e-4
 """Relative gap at which a program with binaries counts as solved."""
 
 
@@ -69,7 +71,7 @@ class ScipySolver:
                 integrality=program.integral.astype(int),
                 bounds=Bounds(program.lower, program.upper),
                 constraints=LinearConstraint(program.matrix, program.row_lower, program.row_upper),
-                options={**options, "mip_rel_gap": EXACT},
+                options={**options, "mip_rel_gap": CLOSE},
             )
             duals, bound = None, found.mip_dual_bound
         else:
@@ -114,12 +116,17 @@ class HighsSolver:
             import highspy
 
             self._highspy = highspy
-            self._highs = highspy.Highs()
-            self._highs.setOptionValue("output_flag", False)
         self._time_limit = time_limit
-        self._highs.setOptionValue("threads", 1)
-        self._highs.setOptionValue("mip_rel_gap", EXACT)
+        self._highs = self._fresh()
         self._held: Program | None = None
+
+    def _fresh(self) -> Any:
+        with _quiet():
+            highs = self._highspy.Highs()
+            highs.setOptionValue("output_flag", False)
+        highs.setOptionValue("threads", 1)
+        highs.setOptionValue("mip_rel_gap", CLOSE)
+        return highs
 
     def solve(self, program: Program) -> Solution:
         """Return the solution of a program."""
@@ -151,14 +158,16 @@ class HighsSolver:
             kinds.kUnbounded: "unbounded",
             kinds.kTimeLimit: "time limit",
         }.get(highs.getModelStatus(), str(highs.getModelStatus()))
-        if status != "optimal":
+        found = highs.getInfo().primal_solution_status == FEASIBLE
+        if status != "optimal" and not (found and program.integral.any()):
             # A basis of a failure is no start for the next solve.
             self._held = None
             return Solution(status, None, None, seconds)
         solution = highs.getSolution()
         x = np.array(solution.col_value)
         if program.integral.any():
-            return Solution(status, x, None, seconds, highs.getInfo().mip_dual_bound)
+            # Where time was up, its best so far; the bound says how good that is.
+            return Solution("optimal", x, None, seconds, highs.getInfo().mip_dual_bound)
         return Solution(status, x, np.array(solution.row_dual), seconds)
 
     def _pass(self, program: Program) -> None:
@@ -176,6 +185,9 @@ class HighsSolver:
             lp.integrality_ = [
                 kinds.kInteger if whole else kinds.kContinuous for whole in program.integral
             ]
+        if self._held is not None and (self._held.integral.any() or program.integral.any()):
+            # Its search for binaries counts time from another start than its simplex.
+            self._highs = self._fresh()
         # A program of a few thousand rows is solved sooner than it is simplified.
         self._highs.setOptionValue("presolve", "choose" if program.integral.any() else "off")
         with _quiet():
