@@ -1,8 +1,8 @@
 """Capacity after ten years of plans: no wear price, a flat one, and wear by depth, with the money.
 
-The same battery on the bundled synthetic prices, every four weeks' first two: perfect foresight, so that only the
-wear price differs. Revenue is a year's, in JPY for a kWh of capacity; what is earned is revenue less
-wear, priced by the chemistry's replacement and rainflow.
+The same battery on the bundled synthetic prices, every four weeks' first two: perfect foresight,
+so that only the wear price differs. Revenue is a year's, in JPY for a kWh of capacity; what is
+earned is revenue less wear, priced by the chemistry's replacement and rainflow.
 """
 
 from __future__ import annotations

@@ -1,8 +1,9 @@
 """What planning earned: Kesennuma's office played over four weeks of May, re-planned each slot.
 
 Forecasts see only what was read before. A plan's first slot is carried out as it stands: the
-battery does what it was told, as far as its energy goes, and the meter takes the difference. The bill is that of what happened, at
-prices of the bundled synthetic year plus 5 JPY/kWh for buying; wear is rainflow's over the path.
+battery does what it was told, as far as its energy goes, and the meter takes the difference. The
+bill is that of what happened, at prices of the bundled synthetic year plus 5 JPY/kWh for buying;
+wear is rainflow's over the path.
 """
 
 from __future__ import annotations
@@ -186,7 +187,7 @@ def _run(played: Played, slots: range, strategy: Strategy) -> tuple[float, float
 def _scores(played: Played) -> list[Figure]:
     """Return mean absolute errors a half hour of forecasts made at midnight, of the same days."""
     kinds: dict[str, dict[str, Callable[[range, History, str], Array]]] = {}
-    for what, taken in (("load", "used"), ("generation", "generated")):
+    for what in ("load", "generation"):
         kinds[what] = {
             "day before": lambda day, past, field: _naive(day, past, field, 1),
             "week before": lambda day, past, field: _naive(day, past, field, 7),

@@ -173,7 +173,8 @@ def wear(system: Array) -> list[Figure]:
 
 
 def rolled(price: Array, law: Wear) -> tuple[Array, float, float]:
-    """Return (stored energy, revenue, seconds of solving) of nine-day plans of which seven are kept.
+    """Return (stored energy, revenue, seconds of solving) of nine-day plans of which seven are
+    kept.
 
     The followers carry begun cycles from plan to plan, so that little is lost by planning in parts,
     and the time grows with the length, not with its square.

@@ -1,7 +1,8 @@
 """Trading agents: what a site offers and asks for in a slot, from its own past readings alone.
 
-Ahead of a slot an agent forecasts its site's surplus (`vpp.forecast`); after metering it quotes what its own
-terminal has read. Either way it names its one limit: never sell below, never buy above.
+Ahead of a slot an agent forecasts its site's surplus (`vpp.forecast`); after metering it quotes
+what its own terminal has read. Either way it names its one limit: never sell below, never buy
+above.
 
 Energy in Wh, prices in 0.001 JPY/kWh.
 """

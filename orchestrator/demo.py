@@ -30,7 +30,7 @@ from energy.errors import ChainError, SettingError
 from energy.market import MarketRules
 from energy.messages import address_of, sign
 from energy.records import Reading
-from energy.units import SLOT_SECONDS, SLOTS_PER_DAY, slots_of, start_of
+from energy.units import SLOT_SECONDS, SLOTS_PER_DAY, slots_of
 from oracle.device import Instruments
 from oracle.outbox import Outbox
 from oracle.plant import Battery as PlantBattery

@@ -20,8 +20,9 @@ from orchestrator.plan_view import chart, plan_json, plan_view
 from orchestrator.setting.series import load_series, pv_series
 from orchestrator.setting.sites import Setting, Site, load_setting
 from orchestrator.words import Language, short
+from vpp.calendar import works_on
 from vpp.chemistry import chemistry
-from vpp.forecast import History, Past, works_on
+from vpp.forecast import History, Past
 from vpp.market import quotes
 from vpp.model import Array, Battery, Demand, Problem, Reserve, Tier
 from vpp.planner import planned

@@ -129,7 +129,7 @@ def _series(plan: Plan) -> dict[str, Array]:
     worth = np.full(problem.slots, np.nan) if plan.duals is None else plan.duals.energy
     return {
         "plan_worth": worth,
-        "plan_price": np.max([tier.price for tier in problem.purchases], axis=0),
+        "plan_price": np.max([np.asarray(tier.price) for tier in problem.purchases], axis=0),
         "plan_load": np.asarray(problem.load_kwh),
         "plan_pv": np.asarray(problem.pv_kwh),
         "plan_charge": plan.charge[0],

@@ -20,9 +20,9 @@ MOST_YEARS = 60.0
 
 @dataclass(frozen=True)
 class Outlook:
-    """A battery after years: the part of its first capacity that is left (0 to 1), what of the loss is
-    due to cycles, whole cycles' worth a year, years until its end of life (`MOST_YEARS` at most),
-    and what wear costs for each kWh that it gives, JPY."""
+    """A battery after years: the part of its first capacity that is left (0 to 1), what of the
+    loss is due to cycles, whole cycles' worth a year, years until its end of life (`MOST_YEARS` at
+    most), and what wear costs for each kWh that it gives, JPY."""
 
     capacity_left: float
     lost_to_cycles: float

@@ -19,8 +19,8 @@ DAYS_PER_YEAR = 365.25
 
 @dataclass(frozen=True)
 class Calendar:
-    """Capacity lost at rest: `rate_at_half * (1 + slope * (soc - 0.5)) * days ** exponent`, a part of
-    the first capacity."""
+    """Capacity lost at rest: `rate_at_half * (1 + slope * (soc - 0.5)) * days ** exponent`, a part
+    of the first capacity."""
 
     rate_at_half: float
     exponent: float

@@ -1,7 +1,7 @@
 """Forecasts of a site's load and generation, from its own past readings alone.
 
-`History` is quick and good enough to trade on; `learned` has a well-kept library learn quantiles from
-the same past. Both look only at slots before the one they are asked for.
+`History` is quick and good enough to trade on; `learned` has a well-kept library learn quantiles
+from the same past. Both look only at slots before the one they are asked for.
 
 Energy in Wh, as in readings.
 """

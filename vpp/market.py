@@ -1,9 +1,9 @@
 """From a plan to the order book, and from the book back into the next plan.
 
-A battery site's worth of a kWh in a slot is the dual of its balance there: it gains by selling above
-and by buying below, whatever its battery does. What it sells or buys becomes a commitment: energy
-that the next plan delivers (`Problem.sold_kwh`), paid whatever happens, so that only what is missing
-or left over costs or earns anything more.
+A battery site's worth of a kWh in a slot is the dual of its balance there: it gains by selling
+above and by buying below, whatever its battery does. What it sells or buys becomes a commitment:
+energy that the next plan delivers (`Problem.sold_kwh`), paid whatever happens, so that only what
+is missing or left over costs or earns anything more.
 
 Energies in Wh and prices in 0.001 JPY/kWh, as in `energy`; the plan's kWh and JPY/kWh within.
 """

@@ -2,9 +2,9 @@
 
 minimise cost @ x  where  row_lower <= matrix @ x <= row_upper,  lower <= x <= upper
 
-Every solver is given this same matrix. Energies in kWh a slot, powers in kW, costs in JPY. The state
-of charge is recursive: row t holds states t - 1 and t alone, so that the matrix is banded.
-A `relaxed` program has the soft limits' breaches as columns; without them a plan that keeps every
+Every solver is given this same matrix. Energies in kWh a slot, powers in kW, costs in JPY. The
+state of charge is recursive: row t holds states t - 1 and t alone, so that the matrix is banded. A
+`relaxed` program has the soft limits' breaches as columns; without them a plan that keeps every
 limit is found faster, and is the same.
 """
 
@@ -209,9 +209,9 @@ class _Site:
 
     def add(self, exclusive: Sequence[Exclusive]) -> None:
         problem, slots = self.problem, self.slots
-        self.out: list[tuple[Index | int, Array | float]] = []  # towards the network
-        dearest = np.max([tier.price for tier in problem.sales], axis=0)
-        cheapest = np.min([tier.price for tier in problem.purchases], axis=0)
+        self.out: list[tuple[Index, float]] = []  # towards the network
+        dearest = np.max([np.asarray(tier.price) for tier in problem.sales], axis=0)
+        cheapest = np.min([np.asarray(tier.price) for tier in problem.purchases], axis=0)
         # Buying to sell at once would pay without end: it ends at what can flow at all, and the
         # binaries then forbid it.
         endless = np.where(dearest > cheapest, 0.0, np.inf)
@@ -229,7 +229,7 @@ class _Site:
         for number, battery in enumerate(problem.batteries):
             charge, discharge = self._battery(number, battery)
             flows += [(charge, -1.0), (discharge, 1.0)]
-        balance = [*((index, -np.asarray(sign)) for index, sign in self.out), (spilt, -1.0), *flows]
+        balance: Terms = [*((index, -sign) for index, sign in self.out), (spilt, -1.0), *flows]
         need = problem.net_load_kwh
         self.row("balance", balance, need, need)
         self._demand()
@@ -385,7 +385,7 @@ class _Site:
         if demand is None:
             return
         peak = self.column("peak", 1, demand.price, demand.reached_kw)
-        bought = [(index, -np.asarray(sign)) for index, sign in self.out]
+        bought = [(index, -sign) for index, sign in self.out]
         sold = np.asarray(self.problem.sold_kwh)
         self.row("peak", [*bought, (int(peak[0]), -self.problem.hours)], -np.inf, sold)
 
@@ -400,7 +400,7 @@ class _Site:
             most = np.asarray(limit) * problem.hours
             if not np.isfinite(most).any():
                 continue
-            terms = [(index, np.asarray(side) * sign) for index, side in self.out]
+            terms = [(index, side * sign) for index, side in self.out]
             terms += [(offer, problem.hours) for offer in self.offers["up" if sign > 0 else "down"]]
             if self.relaxed:
                 terms.append((self.breach(way, self.slots), -1.0))
@@ -412,7 +412,7 @@ class _Site:
         if not asked.size:
             return
         count = asked.size
-        terms = [(np.asarray(index)[asked], sign) for index, sign in self.out]
+        terms = [(index[asked], sign) for index, sign in self.out]
         if self.relaxed:
             for word, sign in (("call short", 1.0), ("call over", -1.0)):
                 terms.append((self.breach(word, count), sign))

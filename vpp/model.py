@@ -193,7 +193,8 @@ class Tier:
 
 @dataclass(frozen=True)
 class Demand:
-    """A charge on the period's highest mean power bought, of which `reached_kw` is there already."""
+    """A charge on the period's highest mean power bought, of which `reached_kw` is there
+    already."""
 
     price: float
     reached_kw: float = 0.0
@@ -326,7 +327,8 @@ class Problem:
     def net_load_kwh(self) -> Array:
         """What the site needs before any battery: load, standby and what is sold, less PV."""
         standby = sum(battery.standby_kw for battery in self.batteries) * self.hours
-        return np.asarray(self.load_kwh) + standby + np.asarray(self.sold_kwh) - self.pv_kwh
+        need = np.asarray(self.load_kwh) + standby + np.asarray(self.sold_kwh)
+        return np.asarray(need - np.asarray(self.pv_kwh))
 
     def with_batteries(self, *batteries: Battery) -> Problem:
         """Return the same slots for other batteries, or for none."""

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from vpp.matrix import Program
+from vpp.matrix import Index, Program
 from vpp.model import Array, Problem
 from vpp.solver import Solution, dual_bound
 from vpp.wear import travelled
@@ -46,8 +46,8 @@ class Money:
 
 @dataclass(frozen=True)
 class Breach:
-    """A soft limit that no plan could keep: by how much in a slot (kWh, a reserve kW), and what that
-    cost in steering (JPY, never on the bill)."""
+    """A soft limit that no plan could keep: by how much in a slot (kWh, a reserve kW), and what
+    that cost in steering (JPY, never on the bill)."""
 
     limit: str
     slot: int
@@ -212,7 +212,7 @@ def money_of(
 
 
 def _breaches(
-    problem: Problem, program: Program, columns: Mapping[str, Array], x: Array
+    problem: Problem, program: Program, columns: Mapping[str, Index], x: Array
 ) -> tuple[tuple[Breach, ...], float]:
     found, steering = [], 0.0
     for name, index in columns.items():

@@ -77,8 +77,10 @@ def _optimal(problem: Problem, solver: Solver) -> Plan | str:
 
 def _both_ways(problem: Problem, program: Program, x: Array) -> dict[int | None, set[int]]:
     """Return the slots in which a battery, or the meter (None), goes both ways at once."""
-    bought = sum(x[program.columns[tier.name]] for tier in problem.purchases)
-    sold = sum(x[program.columns[tier.name]] for tier in problem.sales)
+    bought, sold = (
+        np.sum([x[program.columns[tier.name]] for tier in tiers], axis=0)
+        for tiers in (problem.purchases, problem.sales)
+    )
     found: dict[int | None, set[int]] = {None: _overlap(bought, sold)}
     for number in range(len(problem.batteries)):
         charge, discharge = (x[program.columns[f"{w}.{number}"]] for w in ("charge", "discharge"))

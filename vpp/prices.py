@@ -1,9 +1,11 @@
 """Forecast the next day's prices, half hour by half hour, from the days before it.
 
-A forecaster is told one day after the other and forecasts the one that follows: what it has not been
-told it cannot use. Three families of models are averaged with equal weight, each over its members:
+A forecaster is told one day after the other and forecasts the one that follows: what it has not
+been told it cannot use. Three families of models are averaged with equal weight, each over its
+members:
 
-- profile: the mean of past days, in logarithms, recent days and days of the same kind counting most;
+- profile: the mean of past days, in logarithms, recent days and days of the same kind counting
+  most;
 - ridge: all 48 prices of the next day on the days before (as in LEAR, J. Lago et al., "Forecasting
   day-ahead electricity prices", Applied Energy 293 (2021) 116983), over all days and over the last
   42, and on how the last day differed from its profile;
@@ -61,7 +63,8 @@ class PriceForecaster:
     def observe(
         self, prices: Sequence[float] | Array, area: Sequence[float] | Array | None = None
     ) -> None:
-        """Take note of a day's 48 prices, and of those of a neighbouring market if there are any."""
+        """Take note of a day's 48 prices, and of those of a neighbouring market if there are
+        any."""
         known = [np.asarray(prices, dtype=float)]
         known.append(known[0] if area is None else np.asarray(area, dtype=float))
         for row in known:
@@ -88,8 +91,8 @@ class PriceForecaster:
         return self._forecasts[now]
 
     def quantiles(self, levels: Sequence[float], days: int = 28) -> Array:
-        """Return quantiles of the next day's prices, a row a level: the forecast with its own errors
-        of the last days that it has forecast, each half hour by itself."""
+        """Return quantiles of the next day's prices, a row a level: the forecast with its own
+        errors of the last days that it has forecast, each half hour by itself."""
         expected = self.forecast()
         known = [now for now in self._forecasts if now < len(self._days)][-days:]
         if not known:
@@ -233,7 +236,7 @@ def price_days(path: Path | None = None) -> tuple[date, Array]:
     except (OSError, UnicodeDecodeError) as error:
         raise SettingError(f"{source} must be a price file, got {error}") from error
     first: date | None = None
-    days = []
+    days: list[list[float]] = []
     for line, row in enumerate(rows, start=2):
         try:
             day, prices = date.fromisoformat(row[0]), [float(text) for text in row[1:]]

@@ -12,6 +12,7 @@ import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
@@ -20,7 +21,6 @@ from scipy.sparse import vstack
 
 from vpp.matrix import Program
 from vpp.model import Array
-
 
 DUAL_TOLERANCE = 1e-6
 FEASIBLE = 2
@@ -122,7 +122,7 @@ class HighsSolver:
 
     def _fresh(self) -> Any:
         with _quiet():
-            highs = self._highspy.Highs()
+            highs: Any = self._highspy.Highs()  # type: ignore[no-untyped-call]
             highs.setOptionValue("output_flag", False)
         highs.setOptionValue("threads", 1)
         highs.setOptionValue("mip_rel_gap", CLOSE)
@@ -243,7 +243,7 @@ def _quiet() -> Iterator[None]:
     """Keep what a C library prints off the standard output."""
     sys.stdout.flush()
     kept = os.dup(1)
-    with open(os.devnull, "w") as nowhere:
+    with Path(os.devnull).open("w") as nowhere:
         os.dup2(nowhere.fileno(), 1)
     try:
         yield

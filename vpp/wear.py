@@ -11,9 +11,9 @@ rainflow's cycles do, hence
     sum of w_i (d_i - r)+  =  1/2 (how far the play operator of width r travels)
 
 It is also the laziest follower: no path that stays within r / 2 of the state travels less (with
-a free start). So wear is the least cost of followers that pay a_k / 2 for each kWh they move, which is a
-linear program; and where a follower stands is all the memory of begun cycles there is. Chords of F
-(`Wear` of `chords`) plan at or above the true cost, tangents at or below it: a bound.
+a free start). So wear is the least cost of followers that pay a_k / 2 for each kWh they move, which
+is a linear program; and where a follower stands is all the memory of begun cycles there is. Chords
+of F (`Wear` of `chords`) plan at or above the true cost, tangents at or below it: a bound.
 
 Depths and energies in stored kWh, costs in JPY. Sources: ASTM E1049-85 (rainflow); M. Brokate,
 K. Dressler, P. Krejčí, "Rainflow counting and energy dissipation for hysteresis models in
@@ -92,7 +92,7 @@ def wear_cost(wear: Wear, stored_kwh: Array) -> float:
     `stored_kwh` begins with the state at the start.
     """
     kinks, slopes = np.asarray(wear.kinks_kwh), np.asarray(wear.slopes)
-    return rainflow_sum(lambda depth: slopes @ np.maximum(depth - kinks, 0.0), stored_kwh)
+    return rainflow_sum(lambda depth: float(slopes @ np.maximum(depth - kinks, 0.0)), stored_kwh)
 
 
 def life_used(law: DepthLaw, stored_kwh: Array, capacity_kwh: float) -> float:
@@ -139,9 +139,9 @@ def _lazy_start(path: Array, half: float) -> float:
     low, high = path[0] - half, path[0] + half
     for value in path[1:]:
         if value - half > high:
-            return high
+            return float(high)
         if value + half < low:
-            return low
+            return float(low)
         low, high = max(low, value - half), min(high, value + half)
     return float((low + high) / 2)
 

@@ -52,7 +52,9 @@ def random_problem(chance: np.random.Generator) -> Problem:
     if chance.random() < 0.2:
         calls[chance.integers(SLOTS)] = chance.uniform(-20, 20)
     reserve = Reserve(
-        chance.uniform(0, 10), chance.choice([0.5, 1, 3]), 2.0 * (chance.random(SLOTS) > 0.9)
+        chance.uniform(0, 10),
+        float(chance.choice([0.5, 1, 3])),
+        np.where(chance.random(SLOTS) > 0.9, 2.0, 0.0),
     )
     return Problem(
         load_kwh=chance.uniform(0, 20, SLOTS),
