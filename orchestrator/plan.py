@@ -23,6 +23,7 @@ from orchestrator.words import Language, short
 from vpp.calendar import works_on
 from vpp.chemistry import chemistry
 from vpp.forecast import History, Past
+from vpp.gaps import filled
 from vpp.market import quotes
 from vpp.model import Array, Battery, Demand, Problem, Reserve, Tier
 from vpp.planner import planned
@@ -85,7 +86,7 @@ def plan(
     slots = slots_of(the_day)
     span = range(slots.start, slots.stop + BEYOND)
     load, pv, notes = _expected(place, slots, span, known)
-    purchases, sales = _tiers(setting, the_day, span, prices, markup)
+    purchases, sales, unknown = _tiers(setting, the_day, span, prices, markup)
     if book is not None:
         fee = setting.tariffs[0].fee / PRICE_PER_YEN
         purchases = (*purchases, Tier("book, bought", book + fee, book_kwh))
@@ -105,7 +106,7 @@ def plan(
         first_slot=slots.start,
     )
     made = planned(problem)
-    made = replace(made, notes=(*made.notes, *notes))
+    made = replace(made, notes=(*made.notes, *notes, *unknown))
     offers = quotes(made, setting.tariffs[0].fee, place.ask, place.bid)
     shown = [offer for offer in offers if offer.slot in slots]
     name = place.name_ja if language is Language.JAPANESE else place.name
@@ -174,13 +175,11 @@ def _expected(site: Site, day: range, span: range, known: bool) -> tuple[Array, 
         )
     first = max(day.start - HISTORY_DAYS * SLOTS_PER_DAY, slots_of(loads.first_day).start)
     history = History(works_on, dict(happened(range(first, day.start))))
-    if not history.slots:
-        raise SettingError(
-            f"a forecast must have a day before it; the series begins on {loads.first_day}"
-        )
     notes = []
     days = len(history.slots) // SLOTS_PER_DAY
-    if days < 7:
+    if not days:
+        notes.append("no past, no forecast: planned as if nothing were used or generated")
+    elif days < 7:
         notes.append(f"the forecast rests on {days} days of the past")
     load = np.array([history.load(slot) for slot in span]) / WH
     return load, np.array([history.generation(slot) for slot in span]) / WH, notes
@@ -188,22 +187,27 @@ def _expected(site: Site, day: range, span: range, known: bool) -> tuple[Array, 
 
 def _tiers(
     setting: Setting, day: date, span: range, prices: str, markup: float
-) -> tuple[tuple[Tier, ...], tuple[Tier, ...]]:
+) -> tuple[tuple[Tier, ...], tuple[Tier, ...], list[str]]:
+    """Return (what buying costs, what selling brings, notes)."""
     if prices == TARIFF:
         tariffs = [setting.tariffs[slot_of_day(slot)] for slot in span]
         buy, sell = (
             np.array([getattr(tariff, way) for tariff in tariffs]) / PRICE_PER_YEN
             for way in ("selling", "buying")  # the utility's view
         )
-        return (Tier("utility", buy),), (Tier("utility, sold", sell),)
+        return (Tier("utility", buy),), (Tier("utility, sold", sell),), []
     first, days = price_days(None if prices == SYNTHETIC else Path(prices))
     number = (day - first).days
     if not 0 <= number < len(days):
         last = first + timedelta(days=len(days) - 1)
         raise SettingError(f"a day must be within {first} and {last} for these prices, got {day}")
-    tomorrow = days[min(number + 1, len(days) - 1)]
-    price = np.concatenate([days[number], tomorrow])
-    return (Tier("utility", price + markup),), (Tier("utility, sold", price),)
+    unknown = np.full(SLOTS_PER_DAY, np.nan)
+    tomorrow = days[number + 1] if number + 1 < len(days) else unknown
+    tariff = np.array([setting.tariffs[slot_of_day(slot)].buying for slot in span])
+    price, notes = filled(
+        "the price", np.concatenate([days[number], tomorrow]), tariff / PRICE_PER_YEN
+    )
+    return (Tier("utility", price + markup),), (Tier("utility, sold", price),), notes
 
 
 def _worth(sales: tuple[Tier, ...]) -> float:

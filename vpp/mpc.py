@@ -16,7 +16,7 @@ import numpy as np
 from energy.errors import SettingError
 from vpp.check import faults
 from vpp.matrix import scenarios_program
-from vpp.model import Battery, Demand, Problem
+from vpp.model import Battery, Demand, Problem, Wear
 from vpp.plan import Plan, plan_of
 from vpp.planner import planned
 from vpp.solver import HighsSolver
@@ -31,7 +31,7 @@ class Controller:
         self._scenarios = HighsSolver()
         self._plan: Plan | None = None
         self._peak_kw = 0.0
-        self._wear = {}  # type: ignore[var-annotated]
+        self._wear: dict[str, Wear] = {}
 
     @property
     def peak_kw(self) -> float:

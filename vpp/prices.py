@@ -225,7 +225,7 @@ class PriceForecaster:
 
 def price_days(path: Path | None = None) -> tuple[date, Array]:
     """Return (first day, prices of days x 48) of a price file: a row a day, its date and 48
-    prices in JPY/kWh. Without a path, the bundled synthetic year.
+    prices in JPY/kWh, nan where a cell is empty. Without a path, the bundled synthetic year.
 
     Raises:
         SettingError: naming the file, line and value that is wrong.
@@ -239,7 +239,8 @@ def price_days(path: Path | None = None) -> tuple[date, Array]:
     days: list[list[float]] = []
     for line, row in enumerate(rows, start=2):
         try:
-            day, prices = date.fromisoformat(row[0]), [float(text) for text in row[1:]]
+            day = date.fromisoformat(row[0])
+            prices = [float(text) if text.strip() else np.nan for text in row[1:]]
         except (ValueError, IndexError) as error:
             raise SettingError(
                 f"{source} line {line} must be a date and prices, got {error}"
@@ -247,7 +248,7 @@ def price_days(path: Path | None = None) -> tuple[date, Array]:
         first = first or day
         if day != first + timedelta(days=len(days)):
             raise SettingError(f"{source} line {line} must be the day after the last, got {day}")
-        if len(prices) != SLOTS_PER_DAY or not np.isfinite(prices).all():
+        if len(prices) != SLOTS_PER_DAY or np.isinf(prices).any():
             raise SettingError(
                 f"{source} line {line} must have {SLOTS_PER_DAY} finite prices, got {row[1:]}"
             )

@@ -19,6 +19,7 @@ from orchestrator.cli import app
 from vpp.calendar import DayKind, kind_of, works_on
 from vpp.explain import Why, reasons, thresholds
 from vpp.forecast import History, Past, learned, naive, quantiles
+from vpp.gaps import filled
 from vpp.market import committed, orders, quotes
 from vpp.matrix import scenarios_program
 from vpp.model import Battery, Demand, Problem, Reserve, Tier
@@ -329,13 +330,30 @@ def test_the_command_explains_in_both_languages_and_draws(tmp_path):
         (["--stored", "60"], "initial_kwh must be from 0 to"),
         (["--prices", "none.csv"], "must be a price file"),
         (["--chart", "plan.gif"], "a chart must be one of .png, .svg"),
-        (["--day", "2019-01-01"], "a forecast must have a day before it"),
+        (["--prices", "synthetic", "--day", "2020-01-01"], "a day must be within"),
     ],
 )
 def test_the_command_refuses_what_cannot_be(words, error):
     answer = CliRunner().invoke(app, ["plan", *words])
     assert isinstance(answer.exception, SettingError)
     assert error in str(answer.exception)
+
+
+def test_what_is_not_known_is_guessed_and_said(tmp_path):
+    hours = np.tile(np.arange(48.0), 2)
+    gappy = hours.copy()
+    gappy[[3, 60]] = np.nan
+    assert filled("load", gappy, 0.0)[0] == pytest.approx(hours)
+    assert filled("load", hours, 0.0) == (hours, [])
+    prices = tmp_path / "prices.csv"
+    prices.write_text("header\n2019-01-01," + ",".join(["12"] * 40 + [""] * 8) + "\n")
+    told = json.loads(asked("--json", "--day", "2019-01-01", "--prices", str(prices)))
+    assert [note.split(":")[0] for note in told["notes"]] == [
+        "no past, no forecast",
+        "the price is not known in 56 of 96 slots, from slot 40 on",
+    ]
+    assert told["alarms"] == []
+    assert told["made_by"] == "HiGHS"
 
 
 def test_a_plan_says_what_it_is():
