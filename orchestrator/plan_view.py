@@ -38,6 +38,7 @@ def plan_view(
         *(Text(alarm, style="bold red") for alarm in plan.alarms),
         *(Text(note) for note in plan.notes),
         _brief(plan, language),
+        Text(say(language, "plan_span"), style="dim"),
         _lines(plan, language),
     ]
     if plan.breaches:
@@ -67,7 +68,6 @@ def _brief(plan: Plan, language: Language) -> Table:
         say(language, "plan_safe") if plan.is_safe_rule else f"{plan.made_by}, {plan.gap:.1e} JPY"
     )
     table.add_row(say(language, "plan_proof"), made)
-    table.caption, table.caption_justify = say(language, "plan_span"), "left"
     return table
 
 
@@ -256,7 +256,7 @@ def chart(plan: Plan, path: Path, title: str, language: Language) -> None:
             price.step(hours, np.asarray(tier.price)[day], where="post", label=tier.name)
         if plan.duals is not None:
             value = plan.duals.stored[0][day]
-            price.step(hours, value, "k:", where="post", label=say(language, "plan_value"))
+            price.step(hours, value, "k:", where="post", label=say(language, "plan_stored_worth"))
         price.set_ylabel("JPY/kWh")
         energy.step(
             hours, np.asarray(problem.load_kwh)[day], where="post", label=say(language, "plan_load")

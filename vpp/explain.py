@@ -24,6 +24,7 @@ class Why(StrEnum):
     """The reason for what a battery does in a slot."""
 
     SURPLUS = "surplus"
+    OWN_USE = "own use"
     SPREAD = "spread"
     PEAK = "peak"
     RESERVE = "reserve"
@@ -122,7 +123,7 @@ def _why(plan: Plan, battery: int, slot: int, below: float, above: float) -> Why
             return Why.PEAK
         if _bought(plan, slot) < price - NEAR and peak <= NEAR:
             return Why.LIMIT
-        return Why.SPREAD
+        return Why.OWN_USE if need >= discharge - SOME else Why.SPREAD
     stored = plan.stored[battery][slot]
     if plan.duals.held and plan.duals.held[battery][slot] > NEAR:
         return Why.RESERVE

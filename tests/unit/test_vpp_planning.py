@@ -67,7 +67,7 @@ def whys(problem: Problem) -> list[Why]:
 def test_each_reason_is_given_where_it_holds():
     assert whys(site([10, 30], [9, 29], unit())) == [Why.SPREAD, Why.SPREAD]
     surplus = site([22, 22], [8, 8], unit(), pv_kwh=[2, 0], load_kwh=[0, 2])
-    assert whys(surplus) == [Why.SURPLUS, Why.SPREAD]
+    assert whys(surplus) == [Why.SURPLUS, Why.OWN_USE]
     peak = site(
         [20, 20],
         [5, 5],
