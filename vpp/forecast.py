@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 import numpy as np
 from sklearn.ensemble import HistGradientBoostingRegressor
+from threadpoolctl import threadpool_limits
 
 from energy.errors import SettingError
 from energy.records import Reading
@@ -151,20 +152,21 @@ def learned(
     inputs = np.array([_inputs(known, at, ahead) for at in rows])
     wanted = np.array([known[at] for at in rows], dtype=float)
     coming = np.array([_inputs(known, at, ahead) for at in slots])
-    found = [
-        HistGradientBoostingRegressor(
-            loss="quantile",
-            quantile=level,
-            max_iter=80,
-            max_leaf_nodes=12,
-            min_samples_leaf=20,
-            random_state=0,
-        )
-        .fit(inputs, wanted)
-        .predict(coming)
-        for level in levels
-    ]
+    # So little is learned at a time that threads cost more than they bring.
+    with threadpool_limits(1):
+        found = [_trees(level).fit(inputs, wanted).predict(coming) for level in levels]
     return np.asarray(np.maximum(np.sort(np.array(found), axis=0), 0.0))
+
+
+def _trees(level: float) -> HistGradientBoostingRegressor:
+    return HistGradientBoostingRegressor(
+        loss="quantile",
+        quantile=level,
+        max_iter=80,
+        max_leaf_nodes=12,
+        min_samples_leaf=20,
+        random_state=0,
+    )
 
 
 def _inputs(known: Mapping[int, int], slot: int, ahead: int) -> list[float]:

@@ -26,6 +26,7 @@ from pathlib import Path
 import numpy as np
 from sklearn.ensemble import ExtraTreesRegressor, HistGradientBoostingRegressor
 from sklearn.linear_model import Ridge
+from threadpoolctl import threadpool_limits
 
 from energy.errors import SettingError
 from energy.units import SLOTS_PER_DAY
@@ -83,12 +84,18 @@ class PriceForecaster:
         if now not in self._forecasts:
             if len(self._profiles) == now:
                 self._profiles.append(self._profile(10.0, log=False))
-            families = [[self._profile(7.0, log=True)]]
-            if now >= LEARNING_DAYS:
-                families.append([self._ridge(None), self._ridge(42), self._ridge_of_errors()])
-                families.append([self._boosted_trees(), self._random_trees()])
+            # So little is learned at a time that threads cost more than they bring.
+            with threadpool_limits(1):
+                families = self._families(now)
             self._forecasts[now] = np.mean([np.mean(family, axis=0) for family in families], axis=0)
         return self._forecasts[now]
+
+    def _families(self, now: int) -> list[list[Array]]:
+        families = [[self._profile(7.0, log=True)]]
+        if now >= LEARNING_DAYS:
+            families.append([self._ridge(None), self._ridge(42), self._ridge_of_errors()])
+            families.append([self._boosted_trees(), self._random_trees()])
+        return families
 
     def quantiles(self, levels: Sequence[float], days: int = 28) -> Array:
         """Return quantiles of the next day's prices, a row a level: the forecast with its own
