@@ -13,6 +13,7 @@ from rich.table import Table
 
 from bench import ageing, day, gas, jepx, market, plan
 from bench.figures import Figure
+from energy.errors import SettingError
 
 BENCHES = {
     "gas": gas.figures,
@@ -30,7 +31,11 @@ def main() -> int:
     parser.add_argument("name", choices=BENCHES)
     parser.add_argument("--json", type=Path, metavar="FILE", help="where the figures are written")
     options = parser.parse_args()
-    found = BENCHES[options.name]()
+    try:
+        found = BENCHES[options.name]()
+    except SettingError as error:
+        print(f"bench {options.name} is left out: {error}", file=sys.stderr)
+        return 1
     Console().print(_table(options.name, found))
     if options.json:
         rows = [{**asdict(figure), "holds": figure.holds} for figure in found]

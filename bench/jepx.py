@@ -157,7 +157,7 @@ def wear(system: Array) -> list[Figure]:
         law = chords(LAW, CAPACITY, cost, 0.8 * (even_depths(20)) ** 1.1)
         stored, earned, seconds = rolled(price, law)
         worth = earned - cost * life_used(LAW, stored, CAPACITY)
-        best = max(_flat(price, each, cost) for each in range(0, 41, 2))
+        best = max(_flat(price, each, cost) for each in range(0, 41, 4))
         unit = replace(battery(), wear=tangents(LAW, CAPACITY, cost, even_depths(12, 0.8)))
         program = program_of(problem(price, unit))
         bound = HighsSolver(60).solve(program).x
