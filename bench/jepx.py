@@ -16,9 +16,10 @@ import numpy as np
 
 from bench.figures import Figure
 from energy.errors import SettingError
-from vpp.matrix import Program, program_of
+from vpp.matrix import program_of
 from vpp.model import Array, Battery, Problem, Tier, Wear
 from vpp.prices import PriceForecaster
+from vpp.program import Program
 from vpp.solver import HighsSolver
 from vpp.wear import DepthLaw, chords, even_depths, flat, life_used, remembered, tangents
 

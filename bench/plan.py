@@ -14,8 +14,9 @@ import numpy as np
 
 from bench import backtest
 from bench.figures import Figure
-from vpp.matrix import Program, program_of
+from vpp.matrix import program_of
 from vpp.model import Battery, Demand, Problem, Tier
+from vpp.program import Program
 from vpp.solver import HighsSolver, ScipySolver
 from vpp.wear import DepthLaw, chords, even_depths
 

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from vpp.matrix import Index, Program
 from vpp.model import Array, Problem
+from vpp.program import Index, Program
 from vpp.solver import Solution, dual_bound
 from vpp.wear import travelled
 

@@ -12,9 +12,10 @@ from dataclasses import replace
 import numpy as np
 
 from vpp.check import faults
-from vpp.matrix import Exclusive, Program, program_of
+from vpp.matrix import Exclusive, program_of
 from vpp.model import Array, Problem
 from vpp.plan import TINY, Plan, plan_of
+from vpp.program import Program
 from vpp.safe import safe_plan
 from vpp.solver import HighsSolver, ScipySolver, Solution, Solver
 

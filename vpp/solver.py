@@ -1,7 +1,7 @@
 """Solve a program: HiGHS directly, kept warm from solve to solve, or through scipy.
 
 scipy is the reference and the fallback; it cannot start from the last solution. Both are given
-the arrays of `vpp.matrix.Program`. Duals are changes of the cost for a unit more of a row's bound.
+the arrays of `vpp.program.Program`. Duals are changes of the cost for a unit more of a row's bound.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ import numpy as np
 from scipy.optimize import Bounds, LinearConstraint, linprog, milp
 from scipy.sparse import vstack
 
-from vpp.matrix import Program
 from vpp.model import Array
+from vpp.program import Program
 
 DUAL_TOLERANCE = 1e-6
 FEASIBLE = 2

@@ -9,10 +9,11 @@ import pytest
 
 from energy.errors import SettingError
 from vpp.check import faults
-from vpp.matrix import Program, program_of
+from vpp.matrix import program_of
 from vpp.model import Battery, Demand, Problem, Reserve, Rest, Taper, Tier, Wear
 from vpp.plan import Plan
 from vpp.planner import planned
+from vpp.program import Program
 from vpp.solver import HighsSolver, ScipySolver, Solution, dual_bound
 from vpp.wear import DepthLaw, chords, even_depths, flat
 
