@@ -11,8 +11,9 @@ members:
   42, and on how the last day differed from its profile;
 - trees: boosted trees on that difference, and extremely randomised trees on the days before.
 
-Every setting was chosen on January to March 2024 (system price, Japan) and left so. Prices in
-JPY/kWh; a day is 48 prices.
+The settings are ones that did well on January to March 2024 (system price, Japan); how far that
+proves anything for later months is said in `docs/battery.md`. Prices in JPY/kWh; a day is 48
+prices.
 """
 
 from __future__ import annotations
