@@ -268,7 +268,7 @@ def test_a_price_file_is_read_or_refused_by_line(tmp_path):
         price_days(tmp_path / "none.csv")
 
 
-@settings(max_examples=50)
+@settings(max_examples=50, deadline=None)
 @given(st.dates(date(2015, 1, 1), date(2030, 12, 31)))
 def test_every_day_has_a_kind(day: date):
     if day.weekday() == 6:
