@@ -12,8 +12,8 @@ import pytest
 
 from energy.errors import SettingError
 from energy.records import Reading
-from oracle.device import Sample
-from oracle.outbox import Entry, Outbox, State
+from oracle.outbox import Entry, Episode, Outbox, State
+from oracle.quantity import Incident, Sample
 from oracle.totals import Counter, Total, Track
 
 SPAN = 2**64 * 1000
@@ -21,14 +21,15 @@ SPAN = 2**64 * 1000
 WRITER = """
 import sys
 from energy.records import Reading
-from oracle.device import Sample
+from oracle.quantity import Incident, Sample
 from oracle.outbox import Outbox, State
 from oracle.totals import Counter, Total, Track
 
 outbox = Outbox(sys.argv[1])
 for n in range(1, 10**9):
     track = Track(Total(n, n * 1000), Counter(n * 1000, 2**32, 1000))
-    outbox.keep_sample(Sample(n), {"imported": track, "exported": track}, ["a fault"])
+    incidents = [Incident("meter", "silent", "a fault")]
+    outbox.keep_sample(Sample(n), {"imported": track, "exported": track}, incidents)
     outbox.keep_reading(Reading(n, 0, imported=n), n)
     if n > 1:
         outbox.mark([Reading(n - 1, 0)], State.SENT, "0x00", n)
@@ -80,15 +81,18 @@ def test_totals_of_a_slot_reach_from_the_last_before_to_the_first_after(outbox: 
     assert times(21, 30) == [20, 25]
 
 
-def test_faults_are_kept_with_their_time(outbox: Outbox):
-    outbox.keep_sample(Sample(60), {}, ["meter: silent", "imported: odd"])
-    outbox.keep_sample(Sample(120), {}, ["meter: silent"])
-    assert outbox.faults_since(0) == [
-        (60, "meter: silent"),
-        (60, "imported: odd"),
-        (120, "meter: silent"),
+def test_an_incident_is_one_row_for_as_long_as_it_lasts(outbox: Outbox):
+    silent, odd = Incident("meter", "no-answer", "silent"), Incident("imported", "odd", "odd")
+    outbox.keep_sample(Sample(60), {}, [silent, odd])
+    outbox.keep_sample(Sample(120), {}, [Incident("meter", "no-answer", "silent still")])
+    outbox.keep_sample(Sample(180), {}, [])
+    outbox.keep_sample(Sample(240), {}, [silent])
+    assert outbox.incidents_since(0) == [
+        Episode(silent, 60, 120, 2),
+        Episode(odd, 60, 60, 1),
+        Episode(silent, 240, 240, 1),
     ]
-    assert outbox.faults_since(61) == [(120, "meter: silent")]
+    assert outbox.incidents_since(121) == [Episode(silent, 240, 240, 1)]
 
 
 def test_a_reading_once_made_stays(outbox: Outbox):
@@ -128,7 +132,7 @@ def test_an_outbox_of_another_version_is_refused(path: Path):
     store = sqlite3.connect(path)
     store.execute("PRAGMA user_version = 9")
     store.close()
-    with pytest.raises(SettingError, match="must be an outbox of version 1, got 9"):
+    with pytest.raises(SettingError, match="must be an outbox of version 2, got 9"):
         Outbox(path)
 
 

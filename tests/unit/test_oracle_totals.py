@@ -25,7 +25,7 @@ def follow(*shown: tuple[int, Counter | None]) -> tuple[list[Total | None], list
     for time, each in shown:
         track, fault = followed(track, time, each, None, CEILING_W)
         totals.append(track.total)
-        faults.append(fault)
+        faults.append(fault.detail if fault else None)
     return totals, faults
 
 
