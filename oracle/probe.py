@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from energy.errors import DeviceError
 from energy.sunspec import MODELS, Block, Point, exact_of, parts_of, raw_of, text_of
 from oracle.modbus import Line
+from oracle.quantity import Shown
+from oracle.registermap import RegisterMap, read_map
 from oracle.sunspec import discovered, read_blocks
 
 
@@ -33,7 +35,10 @@ class Unit:
 
 
 async def probed(
-    line: Line, units: Iterable[int], told: Callable[[int], None] = lambda _: None
+    line: Line,
+    units: Iterable[int],
+    told: Callable[[int], None] = lambda _: None,
+    register_map: RegisterMap | None = None,
 ) -> tuple[list[Unit], dict[int, str]]:
     """Return the units that answered, and for the others why not; `told` hears of progress."""
     answered: list[Unit] = []
@@ -41,6 +46,9 @@ async def probed(
     for number in units:
         told(number)
         try:
+            if register_map is not None:
+                answered.append(_mapped(number, await read_map(line, number, register_map)))
+                continue
             locations = await discovered(line, number)
             known = [at for at in locations if at.number in MODELS]
             blocks = await read_blocks(line, number, known)
@@ -51,6 +59,19 @@ async def probed(
         unread = tuple(at.number for at in locations if at.number not in MODELS)
         answered.append(Unit(number, found, unread))
     return answered, silent
+
+
+def _mapped(unit: int, shown: Shown) -> Unit:
+    """Return what a register map tells of a unit; model 0 stands for the map."""
+    values = [
+        (quantity, str(counter.value // 1000), "Wh") for quantity, counter in shown.counters.items()
+    ]
+    if shown.power_w is not None:
+        values.append(("power", str(shown.power_w), "W"))
+    if shown.stored_wh is not None:
+        values.append(("stored", str(shown.stored_wh), "Wh"))
+    values += [("not told", str(error), "") for error in shown.errors]
+    return Unit(unit, tuple(Found(unit, 0, None, *value) for value in values), ())
 
 
 def _values(unit: int, block: Block) -> Iterator[Found]:

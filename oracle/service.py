@@ -22,7 +22,7 @@ import os
 import signal
 import socket
 import time
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 
 from chain.market import MarketContract
@@ -283,8 +283,8 @@ def signer_of(settings: Settings) -> tuple[Signer, bytes]:
     return KeySigner(domain, payer), payer
 
 
-@contextlib.contextmanager
-def service_of(settings: Settings) -> Iterator[Service]:
+@contextlib.asynccontextmanager
+async def service_of(settings: Settings) -> AsyncIterator[Service]:
     """Open a site's outbox and devices as a service, and close them afterwards.
 
     Raises:
@@ -311,21 +311,43 @@ def service_of(settings: Settings) -> Iterator[Service]:
         outbox.close()
 
 
-async def run_until_told(service: Service) -> None:
-    """Run a service until SIGINT or SIGTERM; what it was doing is on disk.
+async def run_until_told(settings: Settings) -> None:
+    """Run a site's terminal until SIGINT or SIGTERM; what it was doing is on disk.
 
     Raises:
         YuiError: the first that ended a duty.
     """
     loop = asyncio.get_running_loop()
-    task = asyncio.create_task(service.run())
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, task.cancel)
-    try:
-        await task
-    except asyncio.CancelledError:
-        log.info(said("stopped"))
-    except BaseExceptionGroup as group:
-        raise group.exceptions[0] from None
-    finally:
-        notify("STOPPING=1")
+    async with service_of(settings) as service:
+        log.info(said("started", site=settings.site, address=service.terminal.signer.address))
+        task = asyncio.create_task(service.run())
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, task.cancel)
+        try:
+            await task
+        except asyncio.CancelledError:
+            log.info(said("stopped"))
+        except BaseExceptionGroup as group:
+            raise group.exceptions[0] from None
+        finally:
+            notify("STOPPING=1")
+
+
+async def run_once(settings: Settings) -> None:
+    """Do each duty once, as a test of an installation.
+
+    Raises:
+        YuiError: what stands in the way.
+    """
+    async with service_of(settings) as service:
+        await service.once()
+
+
+async def corrected(settings: Settings, slot: int, energies: Mapping[str, int], why: str) -> int:
+    """Make a correction of a slot's reading and return its revision; `run` sends it.
+
+    Raises:
+        SettingError, ReadingImpossible: as `Terminal.correct`.
+    """
+    async with service_of(settings) as service:
+        return service.terminal.correct(slot, energies, why).revision

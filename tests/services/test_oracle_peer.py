@@ -133,15 +133,14 @@ def test_an_image_that_the_peer_built_reads_the_same(number: int):
 
 
 def test_what_repeats_is_read_as_the_peer_built_it():
-    model = definitions.Model(model_id=714, model_def=deepcopy(definitions.get_model_def(714)))
-    ports = [definitions.Group(deepcopy(model.gdef["groups"][0]), model=model) for _ in range(3)]
-    for number, port in enumerate(ports):
+    empty = [714, 18 + 3 * 25, 0, 0, 3] + [0] * (18 + 3 * 25 - 3)
+    data = b"".join(register.to_bytes(2) for register in empty)
+    model = definitions.Model(model_id=714, data=data, model_len=18 + 3 * 25)
+    for number, port in enumerate(model.groups["Prt"]):
         for place, (name, point) in enumerate(MODELS[714].repeated.items()):
             port.points[name].value = peer_value(point.kind, place + 100 * number)
     model.points["DCWH_SF"].value = -1
-    image = model.get_mb() + b"".join(port.get_mb() for port in ports)
-    registers = registers_of_peer(image)
-    registers[1] = len(registers) - 2
+    registers = registers_of_peer(model.get_mb())
     block = block_of(Location(714, 40002, registers[1]), registers)
     assert scale_of(block, "DCWhInj") == -1
     assert len(parts_of(block)) == 3
