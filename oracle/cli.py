@@ -1,6 +1,6 @@
 """The site's commands: `yui oracle` and `yui simulate`.
 
-They need no more than `pip install yui[site]`; the operator's command line takes them in.
+They need no more than the extra `site`; the operator's command line takes them in.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from oracle.outbox import Outbox, State
 app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
-    help="A site's commands. The operator's (trades, statements, audits) come with yui[operator].",
+    help="A site's commands. The operator's (trades, audits) come with the extra operator.",
 )
 oracle = typer.Typer(no_args_is_help=True, help="The terminal on site: from devices to readings.")
 simulate = typer.Typer(no_args_is_help=True, help="Simulated devices, for tests and rehearsals.")

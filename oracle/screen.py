@@ -9,10 +9,9 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from energy.units import half_hour
 from oracle.outbox import Entry
 from oracle.probe import Unit
-from oracle.status import Status, quality_of
+from oracle.status import Status, named, quality_of
 
 _JST = timedelta(hours=9)
 _COLUMNS = ("imported", "exported", "generated", "charged", "discharged", "stored")
@@ -49,9 +48,9 @@ def status_view(status: Status) -> RenderableType:
     if status.refused:
         parts.append(_readings("refused by the chain", status.refused))
     if status.waiting:
-        slots = ", ".join(half_hour(slot) for slot in status.waiting[:12])
+        slots = ", ".join(named(slot) for slot in status.waiting[:12])
         parts.append(Text(f"waiting for a device to tell: {slots}"))
-    parts += [Text(f"no reading of {half_hour(slot)}: {why}") for slot, why in status.absent]
+    parts += [Text(f"no reading of {named(slot)}: {why}") for slot, why in status.absent]
     if status.incidents:
         table = Table(title="what went wrong, last day", title_justify="left")
         for column in ("from", "until", "samples", "at", "kind", "what"):
@@ -81,7 +80,7 @@ def _readings(title: str, entries: Sequence[Entry]) -> Table:
         reading = entry.reading
         revision = f" r{reading.revision}" if reading.revision else ""
         table.add_row(
-            half_hour(reading.slot) + revision,
+            named(reading.slot) + revision,
             *(str(getattr(reading, column)) for column in _COLUMNS),
             quality_of(entry),
             entry.state.value + (", late" if entry.late else ""),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 
-from energy.units import SLOT_SECONDS, half_hour
+from energy.units import SLOT_SECONDS, start_of
 from oracle.outbox import Entry, Episode, Outbox, State
 
 RECENT_SECONDS = 86_400
@@ -47,12 +47,21 @@ def _entry(entry: Entry) -> dict[str, object]:
     reading = entry.reading
     return {
         **asdict(reading),
-        "half_hour": half_hour(reading.slot),
+        "half_hour": named(reading.slot),
         "quality": quality_of(entry),
         "state": entry.state.value,
         "remark": entry.remark,
         "late": entry.late,
     }
+
+
+def named(slot: int) -> str:
+    """Return a slot's beginning in Japan, as commands take it.
+
+    >>> named(0)
+    '1970-01-01 09:00'
+    """
+    return f"{start_of(slot):%Y-%m-%d %H:%M}"
 
 
 def quality_of(entry: Entry) -> str:

@@ -105,10 +105,12 @@ class Terminal:
         Raises:
             StoreFailed: if the disk does not take it; the counters will tell it later.
         """
-        sample = await self.instruments.sample(self.clock())
+        now = self.clock()
+        steps = self._clock_step(now)  # before devices, which may take their time
+        sample = await self.instruments.sample(now)
         before = self.outbox.tracks()
         tracks: dict[str, Track] = {}
-        incidents = [*self._clock_step(sample.time_seconds), *sample.incidents]
+        incidents = [*steps, *sample.incidents]
         for key, ceiling_w in self.instruments.devices.ceilings_w.items():
             tracks[key], oddity = followed(
                 before.get(key, Track()),

@@ -12,7 +12,7 @@ import pytest
 
 from energy.errors import SettingError
 from energy.records import Reading
-from oracle.outbox import Entry, Episode, Outbox, State
+from oracle.outbox import Entry, Episode, Outbox, State, StoreFailed
 from oracle.quantity import Incident, Sample
 from oracle.totals import Counter, Total, Track
 
@@ -169,3 +169,77 @@ def test_a_killed_terminal_finds_everything_whole(path: Path):
     assert len(slots) >= done
     assert all(entry.reading.imported == entry.reading.slot for entry in sent + made)
     outbox.close()
+
+
+def held(path: Path, time: int, wh: int) -> dict[str, Track]:
+    return {"meter.imported": Track(Total(time, wh * 1000), Counter(wh * 1000, SPAN, 1000))}
+
+
+def test_a_full_disk_takes_nothing_and_loses_nothing(outbox: Outbox, path: Path):
+    outbox.keep_sample(Sample(60), held(path, 60, 1), [])
+    made = outbox.keep_reading(Reading(7, 1, imported=1), 60)
+    (pages,) = outbox._store.execute("PRAGMA page_count").fetchone()
+    outbox._store.execute(f"PRAGMA max_page_count = {pages}")
+    incident = Incident("meter", "odd", "long " * 5000)
+    with pytest.raises(StoreFailed, match="outbox.sqlite must take what is written, got: .*full"):
+        outbox.keep_sample(Sample(120), held(path, 120, 2), [incident])
+    assert outbox.last_sample_seconds() == 60
+    assert outbox.tracks() == held(path, 60, 1)
+    assert outbox.incidents_since(0) == []
+    assert outbox.entries(State.MADE)[0].reading == made
+    outbox._store.execute("PRAGMA max_page_count = 1000000")
+    outbox.keep_sample(Sample(180), held(path, 180, 3), [incident])
+    assert outbox.last_sample_seconds() == 180
+
+
+def test_a_file_belongs_to_one_site_of_one_deployment(outbox: Outbox):
+    outbox.claim("site 0 of A")
+    outbox.claim("site 0 of A")
+    with pytest.raises(SettingError, match="must be the outbox of site 1 of A, got that of site 0"):
+        outbox.claim("site 1 of A")
+
+
+def test_open_slots_are_those_that_neither_have_nor_lack_a_reading(outbox: Outbox, path: Path):
+    assert outbox.open_slots(10) == []
+    outbox.keep_sample(Sample(3 * 1800 + 5), held(path, 3 * 1800 + 5, 1), [])
+    outbox.keep_absent(3, "not seen")
+    outbox.keep_reading(Reading(5, 0), 0)
+    assert outbox.open_slots(8) == [4, 6, 7]
+
+
+def test_a_reading_sent_after_its_deadline_is_late_for_good(outbox: Outbox):
+    reading = outbox.keep_reading(Reading(1, 0), 3600)
+    outbox.mark([reading], State.SENT, "0x1", 3600 + 600, deadline_seconds=600)
+    assert not outbox.entries(State.SENT)[0].late
+    outbox.mark([reading], State.SENT, "0x2", 3600 + 601, deadline_seconds=600)
+    assert outbox.entries(State.SENT)[0].late
+    outbox.mark([reading], State.FINAL, "0x2", 3700)
+    assert outbox.entries(State.FINAL)[0].late
+
+
+def test_samples_are_forgotten_and_readings_are_not(outbox: Outbox, path: Path):
+    for slot in range(1, 7):
+        outbox.keep_sample(Sample(slot * 1800), held(path, slot * 1800, slot), [])
+    for slot in range(1, 4):
+        outbox.keep_reading(Reading(slot, 0, imported=1), 0)
+    outbox.prune(6 * 1800)  # slots 4 and 5 still need what is from their start on
+    times = [total.time_seconds for total in outbox.totals_around("meter.imported", 0, 9 * 1800)]
+    assert times == [4 * 1800, 5 * 1800, 6 * 1800]
+    assert outbox.open_slots(6) == [4, 5]
+    assert outbox.tally()[State.MADE] == 3
+
+
+def test_what_a_clock_dated_ahead_is_dated_again(outbox: Outbox, path: Path):
+    outbox.keep_sample(Sample(1800), held(path, 1800, 100), [])
+    outbox.keep_sample(Sample(9 * 1800), held(path, 9 * 1800, 160), [])  # the clock ran ahead
+    sent, waiting = Reading(1, 0, imported=1), Reading(2, 0, imported=2)
+    for reading in (sent, waiting):
+        outbox.keep_reading(reading, 0)
+    outbox.mark([sent], State.SENT, "0x", 0)
+    assert outbox.rewind(2 * 1800) == [2]
+    track = outbox.tracks()["meter.imported"]
+    assert track.total == Total(1800, 160_000)
+    assert track.counter == Counter(160_000, SPAN, 1000)
+    assert outbox.last_sample_seconds() == 1800
+    assert [entry.reading for entry in outbox.entries(State.SENT)] == [sent]
+    assert outbox.entries(State.MADE) == []
