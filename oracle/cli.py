@@ -182,7 +182,7 @@ def retry(slot: SlotText, settings: SettingsPath = DEFAULT_SETTINGS) -> None:
 @oracle.command()
 def correct(
     slot: SlotText,
-    reason: Annotated[str, typer.Option(help="Why; it stands in the journal.")],
+    reason: Annotated[str, typer.Argument(help="Why; it stands in the journal.")],
     imported: Annotated[int | None, typer.Option(help="Wh from the network.")] = None,
     exported: Annotated[int | None, typer.Option(help="Wh into the network.")] = None,
     generated: Annotated[int | None, typer.Option(help="Wh out of the inverters.")] = None,

@@ -125,6 +125,8 @@ class Terminal:
             state = before.get(key, Track()).total
             if state is None or state.time_seconds < sample.time_seconds:
                 tracks[key] = Track(Total(sample.time_seconds, stored_wh * 1000))
+        if steps:  # when this energy came is not known
+            tracks = {key: _broken(track, sample.time_seconds) for key, track in tracks.items()}
         self.outbox.keep_sample(sample, tracks, incidents)
         self._tell(incidents)
         return replace(sample, incidents=tuple(incidents))
@@ -293,6 +295,13 @@ class Terminal:
             else:
                 self._mark(readings, State.SENT, transaction, "reading.sent")
                 return
+
+
+def _broken(track: Track, now_seconds: int) -> Track:
+    """Return a track whose total of this moment says that something about it is unknown."""
+    if track.total is None or track.total.time_seconds != now_seconds:
+        return track
+    return replace(track, total=replace(track.total, broken=True))
 
 
 def _own(standing: Reading | None) -> Reading | None:

@@ -327,11 +327,9 @@ def test_status_retry_and_correct_as_typed(office: Office):
     assert invoked("oracle", "retry", half_hour, *settings).exit_code == 0
     again = invoked("oracle", "retry", half_hour, *settings)
     assert str(again.exception) == f"the reading of {half_hour} must be refused, got made"
-    done = invoked(
-        "oracle", "correct", half_hour, "--reason", "typed", "--imported", "7", *settings
-    )
+    done = invoked("oracle", "correct", half_hour, "typed", "--imported", "7", *settings)
     assert "revision 1 waits to be sent" in done.stdout
-    wrong = invoked("oracle", "correct", half_hour, "--reason", "x", "--imported", "-1", *settings)
+    wrong = invoked("oracle", "correct", half_hour, "x", "--imported", "-1", *settings)
     assert "--imported must be 0 to 4294967295 Wh, got -1" in str(wrong.exception)
 
 
