@@ -272,7 +272,9 @@ class Terminal:
                     [reading], State.REFUSED, f"another reading stands: {final}", "reading.refused"
                 )
             elif newest != reading and now - entry.changed_seconds > RESEND_SECONDS:
-                self._mark([reading], State.MADE, entry.remark, "reading.dropped")
+                # A correction is passed over until its slot is settled.
+                event = "reading.repeated" if reading.revision else "reading.dropped"
+                self._mark([reading], State.MADE, entry.remark, event)
         for entry in self.outbox.entries(State.FINAL, since_seconds=now - RECHECK_SECONDS):
             reading = entry.reading
             newest = _own((await chain.standing_of(reading.slot, self.site)).newest)
