@@ -50,6 +50,12 @@ contracts: build/compiled ## The tests that run the contracts under brownie
 		echo "tests/contracts holds no tests"; \
 	fi
 
+fuzz: setup ## A hundred thousand generated slots through contract and twin; SLOTS=... for more
+	@YUI_TWIN_SLOTS=$(SLOTS) $(BIN)/pytest --numprocesses auto $(TWIN)
+
+gas: setup ## Write the gas of each step anew, for a review to see
+	@YUI_GAS_SNAPSHOT=1 $(BIN)/pytest -q tests/services/test_gas.py
+
 bench: setup ## Measure; ARGS="gas", "market", "day" or "site", and --json FILE
 	@$(BIN)/python -m bench $(ARGS)
 
