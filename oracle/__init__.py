@@ -11,7 +11,9 @@
     keys         who signs
     terminal     from samples to readings on the chain
     clock        the site's clock against the chain's
-    service      a terminal that runs by itself; settings, health, journal: what goes with it
+    deployment   the market that a terminal works for, reached and recognised
+    service      a terminal that runs by itself; health, journal: what it says of itself
+    settings     what it is told, from a table of TOML
     cli          the commands; template, probe, status, screen: what they write and show
     plant        a simulated site's physics, by the weather
     simulator    the same behind Modbus, with what its devices show in simulated_points

@@ -20,17 +20,18 @@ from __future__ import annotations
 
 import math
 import struct
-import tomllib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from importlib.resources import files
+from importlib.resources import as_file, files
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Literal, get_args
 
 from energy.errors import DeviceError, SettingError
-from oracle.modbus import READ_LIMIT, Line, Table
+from oracle.modbus import READ_LIMIT, Line
+from oracle.modbus import Table as RegisterTable
 from oracle.quantity import COUNTED, COUNTER_LIMIT, STORED, Role, Shown, Unmeasured, counter_from
+from oracle.table import Table, load_table
 from oracle.totals import Counter
 
 POWER = "power"
@@ -79,7 +80,7 @@ class RegisterMap:
     """A kind of device: which table, which of a value's words comes first, and its values."""
 
     name: str
-    table: Table
+    table: RegisterTable
     word_order: WordOrder
     values: tuple[Value, ...]
 
@@ -111,114 +112,64 @@ class RegisterMap:
             )
 
 
-def load_map(path: str | Path, beside: Path | None = None) -> RegisterMap:
+def load_map(name: str, beside: Path = Path()) -> RegisterMap:
     """Read a map by its path, beside the file that names it, or one that comes with Yui by name.
 
     Raises:
         SettingError: naming file, key, value and what was expected.
     """
-    bundled = files("oracle").joinpath("maps", f"{path}.toml")
-    try:
-        if bundled.is_file():
-            text = bundled.read_text(encoding="utf-8")
-        else:
-            text = (beside / path if beside else Path(path)).read_text(encoding="utf-8")
-        table = tomllib.loads(text)
-    except (OSError, ValueError) as error:
-        raise SettingError(f"{path} must be a readable register map, got {error}") from error
-    return map_from(str(path), table)
+    with as_file(files("oracle").joinpath("maps", f"{name}.toml")) as bundled:
+        return map_from(
+            name, load_table(bundled if bundled.is_file() else beside / name, "register map")
+        )
 
 
-def map_from(name: str, table: Mapping[str, Any]) -> RegisterMap:
+def map_from(name: str, table: Table) -> RegisterMap:
     """Return a map from its table; see the top of this module.
 
     Raises:
         SettingError: naming file, key, value and what was expected.
     """
-    known = {"registers", "word_order", "value", "description"}
-    _refuse_unknown(name, table, known)
-    registers = _one_of(name, table, "registers", get_args(Table))
-    order = _one_of(name, table, "word_order", get_args(WordOrder), "high-first")
-    entries = table.get("value")
-    if not isinstance(entries, list) or not entries:
-        raise SettingError(f"{name}: value must be one table or more ([[value]]), got none")
-    values = tuple(_value(f"{name}: value {at}", entry) for at, entry in enumerate(entries, 1))
+    table.text("description", "")
+    registers = table.one_of("registers", get_args(RegisterTable))
+    order = table.one_of("word_order", get_args(WordOrder), "high-first")
+    values = tuple(_value(entry) for entry in table.tables("value"))
+    table.refuse_unknown()
     for at, value in enumerate(values):
         for other in values[:at]:
             if set(value.registers) & set(other.registers):
                 raise SettingError(
-                    f"{name}: registers of {value.quantity} must not overlap those of "
+                    f"{table.where} registers of {value.quantity} must not overlap those of "
                     f"{other.quantity}, got {value.register} and {other.register}"
                 )
             if value.quantity == other.quantity:
-                raise SettingError(f"{name}: {value.quantity} must be there once, got two")
+                raise SettingError(f"{table.where} {value.quantity} must be there once, got two")
     return RegisterMap(name, registers, order, values)
 
 
-def _value(where: str, entry: Mapping[str, Any]) -> Value:
-    keys = {"quantity", "register", "type", "unit", "scale", "rolls_over_at", "absent"}
-    _refuse_unknown(where, entry, keys)
+def _value(entry: Table) -> Value:
     counted = [quantity for quantities in COUNTED.values() for quantity in quantities]
-    quantity = _one_of(where, entry, "quantity", (*counted, POWER, STORED))
-    kind = _one_of(where, entry, "type", tuple(TYPES))
+    quantity = entry.one_of("quantity", (*counted, POWER, STORED))
+    kind = entry.one_of("type", tuple(TYPES))
     units = POWER_UNITS if quantity == POWER else ENERGY_UNITS
-    unit = _one_of(where, entry, "unit", tuple(units))
-    register = _whole(where, entry, "register", 0, 0xFFFF)
+    unit = entry.one_of("unit", tuple(units))
     size = TYPES[kind][0]
-    if register is None or register + size > 0x1_0000:
-        raise SettingError(
-            f"{where}: register must be 0 to {0x1_0000 - size} for a {kind}, got {register}"
-        )
+    register = entry.whole("register", 0, 0x1_0000 - size)
+    text = entry.text("scale", "1")
     try:
-        scale = Fraction(str(entry.get("scale", "1")))
+        scale = Fraction(text)
     except ValueError:
         scale = Fraction(0)
     if scale == 0 or (scale < 0 and quantity != POWER):
-        raise SettingError(
-            f'{where}: scale must be a number above 0 such as "0.1", got {entry["scale"]!r}'
-        )
+        raise entry.error("scale", 'be a number above 0 such as "0.1"', text)
     factor = scale * units[unit]
     counts = quantity not in (POWER, STORED) and not kind.startswith("float")
     if counts and (factor * 1000).denominator != 1:
-        raise SettingError(
-            f"{where}: scale must make steps of whole milliwatt-hours, got {scale} {unit}"
-        )
-    rolls = _whole(where, entry, "rolls_over_at", 1, (1 << 16 * size) - 1)
-    return Value(
-        quantity, register, kind, factor, rolls, _whole(where, entry, "absent", 0, 2**64 - 1)
-    )
-
-
-def _refuse_unknown(where: str, table: Mapping[str, Any], known: set[str]) -> None:
-    if not isinstance(table, Mapping):
-        raise SettingError(f"{where} must be a table, got {table!r}")
-    for key, held in table.items():
-        if key not in known:
-            raise SettingError(
-                f"{where}: key must be one of {', '.join(sorted(known))}, got {key} = {held!r}"
-            )
-
-
-def _one_of(
-    where: str,
-    table: Mapping[str, Any],
-    key: str,
-    allowed: Sequence[str],
-    default: str | None = None,
-) -> Any:
-    held = table.get(key, default)
-    if held not in allowed:
-        raise SettingError(f"{where}: {key} must be one of {', '.join(allowed)}, got {held!r}")
-    return held
-
-
-def _whole(where: str, table: Mapping[str, Any], key: str, least: int, most: int) -> int | None:
-    held = table.get(key)
-    if held is None:
-        return None
-    if isinstance(held, bool) or not isinstance(held, int) or not least <= held <= most:
-        raise SettingError(f"{where}: {key} must be a whole number {least} to {most}, got {held!r}")
-    return held
+        raise entry.error("scale", "make steps of whole milliwatt-hours", f"{text} {unit}")
+    rolls = entry.whole_or_none("rolls_over_at", 1, (1 << 16 * size) - 1)
+    absent = entry.whole_or_none("absent", 0, (1 << 16 * size) - 1)
+    entry.refuse_unknown()
+    return Value(quantity, register, kind, factor, rolls, absent)
 
 
 async def read_map(line: Line, unit: int, device: RegisterMap) -> Shown:

@@ -42,11 +42,8 @@ Paths are relative to the file.
 from __future__ import annotations
 
 import json
-import tomllib
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
 
 from eth_utils.address import is_address, to_checksum_address
 
@@ -55,6 +52,7 @@ from energy.messages import Domain
 from oracle.device import Device, SiteDevices
 from oracle.modbus import Address, Serial, Tcp
 from oracle.registermap import load_map
+from oracle.table import Table, load_table
 
 MOST_SITES = 1000
 
@@ -108,11 +106,7 @@ def load_settings(path: Path) -> Settings:
     Raises:
         SettingError: naming file, key, value and what was expected.
     """
-    try:
-        content = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise SettingError(f"{path} must be a readable settings file, got: {error}") from error
-    table = _Table(f"{path}:", content)
+    table = load_table(path, "settings file")
     site = table.part("site")
     store, run = table.part("store", {}), table.part("run", {})
     beside = path.parent
@@ -133,7 +127,7 @@ def load_settings(path: Path) -> Settings:
     return settings
 
 
-def _chain(part: _Table, beside: Path) -> ChainSettings:
+def _chain(part: Table, beside: Path) -> ChainSettings:
     market, chain_id = part.text("market", ""), part.whole("chain_id", 0, 2**63, 0)
     manifest = part.text("manifest", "")
     if bool(market) == bool(manifest):
@@ -166,7 +160,7 @@ def _from_manifest(path: Path) -> tuple[str, int]:
         raise SettingError(f"{path} must be a deployment's manifest, got {error!r}") from error
 
 
-def _key(part: _Table, beside: Path) -> KeySettings:
+def _key(part: Table, beside: Path) -> KeySettings:
     passphrase, credential = part.text("passphrase", ""), part.text("credential", "")
     if bool(passphrase) == bool(credential):
         raise part.error("passphrase", "be given, or credential, not both", passphrase)
@@ -185,11 +179,9 @@ def _key(part: _Table, beside: Path) -> KeySettings:
     )
 
 
-def _devices(table: _Table, beside: Path) -> SiteDevices:
-    entries = table.take("device", list)
+def _devices(table: Table, beside: Path) -> SiteDevices:
     devices = []
-    for at, entry in enumerate(entries, 1):
-        part = _Table(f"{table.where} device {at}:", entry)
+    for part in table.tables("device"):
         role = part.one_of("role", ("meter", "inverter", "battery"))
         map_name = part.text("map", "")
         try:
@@ -216,7 +208,7 @@ def _devices(table: _Table, beside: Path) -> SiteDevices:
         raise SettingError(f"{table.where} device: {error}") from None
 
 
-def _address(part: _Table) -> Address:
+def _address(part: Table) -> Address:
     host, serial = part.text("host", ""), part.text("serial", "")
     if bool(host) == bool(serial):
         raise part.error("host", "be given, or serial, not both", host or serial)
@@ -228,79 +220,3 @@ def _address(part: _Table) -> Address:
         part.one_of("parity", ("N", "E", "O"), "N"),
         part.whole("stop_bits", 1, 2, 1),
     )
-
-
-Kind = TypeVar("Kind")
-_MISSING = object()
-_NAMES = {int: "a whole number", float: "a number", str: "text", bool: "true or false"}
-
-
-class _Table:
-    """A table of a settings file, whose keys are taken one by one."""
-
-    def __init__(self, where: str, content: Any) -> None:
-        self.where = where
-        if not isinstance(content, Mapping):
-            raise SettingError(f"{where} must be a table, got {content!r}")
-        self._content = dict(content)
-
-    def error(self, key: str, expected: str, got: object) -> SettingError:
-        """Return the error that a key must be something else."""
-        return SettingError(f"{self.where} {key} must {expected}, got {got!r}")
-
-    def take(self, key: str, kind: type[Kind], default: Any = _MISSING) -> Kind:
-        """Take a key's value; the default, if there is one, where it is missing."""
-        held = self._content.pop(key, default)
-        if held is _MISSING:
-            raise self.error(key, "be there", None)
-        if not isinstance(held, kind) or (isinstance(held, bool) and kind is not bool):
-            raise self.error(key, f"be {_NAMES.get(kind, 'tables ([[...]])')}", held)
-        return held
-
-    def part(self, key: str, default: Any = _MISSING) -> _Table:
-        """Take a table within this one."""
-        held = self._content.pop(key, default)
-        if held is _MISSING:
-            raise self.error(f"[{key}]", "be there", None)
-        return _Table(f"{self.where} [{key}]", held)
-
-    def whole(self, key: str, least: int, most: int, default: Any = _MISSING) -> int:
-        """Take a whole number within limits."""
-        held = self.take(key, int, default)
-        if not least <= held <= most:
-            raise self.error(key, f"be {least} to {most}", held)
-        return held
-
-    def number(self, key: str, least: float, most: float, default: float) -> float:
-        """Take a number within limits."""
-        held = float(self.take(key, (int, float), default))  # type: ignore[arg-type]
-        if not least <= held <= most:
-            raise self.error(key, f"be {least} to {most}", held)
-        return held
-
-    def text(self, key: str, default: Any = _MISSING) -> str:
-        """Take a text."""
-        return self.take(key, str, default)
-
-    def texts(self, key: str) -> tuple[str, ...]:
-        """Take a list of texts, empty where it is missing."""
-        held = self.take(key, list, [])
-        if not all(isinstance(each, str) for each in held):
-            raise self.error(key, "be a list of texts", held)
-        return tuple(held)
-
-    def flag(self, key: str) -> bool:
-        """Take true or false, false where it is missing."""
-        return self.take(key, bool, False)
-
-    def one_of(self, key: str, allowed: tuple[str, ...], default: Any = _MISSING) -> Any:
-        """Take one of some texts."""
-        held = self.text(key, default)
-        if held not in allowed:
-            raise self.error(key, f"be one of {', '.join(allowed)}", held)
-        return held
-
-    def refuse_unknown(self) -> None:
-        """Refuse what has not been taken: a key that is misspelt is not passed over."""
-        for key, held in self._content.items():
-            raise self.error(key, "be a setting that there is", held)

@@ -25,10 +25,11 @@ from energy.registry import Ratings, Tariff
 from oracle import health
 from oracle.cli import app
 from oracle.clock import ClockWatch
+from oracle.deployment import check_enrolled, connected, signer_of
 from oracle.keys import KeySigner
 from oracle.outbox import Outbox, State
 from oracle.plant import Battery
-from oracle.service import Service, check_enrolled, connected, service_of, signer_of
+from oracle.service import Service, service_of
 from oracle.settings import Settings, load_settings
 from oracle.simulator import METER, Fault, SiteSimulator
 from oracle.terminal import RESEND_SECONDS

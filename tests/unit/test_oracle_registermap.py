@@ -10,13 +10,18 @@ from typing import Any
 import pytest
 
 from energy.errors import SettingError
-from oracle.registermap import load_map, map_from, shown_by
+from oracle.registermap import RegisterMap, load_map, map_from, shown_by
+from oracle.table import Table
 from oracle.totals import Counter
 
 
 def table(**changes: Any) -> dict[str, Any]:
     value = {"quantity": "imported", "register": 0x48, "type": "uint32", "unit": "kWh"}
     return {"registers": "holding", "value": [{**value, **changes}]}
+
+
+def mapped(content: dict[str, Any]) -> RegisterMap:
+    return map_from("m", Table("m:", content))
 
 
 def registers(start: int, packed: bytes) -> dict[int, int]:
@@ -54,22 +59,22 @@ def test_the_bundled_maps_read_their_meters(
 
 def test_the_low_word_may_come_first():
     low = {**table(type="uint64", unit="Wh"), "word_order": "low-first"}
-    shown = shown_by(map_from("a map", low), registers(0x48, bytes.fromhex("0004000300020001")).get)  # type: ignore[arg-type]
+    shown = shown_by(mapped(low), registers(0x48, bytes.fromhex("0004000300020001")).get)  # type: ignore[arg-type]
     assert shown.counters["imported"].value == 0x0001_0002_0003_0004 * 1000
 
 
 def test_what_a_device_calls_absent_is_no_value():
-    device = map_from("a map", table(absent=0xFFFF_FFFF))
+    device = mapped(table(absent=0xFFFF_FFFF))
     shown = shown_by(device, lambda _: 0xFFFF)
     assert shown.counters == {}
     assert [error.kind for error in shown.errors] == ["not-implemented"]  # type: ignore[attr-defined]
-    nan = map_from("a map", table(type="float32"))
+    nan = mapped(table(type="float32"))
     shown = shown_by(nan, registers(0x48, struct.pack(">f", float("nan"))).__getitem__)
     assert [str(error) for error in shown.errors] == ["imported must be a value, got NaN"]
 
 
 def test_a_float_grows_coarse_as_it_grows():
-    device = map_from("a map", table(type="float32", unit="Wh"))
+    device = mapped(table(type="float32", unit="Wh"))
     far = shown_by(device, registers(0x48, struct.pack(">f", 2.0**25)).__getitem__)
     assert far.counters["imported"].step == 4_000
     assert Fraction(far.counters["imported"].value) == 2**25 * 1000
@@ -79,16 +84,19 @@ def test_a_float_grows_coarse_as_it_grows():
     ("broken", "told"),
     [
         ({**table(), "registers": "coils"}, "registers must be one of holding, input, got 'coils'"),
-        ({**table(), "regsters": 1}, "key must be one of .*, got regsters = 1"),
+        ({**table(), "regsters": 1}, "regsters must be a setting that there is, got 1"),
         ({"registers": "input"}, "value must be one table or more"),
         (table(quantity="voltage"), "value 1: quantity must be one of .*, got 'voltage'"),
-        (table(register=0xFFFF), "value 1: register must be 0 to 65534 for a uint32, got 65535"),
-        (table(register=-1), "value 1: register must be a whole number 0 to 65535, got -1"),
+        (table(register=0xFFFF), "value 1: register must be 0 to 65534, got 65535"),
+        (table(register=-1), "value 1: register must be 0 to 65534, got -1"),
         (table(type="acc32"), "value 1: type must be one of .*, got 'acc32'"),
         (table(unit="kW"), "value 1: unit must be one of Wh, kWh, MWh, got 'kW'"),
         (table(scale="-1"), "value 1: scale must be a number above 0"),
-        (table(scale="0.0000001"), "steps of whole milliwatt-hours, got 1/10000000 kWh"),
-        (table(rolls_over_at=2**32), "rolls_over_at must be a whole number 1 to 4294967295"),
+        (
+            table(scale="0.0000001"),
+            "scale must make steps of whole milliwatt-hours, got '0.0000001 kWh'",
+        ),
+        (table(rolls_over_at=2**32), "rolls_over_at must be 1 to 4294967295"),
         (
             {
                 "registers": "input",
@@ -104,19 +112,19 @@ def test_a_float_grows_coarse_as_it_grows():
 )
 def test_a_map_that_cannot_be_is_refused_with_file_key_and_value(broken: dict[str, Any], told: str):
     with pytest.raises(SettingError, match=f"^my.toml: ?.*{told}"):
-        map_from("my.toml", broken)
+        map_from("my.toml", Table("my.toml:", broken))
 
 
 def test_a_map_must_tell_what_its_role_must():
     with pytest.raises(
         SettingError, match="quantity of a inverter must be one of generated, power"
     ):
-        map_from("m", table()).check("inverter")
+        mapped(table()).check("inverter")
     with pytest.raises(SettingError, match="a battery's map must have stored and a counter"):
-        map_from("m", table(quantity="charged")).check("battery")
-    map_from("m", table()).check("meter")
+        mapped(table(quantity="charged")).check("battery")
+    mapped(table()).check("meter")
 
 
 def test_a_map_that_is_not_there_is_named(tmp_path: Path):
-    with pytest.raises(SettingError, match="nowhere.toml must be a readable register map, got"):
+    with pytest.raises(SettingError, match="nowhere.toml must be a readable register map, got: "):
         load_map("nowhere.toml", tmp_path)
