@@ -132,9 +132,10 @@ def _killed() -> list[Figure]:
             readings, killed = _day(Path(folder) / f"killed-{rounds}", rng, KILLS - kills)
             kills += killed
             differing += sum(one != other for one, other in zip(undisturbed, readings, strict=True))
+    missing = sum(None in pair for pair in undisturbed)
     return [
         Figure(f"readings that differ after kill -9 at {kills} instants", differing, "", 0),
-        Figure("readings of the undisturbed day that are missing", 48 - len(undisturbed), "", 0),
+        Figure("readings of the undisturbed day that are missing", missing, "", 0),
     ]
 
 

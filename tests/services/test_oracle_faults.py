@@ -163,6 +163,7 @@ class Cupboard(RuleBasedStateMachine):
     @rule(unit=st.sampled_from(list(UNITS)), fault=st.sampled_from([*NAMED, Fault.STUCK]))
     def a_device_fails(self, unit: int, fault: Fault) -> None:
         self.site.break_(unit, fault)
+        self._expect(self._sample(self._to_boundary()))
 
     @rule(unit=st.sampled_from(list(UNITS)), fault=st.sampled_from(PASSING_FAULTS))
     def a_scale_factor_changes_for_a_sample(self, unit: int, fault: Fault) -> None:
@@ -176,6 +177,7 @@ class Cupboard(RuleBasedStateMachine):
     @rule(unit=st.sampled_from(list(UNITS)))
     def a_device_is_mended(self, unit: int) -> None:
         self.site.mend(unit)
+        self._expect(self._sample(self._to_boundary()))
 
     @precondition(lambda self: not self.site.faults())
     @rule(unit=st.sampled_from(list(UNITS)), shows=st.integers(1, 50_000))
@@ -188,6 +190,7 @@ class Cupboard(RuleBasedStateMachine):
         assert kinds
         self.replaced.add(UNITS[unit])
         self._sample(60)
+        self._sample(self._to_boundary())
 
     @rule(step=st.sampled_from([-3600, -20, 20, 3600, 400_000]))
     def the_clock_is_set_wrong(self, step: int) -> None:
@@ -203,6 +206,7 @@ class Cupboard(RuleBasedStateMachine):
     def the_terminal_is_killed_and_starts_again(self) -> None:
         self._switch_off()
         self._switch_on()
+        self._sample(self._to_boundary())
 
     @rule()
     def cables_are_out_for_a_while(self) -> None:
@@ -304,7 +308,7 @@ class Cupboard(RuleBasedStateMachine):
 
 TestCupboard = Cupboard.TestCase
 TestCupboard.settings = settings(
-    max_examples=12,
+    max_examples=8,
     stateful_step_count=25,
     deadline=None,
     suppress_health_check=list(HealthCheck),
