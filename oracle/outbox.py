@@ -372,7 +372,7 @@ class Outbox:
         Counters go on from where they stood: their advance is dated again. Readings that have
         been sent stay.
         """
-        tracks = self.tracks()
+        tracks, certain = self.tracks(), now_seconds
         with self._written():
             self._store.execute("DELETE FROM total WHERE time_seconds > ?", (now_seconds,))
             self._store.execute("DELETE FROM sample WHERE time_seconds > ?", (now_seconds,))
@@ -382,19 +382,18 @@ class Outbox:
                 ).fetchone()
                 if track.total is None or track.total.time_seconds <= now_seconds:
                     continue
+                last = now_seconds if last is None else last
+                certain = min(certain, last)
                 moved = replace(
                     track,
-                    total=replace(track.total, time_seconds=now_seconds if last is None else last),
+                    total=replace(track.total, time_seconds=last),
                     suspect=None,
                     seen_seconds=0,
                 )
                 self._store.execute(
                     "INSERT OR REPLACE INTO track VALUES (?, ?)", (key, json.dumps(asdict(moved)))
                 )
-            (known,) = self._store.execute(
-                "SELECT coalesce(max(time_seconds), 0) FROM total"
-            ).fetchone()
-            first = known // SLOT_SECONDS
+            first = certain // SLOT_SECONDS
             reopened = self._store.execute(
                 "DELETE FROM reading WHERE slot >= ? AND state = ? RETURNING slot",
                 (first, State.MADE),

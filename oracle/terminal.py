@@ -154,7 +154,12 @@ class Terminal:
         self._going_on = now
 
     def close_slots(self) -> list[Reading]:
-        """Close what is over and can be told, oldest first; return the readings made."""
+        """Close what is over and can be told, oldest first; return the readings made.
+
+        None is made while something is dated after now: it has to be dated again, or caught up.
+        """
+        if self._dated_ahead():
+            return []
         open_slots = self.outbox.open_slots(self.clock() // SLOT_SECONDS)
         return [reading for slot in open_slots if (reading := self.close_slot(slot))]
 
@@ -220,16 +225,16 @@ class Terminal:
 
     def rewind(self) -> None:
         """Take back what a clock that ran ahead has dated after now."""
-        now = self.clock()
-        latest = max(
-            (track.total.time_seconds for track in self.outbox.tracks().values() if track.total),
-            default=0,
-        )
-        if latest <= now:
-            return
-        reopened = self.outbox.rewind(now)
-        slots = ",".join(map(str, reopened)) or "none"
-        log.warning(said("clock.rewound", ahead_seconds=latest - now, slots=slots))
+        ahead = self._dated_ahead()
+        if ahead:
+            slots = ",".join(map(str, self.outbox.rewind(self.clock()))) or "none"
+            log.warning(said("clock.rewound", ahead_seconds=ahead, slots=slots))
+
+    def _dated_ahead(self) -> int:
+        """Return by how many seconds a total is dated after now, 0 if none is."""
+        tracks = self.outbox.tracks().values()
+        latest = max((track.total.time_seconds for track in tracks if track.total), default=0)
+        return max(latest - self.clock(), 0)
 
     # From readings to the chain.
 
