@@ -125,6 +125,10 @@ class Cupboard:
         self.terminal.close_slots()
         incidents = list(sample.incidents)
         faulty = {incident.source for incident in incidents}
+        # After a clock that was an hour slow, a counter may look like another one as well.
+        self.replaced |= {
+            each.source.split(".")[0] for each in incidents if each.kind == "counter-replaced"
+        }
         if not self.now % 1800 and not self.offset and latest < self.now:
             counters = self.site.plant.counters
             self.exact[self.now // 1800] = {
