@@ -184,7 +184,7 @@ class Cupboard:
         self._sample(60)
         self._sample(60)
         self.swaps += 1
-        self.site.replace_device(unit, shows + 1_000_000 * (self.swaps if self.swaps % 2 else 0))
+        self.site.replace_device(unit, shows + 1_000_000 * (self.swaps * 11 % 29))
         kinds = {each.kind for each in self._sample(60) if each.source.startswith(UNITS[unit])}
         assert kinds
         self.replaced.add(UNITS[unit])
