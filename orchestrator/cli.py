@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import signal
-import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import date
@@ -19,9 +17,10 @@ from rich.tree import Tree
 
 from chain.node import NodeChain
 from chain.store import Store, opened
-from energy.errors import SettingError, YuiError
+from energy.errors import SettingError
 from energy.lots import Kind
 from energy.units import half_hour, kwh, slot_from, slots_of
+from oracle import cli as site_cli
 from orchestrator import screen
 from orchestrator.audit import audited
 from orchestrator.demo import DemoDay, run_day, with_mode
@@ -41,6 +40,9 @@ app = typer.Typer(
     "for every kWh used where and when it was generated.",
 )
 
+app.add_typer(site_cli.oracle, name="oracle")
+app.add_typer(site_cli.simulate, name="simulate")
+
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")]
 Day = Annotated[str | None, typer.Option(help="The day, as 2019-06-04; the store's if not given.")]
 SiteName = Annotated[str, typer.Argument(help="The site's name or number.")]
@@ -50,14 +52,8 @@ DEFAULT_STORE = DEMO_FOLDER / "store.sqlite"
 
 
 def main() -> None:
-    """Run the command line; an error is one sentence and exit code 1, an interruption 130."""
-    # Asked to end, it ends as by Ctrl-C: what it started is stopped first.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
-    try:
-        app()
-    except YuiError as error:
-        print(f"yui: {error}", file=sys.stderr)
-        sys.exit(1)
+    """Run the whole command line."""
+    site_cli.run(app)
 
 
 @app.command()

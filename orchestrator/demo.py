@@ -32,10 +32,11 @@ from energy.messages import address_of, sign
 from energy.records import Reading
 from energy.units import SLOT_SECONDS, SLOTS_PER_DAY, slots_of
 from oracle.device import Instruments
+from oracle.keys import KeySigner
 from oracle.outbox import Outbox
 from oracle.plant import Battery as PlantBattery
 from oracle.simulator import BATTERY, SiteSimulator
-from oracle.terminal import Terminal, key_signer
+from oracle.terminal import Terminal
 from orchestrator.agents import Limits, net_export, order_for
 from orchestrator.audit import Findings, audited
 from orchestrator.mover import Mover, SignedOrder, relayed
@@ -112,8 +113,7 @@ class SiteOfDay:
     async def start(self, stack: AsyncExitStack, node: NodeChain, address: str) -> None:
         """Start the devices and connect the terminal to them and to the chain."""
         await stack.enter_async_context(self.simulator)
-        devices = self.simulator.devices()
-        instruments = Instruments(devices)
+        instruments = Instruments(self.simulator.devices())
         stack.callback(instruments.close)
         stack.callback(self.outbox.close)
         self.market = MarketContract(NodeChain(node.url, self.oracle_key), address)
@@ -121,11 +121,11 @@ class SiteOfDay:
             self.site.number,
             instruments,
             self.outbox,
-            key_signer(self.market.domain, self.oracle_key),
+            KeySigner(self.market.domain, self.oracle_key),
             lambda: self.simulator.plant.time_seconds,
         )
-        if devices.battery:
-            self.control = BatteryControl(devices.battery.host, devices.battery.port, BATTERY)
+        if self.simulator.battery:
+            self.control = BatteryControl("127.0.0.1", self.simulator.port, BATTERY)
             stack.callback(self.control.close)
 
     async def read(self, slot: int) -> None:
