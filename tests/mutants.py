@@ -502,6 +502,7 @@ def first_failure(code: Path) -> str | None:
 def tested(code: Path) -> int:
     """Run the tests in this process with another bytecode in the place of the exported one."""
     import pytest
+    from hypothesis import Phase, settings
 
     from chain import contract
 
@@ -509,6 +510,9 @@ def tested(code: Path) -> int:
     given = replace(exported, bytecode=bytes.fromhex(code.read_text()))
     # Before anything imports it by name.
     vars(contract)["interface"] = lambda name: given if name == "Market" else None
+    # That a test fails is enough: its smallest example is not looked for.
+    settings.register_profile("mutants", phases=[Phase.explicit, Phase.generate])
+    settings.load_profile("mutants")
     return int(pytest.main(["-x", "-q", "--tb=line", "-p", "no:cacheprovider", *TESTS]))
 
 

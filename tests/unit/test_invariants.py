@@ -52,6 +52,11 @@ SITES = 3
 TARIFFS = Tariff(22_000, 8_000, 1_000), Tariff(10_001, 8_001, 1_000), Tariff(0, 0, 0)
 RATINGS = Ratings(40_000, 800, 800, 150, 440, 900)
 STRANGER = "0x00000000000000000000000000000000000000bd"
+USUAL = [
+    Reading(0, 0, 0, 9_000, 12_000),
+    Reading(0, 1, 7_000, 0, 0),
+    Reading(0, 2, 3_000, 500, 700),
+]
 ACCOUNTS = (*range(SITES), UTILITY, NETWORK)
 
 REACHED: Counter[str] = Counter()
@@ -128,8 +133,9 @@ class Heard:
                 log = self.of(slot)
                 assert log.settled is None
                 log.settled, log.word = event, self.contract.state_word(slot)
-                for account, entry in zip(ACCOUNTS, entries, strict=True):
-                    self.balances[account] += entry
+                *of_sites, of_utility, of_network = entries
+                self.balances.update(dict(enumerate(of_sites)))
+                self.balances.update({UTILITY: of_utility, NETWORK: of_network})
 
 
 sites = st.integers(0, SITES)
@@ -177,9 +183,9 @@ class Town(RuleBasedStateMachine):
 
     @initialize(after_metering=st.booleans(), gate=st.sampled_from([0, 600]), tariff=sites)
     def deployed(self, after_metering: bool, gate: int, tariff: int) -> None:
-        self.rules_ = MarketRules(FIRST_SLOT, 4, 900, gate, after_metering)
-        self.contract = MarketContract.deployed(self.chain, SENDER, self.rules_)
-        twin = Market(self.rules_, Registry(4, SENDER), self.contract.domain)
+        self.times = MarketRules(FIRST_SLOT, 4, 900, gate, after_metering)
+        self.contract = MarketContract.deployed(self.chain, SENDER, self.times)
+        twin = Market(self.times, Registry(4, SENDER), self.contract.domain)
         self.pair = Pair(random.Random(0), self.contract, twin)
         self.heard = Heard(self.contract, self.chain)
         self.both("enact_tariff", BEGUN, [TARIFFS[max(tariff - 1, 0)]] * 48)
@@ -187,7 +193,7 @@ class Town(RuleBasedStateMachine):
             keys = (address_of(key(role, site)) for role in ("trader", "oracle"))
             self.both("enrol", BEGUN, *keys, RATINGS)
         self.slot = BEGUN
-        self.chain.set_time(self.rules_.gate_of(self.slot) - 1)
+        self.chain.set_time(self.times.gate_of(self.slot) - 1)
 
     def both(self, function: str, *arguments: object) -> None:
         self.pair.both(function, *arguments)
@@ -229,6 +235,9 @@ class Town(RuleBasedStateMachine):
         self.chain.sender = SENDER
 
     @rule(energy=st.integers(1, 9_000), ask=st.sampled_from([9_000, 12_000, 15_000]))
+    def offices_quote(self, energy: int, ask: int) -> None:
+        self.three_offices_quote_as_is_usual(energy, ask)
+
     def three_offices_quote_as_is_usual(self, energy: int, ask: int) -> None:
         posted = Counter({order.site: order.sequence for order in self.log(self.slot).book})
         if max(posted.values(), default=0) < VOIDING - 1:
@@ -258,8 +267,7 @@ class Town(RuleBasedStateMachine):
 
     @rule()
     def every_reading_comes(self) -> None:
-        energies = (0, 9_000, 12_000), (7_000, 0, 0), (3_000, 500, 700)
-        self.push([Reading(self.slot, site, *some) for site, some in enumerate(energies)])
+        self.push([replace(one, slot=self.slot) for one in USUAL])
 
     @rule(amended=meterings(), revision=st.integers(0, 2), back=st.sampled_from([0, 1]))
     def a_reading_is_amended(self, amended: Reading, revision: int, back: int) -> None:
@@ -270,15 +278,29 @@ class Town(RuleBasedStateMachine):
     @rule(steps=st.integers(1, 3))
     def time_passes(self, steps: int) -> None:
         """To the next moment at which a rule of the slot changes, or to the next slot."""
-        gate, end = self.rules_.gate_of(self.slot), (self.slot + 1) * SLOT_SECONDS
-        moments = {gate - 1, gate, end, self.rules_.deadline_of(self.slot)}
+        gate, end = self.times.gate_of(self.slot), (self.slot + 1) * SLOT_SECONDS
+        moments = {gate - 1, gate, end, self.times.deadline_of(self.slot)}
         coming = sorted(moment for moment in moments if moment > self.chain.now())
         if coming:
             self.chain.set_time(coming[:steps][-1])
         else:
             self.slot += 1
 
-    @precondition(lambda self: self.chain.now() >= self.rules_.deadline_of(self.slot))
+    @rule(readings=st.lists(meterings(), max_size=3), ask=st.sampled_from([9_000, 13_500]))
+    def the_half_hour_goes_its_way(self, readings: list[Reading], ask: int) -> None:
+        """From wherever it stands, as agents, movers and terminals lead it."""
+        self.three_offices_quote_as_is_usual(6_000, ask)
+        if not readings:
+            readings = USUAL
+        slot, times = self.slot, self.times
+        moments = (slot + 1) * SLOT_SECONDS, times.gate_of(slot), times.deadline_of(slot)
+        for moment in sorted(moments):
+            self.chain.set_time(max(self.chain.now(), moment))
+            self.push([replace(one, slot=slot) for one in readings if one.site < SITES])
+            self.clear(slot)
+            self.settle(slot)
+
+    @precondition(lambda self: self.chain.now() >= self.times.deadline_of(self.slot))
     @rule(comes=seldom)
     def the_ring_comes_round(self, comes: bool) -> None:
         self.slot += RING * comes
@@ -430,7 +452,7 @@ class Town(RuleBasedStateMachine):
             for site, one in log.readings.items():
                 own = [order.price for order in log.book if order.site == site and order.energy]
                 between = all(tariff.buying <= price <= tariff.selling for price in own)
-                if self.rules_.after_metering and between:
+                if self.times.after_metering and between:
                     alone = tariff.buying * one.exported - tariff.selling * one.imported
                     assert log.settled.entries[site] >= alone
                     REACHED["between the utility's prices"] += bool(own)
@@ -450,7 +472,7 @@ class Town(RuleBasedStateMachine):
             touched = log.book or log.readings
             if not touched or log.settled:
                 continue
-            last = max(self.rules_.gate_of(slot), self.rules_.deadline_of(slot))
+            last = max(self.times.gate_of(slot), self.times.deadline_of(slot))
             self.chain.set_time(max(self.chain.now(), last))
             if log.book and log.clearing is None:
                 self.clear(slot)
@@ -480,7 +502,7 @@ def test_the_rules_never_break_whatever_is_done() -> None:
     run_state_machine_as_test(
         Town,
         settings=settings(
-            max_examples=120,
+            max_examples=90,
             stateful_step_count=40,
             deadline=None,
             derandomize=True,
