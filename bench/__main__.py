@@ -11,7 +11,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from bench import ageing, day, gas, jepx, market, plan, site
+from bench import ageing, day, gas, jepx, market, plan, site, strategies
 from bench.figures import Figure
 from energy.errors import SettingError
 
@@ -23,6 +23,7 @@ BENCHES = {
     "jepx": jepx.figures,
     "plan": plan.figures,
     "ageing": ageing.figures,
+    "strategies": strategies.figures,
 }
 
 

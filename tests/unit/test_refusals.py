@@ -15,10 +15,11 @@ import pytest
 from coincurve import PrivateKey
 from eth_utils.address import to_checksum_address
 from eth_utils.crypto import keccak
+from pyrevm import AccountInfo
 
 from chain.contract import interface
 from chain.events import Corrected, OrdersPosted, market_events
-from chain.evm import SENDER
+from chain.evm import SENDER, EvmChain
 from chain.market import MarketContract
 from energy import errors
 from energy.clearing import Clearing, Ranking, ranking_of
@@ -495,6 +496,15 @@ def test_a_signature_for_another_deployment_does_not_live_here(desk: Desk) -> No
         assert signer_of(order, other, signature) == address_of(key("trader", OGAWARA))
         desk.refuses(errors.WrongSigner(0, OGAWARA), "post", SLOT, [order], [signature])
     desk.post(order)
+
+
+def test_after_a_fork_with_another_id_signatures_are_for_that_chain(desk: Desk) -> None:
+    code = desk.chain._evm.get_code(desk.contract.address)
+    forked_chain = EvmChain(FIRST_SLOT * SLOT_SECONDS, chain_id=desk.chain.chain_id + 1)
+    forked_chain._evm.insert_account_info(desk.contract.address, AccountInfo(code=code))
+    forked = MarketContract(forked_chain, desk.contract.address)
+    assert forked.domain_separator() == forked.domain.separator
+    assert forked.domain_separator() != desk.contract.domain_separator()
 
 
 @meets(errors.WrongSigner)
