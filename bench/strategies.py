@@ -188,7 +188,9 @@ def _same_side(case: Case) -> tuple[int, int]:
     """The two with most energy on the side that more offices are on."""
     asks = [order for order in case.quotes if order.side == Side.ASK]
     bids = [order for order in case.quotes if order.side == Side.BID]
-    first, second, *_ = sorted(max(asks, bids, key=len), key=lambda order: -order.energy)
+    first, second, *_ = sorted(
+        asks if len(asks) > len(bids) else bids, key=lambda order: -order.energy
+    )
     return first.site, second.site
 
 

@@ -378,15 +378,15 @@ MUTANTS = [
     ),
     Mutant(
         REGISTRY,
-        "if (fromOf(before) == from) return index - 1;",
-        "",
-        "terms of one slot are one",
+        "while (fromOf(plans[index - 1]) > from) --index;",
+        "while (fromOf(plans[index - 1]) >= from) --index;",
+        "a change keeps the others of its slot",
     ),
     Mutant(
         HISTORY,
-        "fromOf(past[past.length - 1]) >= fromOf(word)) past.pop();",
-        "fromOf(past[past.length - 1]) > fromOf(word)) past.pop();",
-        "a plan replaces the one for its slot",
+        "past.push(history.latest);",
+        "if (past.length == 0) past.push(history.latest);",
+        "earlier versions stay",
     ),
     Mutant(
         HISTORY,
@@ -396,8 +396,8 @@ MUTANTS = [
     ),
     Mutant(
         HISTORY,
-        "if (slot >= fromOf(word)) return word;",
-        "if (slot > fromOf(word)) return word;",
+        "slot < fromOf(word);) {",
+        "slot <= fromOf(word);) {",
         "a version holds from its slot on",
     ),
     Mutant(

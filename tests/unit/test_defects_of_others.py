@@ -9,6 +9,8 @@ from __future__ import annotations
 import inspect
 from dataclasses import replace
 
+from hexbytes import HexBytes
+
 from chain.anvil import anvil
 from chain.contract import interface
 from chain.market import MarketContract
@@ -68,7 +70,7 @@ def test_gas_is_reported_as_used_and_not_as_the_limit() -> None:
         market = MarketContract.deployed(node, node.sender, RULES)
         trader, oracle = address_of(key("trader", 0)), address_of(key("oracle", 0))
         receipt = market.enrol(FIRST_SLOT + 8, trader, oracle, PLAIN)
-        limit = node.web3.eth.get_transaction("0x" + receipt.transaction.hex())["gas"]
+        limit = node.web3.eth.get_transaction(HexBytes(receipt.transaction))["gas"]
         in_block = node.web3.eth.get_block(receipt.block)["gasUsed"]
     assert receipt.gas_used == in_block < limit
 

@@ -101,6 +101,7 @@ def test_the_ring_keeps_a_slot_until_it_is_settled(desk: Desk) -> None:
     book = desk.twin.slots[SLOT % RING].book
     clearing = desk.does("clear", SLOT, book, ranking_of(book, TARIFF.fee))
     assert isinstance(clearing, Clearing)
+    desk.refuses_readings(errors.SlotUnsettled(SLOT), reading(OGAWARA, again))
     desk.does("settle", SLOT, clearing.trades)
     desk.push(reading(OGAWARA, again))
 
@@ -349,6 +350,23 @@ def test_after_metering_a_closed_book_counts_for_what_was_read_by_then() -> None
     assert clearing == Clearing(0, ())
     assert desk.push(late).kept == [late]
     desk.does("settle", SLOT, [])
+
+
+def test_after_metering_no_order_counts_by_a_reading_of_an_older_slot() -> None:
+    rules = replace(RULES, after_metering=True)
+    desk = Desk(rules).open()
+    desk.at(END)
+    desk.push(*(reading(site, generated=9_000, exported=9_000) for site in range(3)))
+    desk.at(rules.gate_of(SLOT))
+    desk.does("settle", SLOT, [])
+    again = SLOT + RING
+    desk.at(rules.gate_of(again) - 1)
+    orders = [ask(OGAWARA, 3_000, 9_000, slot=again), bid(SENDAI, 3_000, 12_000, slot=again)]
+    desk.post(*orders)
+    desk.push(reading(SENDAI, again))
+    desk.at(rules.gate_of(again))
+    clearing = desk.does("clear", again, orders, ranking_of(orders, TARIFF.fee))
+    assert clearing == Clearing(0, ())
 
 
 def test_after_metering_readings_of_an_empty_book_may_come_late() -> None:
