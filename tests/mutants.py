@@ -174,13 +174,31 @@ MUTANTS = [
     ),
     Mutant(
         MARKET,
+        "require(slot + RING / 2 > block.timestamp / SLOT_SECONDS, SlotGone(slot));",
+        "",
+        "no late reading holds up a place that orders will soon want",
+    ),
+    Mutant(
+        MARKET,
+        "if (slot >= _firstSlot && block.timestamp >= gateOf(slot)) continue;",
+        "",
+        "closed gates do not stop a voiding",
+    ),
+    Mutant(
+        REGISTRY,
+        "plans.length >= MOST_PLANS && ",
+        "plans.length > MOST_PLANS && ",
+        "changes are planned for so many slots",
+    ),
+    Mutant(
+        MARKET,
         "require(SlotState.unwrap(state) == 0 || state.stage() == SETTLED, ",
         "require(SlotState.unwrap(state) == 0 || state.stage() != OPEN, ",
         "no slot is forgotten unsettled",
     ),
     Mutant(
         MARKET,
-        "if (state.stage() == OPEN && state.hash() == 0) _slots[slot % RING] = state;",
+        "            _slots[slot % RING] = state;\n",
         "",
         "a reading alone keeps its slot",
     ),
@@ -330,8 +348,8 @@ MUTANTS = [
     ),
     Mutant(
         SETTLEMENT,
-        "uint256 most = price > middle ? price : middle;",
-        "uint256 most = middle;",
+        "uint256 failedSellerPays = price > middle ? price : middle;",
+        "uint256 failedSellerPays = middle;",
         "breaking a trade does not pay",
     ),
     Mutant(
