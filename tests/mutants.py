@@ -186,8 +186,8 @@ MUTANTS = [
     ),
     Mutant(
         REGISTRY,
-        "plans.length >= MOST_PLANS && ",
-        "plans.length > MOST_PLANS && ",
+        "require(!isFull, TooManyPlans(MOST_PLANS));",
+        "",
         "changes are planned for so many slots",
     ),
     Mutant(

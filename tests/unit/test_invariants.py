@@ -235,10 +235,7 @@ class Town(RuleBasedStateMachine):
         self.chain.sender = SENDER
 
     @rule(energy=st.integers(1, 9_000), ask=st.sampled_from([9_000, 12_000, 15_000]))
-    def offices_quote(self, energy: int, ask: int) -> None:
-        self.three_offices_quote_as_is_usual(energy, ask)
-
-    def three_offices_quote_as_is_usual(self, energy: int, ask: int) -> None:
+    def three_offices_quote_as_usual(self, energy: int, ask: int) -> None:
         posted = Counter({order.site: order.sequence for order in self.log(self.slot).book})
         if max(posted.values(), default=0) < VOIDING - 1:
             offered = (Side.ASK, energy, ask), (Side.BID, 5_000, 16_000), (Side.BID, 900, 14_500)
@@ -289,7 +286,7 @@ class Town(RuleBasedStateMachine):
     @rule(readings=st.lists(meterings(), max_size=3), ask=st.sampled_from([9_000, 13_500]))
     def the_half_hour_goes_its_way(self, readings: list[Reading], ask: int) -> None:
         """From wherever it stands, as agents, movers and terminals lead it."""
-        self.three_offices_quote_as_is_usual(6_000, ask)
+        self.three_offices_quote_as_usual(6_000, ask)
         if not readings:
             readings = USUAL
         slot, times = self.slot, self.times
@@ -464,9 +461,19 @@ class Town(RuleBasedStateMachine):
             self.pair.same_slot(slot)
 
     def teardown(self) -> None:
-        """A slot can always be finished: by anyone, with nothing more from any site."""
         if not hasattr(self, "heard"):
             return
+        self.a_slot_can_always_be_finished()
+        self.energy_sold_is_energy_bought()
+        self.no_order_trades_beyond_its_limit_fee_included()
+        self.no_better_set_of_trades_existed()
+        self.no_delivery_exceeds_what_was_exported_or_imported()
+        self.the_ledger_sums_to_zero()
+        self.after_settlement_nothing_changes_but_by_a_named_correction()
+        self.after_metering_no_site_between_the_utilitys_prices_is_worse_off()
+
+    def a_slot_can_always_be_finished(self) -> None:
+        """By anyone, from wherever the machine has stopped, with nothing more from any site."""
         self.chain.sender = STRANGER
         for slot, log in sorted(self.heard.logs.items()):
             touched = log.book or log.readings
@@ -479,13 +486,6 @@ class Town(RuleBasedStateMachine):
             self.settle(slot)
             assert log.settled
             REACHED["finished"] += 1
-        self.energy_sold_is_energy_bought()
-        self.no_order_trades_beyond_its_limit_fee_included()
-        self.no_better_set_of_trades_existed()
-        self.no_delivery_exceeds_what_was_exported_or_imported()
-        self.the_ledger_sums_to_zero()
-        self.after_settlement_nothing_changes_but_by_a_named_correction()
-        self.after_metering_no_site_between_the_utilitys_prices_is_worse_off()
 
     @staticmethod
     def sides_of(log: SlotLog) -> dict[Side, Counter[int]]:
