@@ -408,12 +408,6 @@ MUTANTS = [
     ),
     Mutant(
         HISTORY,
-        "while (past.length != 0 && fromOf(past[past.length - 1]) >= fromOf(word)) past.pop();",
-        "",
-        "a plan supersedes later ones",
-    ),
-    Mutant(
-        HISTORY,
         "slot < fromOf(word);) {",
         "slot <= fromOf(word);) {",
         "a version holds from its slot on",
