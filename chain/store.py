@@ -33,7 +33,7 @@ from sqlalchemy import (
 
 from energy.errors import SettingError
 from energy.lots import Kind, Origin
-from energy.origin import Holdings, Row, SlotOrigins
+from energy.rows import Holdings, Row, SlotOrigins
 from energy.records import Order, Quality, Reading, Side, Trade
 from energy.registry import SiteTerms, Tariff
 

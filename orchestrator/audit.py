@@ -31,9 +31,10 @@ from energy.errors import AuditError, Refusal
 from energy.laws import check_clearing, check_origins, check_settlement
 from energy.market import RING, Market, MarketRules, is_assumed
 from energy.messages import SIGNATURE_BYTES, Domain
-from energy.origin import Holdings, trace
+from energy.origin import trace
 from energy.records import Reading, orders_from, readings_from, trades_from
 from energy.registry import NETWORK, UTILITY, Ratings, Registry
+from energy.rows import Holdings
 
 _MARKET = interface("Market")
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from chain.store import Store
 from energy.errors import SettingError
 from energy.lots import Kind
-from energy.origin import Row
+from energy.rows import Row
 from energy.units import half_hour, kwh
 from orchestrator.words import Language, say, say_slot, short
 

@@ -18,7 +18,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from energy.lots import Kind, Lots, Origin
-from energy.origin import End, Holdings, SlotOrigins, ends, trace
+from energy.origin import trace
+from energy.rows import End, Holdings, SlotOrigins, ends
 from energy.records import Quality, Reading, Trade
 
 TABLES = ("used", "entered", "charged", "drawn", "lost", "utility", "unmetered")
