@@ -54,7 +54,7 @@ def origin_events(logs: Iterable[Log]) -> list[RootAttested | Claimed]:
             found.append(
                 RootAttested(values["day"], values["site"], values["root"], values["replaced"])
             )
-        else:
+        elif event.name == "Claimed":
             names = ("slot", "site", "leaf", "from", "energy", "beneficiary", "purpose")
             found.append(Claimed(*(values[name] for name in names)))
     return found

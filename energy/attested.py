@@ -23,7 +23,7 @@ from energy.registry import Registry
 from energy.rows import Row
 from energy.units import SLOT_SECONDS
 
-SITES_IN_A_WORD = 56
+SITES_IN_A_WORD = 50
 ROOT_BYTES = 24
 _NONE = bytes(ROOT_BYTES)
 
@@ -50,7 +50,7 @@ class Standing:
 
 @dataclass
 class _Word:
-    """What 56 sites attest of a day: the root attested first, who else attests what."""
+    """What 50 sites attest of a day: the root attested first, who else attests what."""
 
     root: bytes = _NONE
     attesting: set[int] = field(default_factory=set)
@@ -67,7 +67,7 @@ class OriginLedger:
     _claimed: dict[Row, int] = field(default_factory=dict)
 
     def attest(self, now: int, attestation: Attestation, signature: bytes) -> bool:
-        """Record a site's root; False if it attests that one already.
+        """Record a site's root; False if nothing changes by it.
 
         Raises:
             Refusal: see `IOrigin.attest`.
@@ -85,6 +85,8 @@ class OriginLedger:
         _check_signature(attestation, self.domain, signature, terms.oracle, site)
         word = self._words.setdefault((day, site // SITES_IN_A_WORD), _Word())
         known = self.root_of(day, site)
+        if known == root and (site in word.attesting or word.root != root):
+            return False
         if known not in (root, replaced):
             raise errors.RootNotReplaced(day, site)
         word.attesting.discard(site)
@@ -95,7 +97,7 @@ class OriginLedger:
             word.attesting.add(site)
         else:
             word.dissenting[site] = root
-        return known != root
+        return True
 
     def claim(
         self, now: int, claim: Claim, root: bytes, proof: Sequence[bytes], signature: bytes

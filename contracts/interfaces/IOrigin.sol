@@ -43,6 +43,8 @@ interface IOrigin {
     /// @notice Thrown when a claim ends beyond its row, or where it begins.
     error ClaimBeyondRow(uint256 end, uint256 energy);
 
+    /// @notice The deployment counts this registry's sites and keys.
+    event RegistryChosen(address registry);
     /// @param replaced The root that the site attested before, 0 for none.
     event RootAttested(uint256 indexed day, uint256 indexed site, bytes32 root, bytes32 replaced);
     /// @param leaf The row's leaf in its day's tree.
