@@ -155,7 +155,7 @@ class OriginLedger:
 
     def roots(self) -> dict[tuple[int, int], bytes]:
         """Return what every site attests, by day and site."""
-        found = {}
+        found: dict[tuple[int, int], bytes] = {}
         for (day, _), word in self._words.items():
             found |= {(day, site): word.root for site in word.attesting}
             found |= {(day, site): root for site, root in word.dissenting.items()}

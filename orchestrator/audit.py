@@ -1,14 +1,21 @@
 """The audit: every transaction of a market, from the chain's first block, run again.
 
-It trusts a node for the blocks and nothing else: the twin (`energy.market`) is told what each
-transaction said, and must come to the contract's words: the same acceptance, events, slot
-words, readings and balances. What comes out is then held against the laws of `energy.laws`.
+It trusts a node for the blocks and nothing else: the twins (`energy.market` and
+`energy.attested`) are told what each transaction said, and must come to the contracts' words:
+the same acceptance, events, slot words, readings, balances, roots and claims. What comes out is
+then held against the laws of `energy.laws`, and each root against the rows that the auditor
+traces itself. A transaction that left no event changed nothing, and is not looked at.
+
+A council acts through a contract of its own: what it did to the registry is then read from the
+registry's events.
 """
 
 from __future__ import annotations
 
+import pickle
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
 from eth_utils.address import to_checksum_address
@@ -17,17 +24,24 @@ from chain.contract import interface
 from chain.events import (
     Cleared,
     Corrected,
+    MarketEvent,
     OrdersPosted,
+    OwnerChanged,
     ReadingMissed,
     ReadingPosted,
     Settled,
+    SiteChanged,
+    SiteRetired,
+    SiteSuspended,
+    TariffEnacted,
     market_events,
     tariff_from,
 )
 from chain.market import MarketContract
 from chain.node import NodeChain, Transaction
+from chain.origin import OriginContract
 from energy.clearing import Ranking
-from energy.errors import AuditError, Refusal
+from energy.errors import AuditError, Refusal, SettingError
 from energy.laws import check_clearing, check_origins, check_settlement
 from energy.market import RING, Market, MarketRules, is_assumed
 from energy.messages import SIGNATURE_BYTES, Domain
@@ -35,6 +49,7 @@ from energy.origin import trace
 from energy.records import Reading, orders_from, readings_from, trades_from
 from energy.registry import NETWORK, UTILITY, Ratings, Registry
 from energy.rows import Holdings
+from orchestrator.audit_origin import OriginAuditor
 
 _MARKET = interface("Market")
 
@@ -45,7 +60,6 @@ class Findings:
 
     blocks: int = 0
     transactions: int = 0
-    refused: int = 0
     signatures: int = 0
     orders: int = 0
     trades: int = 0
@@ -56,6 +70,10 @@ class Findings:
     flows: int = 0
     origin_rows: int = 0
     balances: int = 0
+    roots: int = 0
+    attestations: int = 0
+    claims: int = 0
+    claimed_wh: int = 0
 
     def to_json(self) -> dict[str, int]:
         """Return the counts by name."""
@@ -65,9 +83,11 @@ class Findings:
 class Auditor:
     """A twin that follows a market's transactions."""
 
-    def __init__(self) -> None:
+    def __init__(self, address: str) -> None:
+        self.address = address.lower()
         self.findings = Findings()
         self.market: Market | None = None
+        self.origin: OriginAuditor | None = None
         self.holdings = Holdings()
         self._settled: dict[int, tuple[Settled, dict[int, Reading]]] = {}
 
@@ -78,30 +98,25 @@ class Auditor:
             AuditError: at the first thing that the rules do not allow.
         """
         self.findings.transactions += 1
-        if transaction.creates:
+        logs = [log for log in transaction.logs if log.address.lower() == self.address]
+        if not logs:
+            return
+        found = market_events(logs)
+        if transaction.to is None:
             self._create(transaction, domain)
             return
         if self.market is None:
             raise AuditError(f"block {transaction.block}: the market must have been created")
-        if not transaction.succeeded:
-            # It changed nothing, and proves nothing: anyone can send too little gas, or nonsense.
-            self.findings.refused += 1
-            return
         try:
-            expected = self._run(self.market, transaction)
+            if transaction.to.lower() == self.address:
+                expected = self._run(self.market, transaction)
+            else:
+                expected = self._follow_council(self.market, transaction, found)
         except Refusal as refusal:
             raise AuditError(
                 f"block {transaction.block}: a transaction must have been refused, got status 1: "
                 f"{refusal}"
             ) from refusal
-        found = [
-            event
-            for event in market_events(transaction.logs)
-            if isinstance(
-                event,
-                OrdersPosted | Cleared | ReadingPosted | ReadingMissed | Settled | Corrected,
-            )
-        ]
         if found != expected:
             raise AuditError(f"block {transaction.block}: events must be {expected}, got {found}")
         for event in found:
@@ -142,6 +157,40 @@ class Auditor:
         registry = Registry(rules[1], to_checksum_address(owner))
         self.market = Market(MarketRules(*rules), registry, domain)
 
+    def _follow_council(
+        self, market: Market, transaction: Transaction, found: list[MarketEvent]
+    ) -> list[object]:
+        """Do what the events say that the owner did, and return those that follow from it."""
+        registry, now = market.registry, transaction.time
+        expected: list[object] = []
+        for event in found:
+            match event:
+                case SiteChanged(site, from_slot, trader, oracle, ratings):
+                    keys = _keys(trader, oracle)
+                    if site == len(registry.sites):
+                        registry.enrol(now, registry.owner, from_slot, *keys, ratings)
+                    else:
+                        registry.amend(now, registry.owner, site, from_slot, *keys, ratings)
+                case SiteSuspended(site, from_slot):
+                    registry.suspend(now, registry.owner, site, from_slot)
+                case SiteRetired(site, from_slot):
+                    registry.retire(now, registry.owner, site, from_slot)
+                case OrdersPosted(slot, (order,)) if not order.energy and order.fresh:
+                    words = market.void_orders(now, registry.owner, order.site, [slot])
+                    expected += [OrdersPosted(word.slot, (word,)) for word in words]
+                    continue
+                case TariffEnacted(from_slot, tariffs):
+                    registry.enact_tariff(now, registry.owner, from_slot, tariffs)
+                case OwnerChanged(owner):
+                    registry.change_owner(registry.owner, to_checksum_address(owner))
+                case _:
+                    raise AuditError(
+                        f"block {transaction.block}: what is signed must be sent to the market "
+                        f"itself, got {type(event).__name__} by way of {transaction.to}"
+                    )
+            expected.append(event)
+        return expected
+
     def _run(self, market: Market, transaction: Transaction) -> list[object]:
         """Tell the twin what a transaction said; return the events that it has to have."""
         call = _MARKET.read_call(transaction.data)
@@ -163,28 +212,31 @@ class Auditor:
                 return self._settle(market, now, *values)
             case "enrol":
                 from_slot, trader, oracle, ratings = values
-                market.registry.enrol(
-                    now, sender, from_slot, *_keys(trader, oracle), Ratings(*ratings)
-                )
+                keys = _keys(trader, oracle)
+                site = market.registry.enrol(now, sender, from_slot, *keys, Ratings(*ratings))
+                return [SiteChanged(site, from_slot, trader, oracle, Ratings(*ratings))]
             case "amend":
                 site, from_slot, trader, oracle, ratings = values
-                market.registry.amend(
-                    now, sender, site, from_slot, *_keys(trader, oracle), Ratings(*ratings)
-                )
+                keys = _keys(trader, oracle)
+                market.registry.amend(now, sender, site, from_slot, *keys, Ratings(*ratings))
+                return [SiteChanged(site, from_slot, trader, oracle, Ratings(*ratings))]
             case "suspend":
                 market.registry.suspend(now, sender, *values)
+                return [SiteSuspended(*values)]
             case "retire":
                 market.registry.retire(now, sender, *values)
+                return [SiteRetired(*values)]
             case "voidOrders":
                 words = market.void_orders(now, sender, *values)
                 return [OrdersPosted(word.slot, (word,)) for word in words]
             case "enactTariff":
                 from_slot, words = values
-                market.registry.enact_tariff(
-                    now, sender, from_slot, [tariff_from(word) for word in words]
-                )
+                tariffs = tuple(tariff_from(word) for word in words)
+                market.registry.enact_tariff(now, sender, from_slot, tariffs)
+                return [TariffEnacted(from_slot, tariffs)]
             case "changeOwner":
                 market.registry.change_owner(sender, to_checksum_address(values[0]))
+                return [OwnerChanged(values[0])]
         return []
 
     def _post(
@@ -257,28 +309,106 @@ class Auditor:
             measured = {site: r for site, r in readings.items() if not is_assumed(r)}
             check_origins(slot, measured, origins)
             self.findings.origin_rows += len(origins.used)
+            if self.origin:
+                self.origin.traced(slot, origins.used)
             slot += 1
 
 
 def audited(
-    node: NodeChain, address: str, progress: Callable[[int, int], None] | None = None
+    node: NodeChain,
+    market: str,
+    origin: str | None = None,
+    progress: Callable[[int, int], None] | None = None,
+    state: Path | None = None,
 ) -> Findings:
-    """Audit a market on a chain; `progress` is told blocks done and blocks in all.
+    """Audit a deployment on a chain; `progress` is told blocks done and blocks in all.
+
+    `market` and `origin` are addresses; without the second, roots and claims are left out. With `state`, an audit goes on from where that file's ended, and leaves it for the next one.
 
     Raises:
         AuditError: at the first thing that is wrong, with block or slot and rule.
         ChainError: if the chain cannot be reached.
+        SettingError: if the state is of another deployment or chain.
     """
-    contract = MarketContract(node, address)
-    auditor = Auditor()
+    contract = MarketContract(node, market)
+    ledger = OriginContract(node, origin) if origin else None
+    auditor, done = _resumed(state, node, market, origin)
     head = node.height()
-    for transaction in node.transactions(address, head):
+    addresses = [market, origin] if origin else [market]
+    for transaction in node.transactions(addresses, done + 1, head):
         auditor.follow(transaction, contract.domain)
+        if ledger and auditor.market and auditor.origin is None:
+            registry = auditor.market.registry
+            auditor.origin = OriginAuditor(
+                ledger.address, market, registry, ledger.domain, auditor.findings
+            )
+        if auditor.origin:
+            auditor.origin.follow(transaction)
         if progress:
             progress(transaction.block, head)
+    for name, address in zip(("Market", "Origin"), addresses, strict=False):
+        if not interface(name).is_code_of(node.code_at(address)):
+            raise AuditError(f"block {head}: the code at {address} must be this version's {name}")
     auditor.finish(contract)
+    if ledger and auditor.origin:
+        auditor.origin.finish(ledger)
     auditor.findings.blocks = head + 1
+    if state:
+        _save(state, AuditState(node.chain_id, head, node.block_hash(head), auditor))
     return auditor.findings
+
+
+@dataclass
+class AuditState:
+    """An audit up to a block, to go on from."""
+
+    chain_id: int
+    block: int
+    block_hash: bytes
+    auditor: Auditor
+
+
+def _resumed(
+    state: Path | None, node: NodeChain, market: str, origin: str | None
+) -> tuple[Auditor, int]:
+    """Return an auditor, and the last block that it has followed."""
+    if state is None or not state.exists():
+        return Auditor(market), -1
+    try:
+        with state.open("rb") as file:
+            saved = _StateReader(file).load()
+    except (OSError, EOFError, AttributeError, ValueError, pickle.UnpicklingError) as error:
+        raise SettingError(f"{state} must be an audit's state, got {error}") from error
+    if not isinstance(saved, AuditState):
+        raise SettingError(f"{state} must be an audit's state, got {type(saved).__name__}")
+    ledger = saved.auditor.origin.address if saved.auditor.origin else None
+    before = saved.chain_id, saved.auditor.address, ledger
+    if before != (node.chain_id, market.lower(), origin.lower() if origin else None):
+        raise SettingError(f"{state} must be of this deployment, got one of {before}")
+    if saved.block > node.height() or node.block_hash(saved.block) != saved.block_hash:
+        raise AuditError(f"block {saved.block}: its hash must be 0x{saved.block_hash.hex()}")
+    return saved.auditor, saved.block
+
+
+def _save(path: Path, state: AuditState) -> None:
+    draft = path.with_suffix(".draft")
+    draft.write_bytes(pickle.dumps(state))
+    draft.replace(path)
+
+
+class _StateReader(pickle.Unpickler):
+    """Reads plain data and this project's classes, and nothing that could act."""
+
+    def find_class(self, module: str, name: str) -> Any:
+        own = module.partition(".")[0] in ("energy", "chain", "orchestrator")
+        if own and "." not in name or (module, name) in _PLAIN:
+            found = super().find_class(module, name)
+            if isinstance(found, type):
+                return found
+        raise pickle.UnpicklingError(f"{module}.{name}")
+
+
+_PLAIN = {("builtins", "set"), ("builtins", "frozenset"), ("collections", "defaultdict")}
 
 
 def _keys(trader: Any, oracle: Any) -> tuple[str, str]:
