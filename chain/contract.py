@@ -17,7 +17,6 @@ from eth_utils.crypto import keccak
 
 from energy.errors import ChainError, Refusal, refusal_from
 
-
 _PUSH1, _PUSH32 = 0x60, 0x7F
 
 

@@ -323,7 +323,8 @@ def audited(
 ) -> Findings:
     """Audit a deployment on a chain; `progress` is told blocks done and blocks in all.
 
-    `market` and `origin` are addresses; without the second, roots and claims are left out. With `state`, an audit goes on from where that file's ended, and leaves it for the next one.
+    `market` and `origin` are addresses; without the second, roots and claims are left out. With
+    `state`, an audit goes on from where that file's ended, and leaves it for the next one.
 
     Raises:
         AuditError: at the first thing that is wrong, with block or slot and rule.
@@ -401,7 +402,7 @@ class _StateReader(pickle.Unpickler):
 
     def find_class(self, module: str, name: str) -> Any:
         own = module.partition(".")[0] in ("energy", "chain", "orchestrator")
-        if own and "." not in name or (module, name) in _PLAIN:
+        if (own and "." not in name) or (module, name) in _PLAIN:
             found = super().find_class(module, name)
             if isinstance(found, type):
                 return found

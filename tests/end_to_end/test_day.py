@@ -127,7 +127,7 @@ def test_the_statements_of_each_office_sum_to_what_its_meter_says(store: Store) 
     used = {(one.slot, one.site): one.consumption for one in store.readings(SLOTS)}
     for site in range(7):
         stated: dict[int, int] = defaultdict(int)
-        for entry in statement_of(store, site, SLOTS):
+        for entry in statement_of(store, site, SLOTS).rows:
             assert entry.used == used[entry.slot, site]
             assert entry.row.origin.kind is not Kind.UNEXPLAINED
             assert entry.row.origin.slot <= entry.slot
@@ -139,7 +139,7 @@ def test_the_statements_of_each_office_sum_to_what_its_meter_says(store: Store) 
 def test_what_kesennuma_uses_in_the_evening_was_generated_on_its_roof_by_day(
     store: Store,
 ) -> None:
-    rows = [entry.row for entry in statement_of(store, KESENNUMA, EVENING)]
+    rows = [entry.row for entry in statement_of(store, KESENNUMA, EVENING).rows]
     kept = [row for row in rows if row.through == KESENNUMA and row.origin.kind is Kind.GENERATION]
     assert {row.origin.site for row in kept} == {KESENNUMA}
     assert {row.origin.slot for row in kept} <= set(CHARGING)
@@ -247,23 +247,25 @@ def test_trades_of_one_office_are_found_by_its_name_in_either_language(
 def test_a_statement_names_where_and_when_each_kwh_was_generated(
     day: DemoDay, store: Store
 ) -> None:
-    rows = json.loads(yui(day, "statement", "kesennuma", "--json"))
+    rows = json.loads(yui(day, "statement", "--site", "kesennuma", "--json"))["rows"]
     readings = [one for one in store.readings(SLOTS) if one.site == KESENNUMA]
     assert sum(row["origin_wh"] for row in rows) == sum(one.consumption for one in readings)
     evening = [row for row in rows if slot_of_day(row["slot"]) in range(36, 44)]
     assert any(row["through_battery"] and row["kind"] == "generation" for row in evening)
-    english = yui(day, "statement", "kesennuma")
-    japanese = yui(day, "statement", "kesennuma", "--language", "ja")
+    english = yui(day, "statement", "--site", "kesennuma")
+    japanese = yui(day, "statement", "--site", "kesennuma", "--language", "ja")
     assert "Tue 4 June 2019" in english
     assert "2019年6月4日(火)" in japanese
     assert "自家太陽光" in japanese
 
 
 def test_a_statement_of_one_half_hour_holds_only_that(day: DemoDay) -> None:
-    rows = json.loads(yui(day, "statement", "6", "--slot", "2019-06-04 18:30", "--json"))
+    rows = json.loads(yui(day, "statement", "--site", "6", "--slot", "2019-06-04 18:30", "--json"))[
+        "rows"
+    ]
     assert {row["half_hour"] for row in rows} == {"18:30-19:00"}
     assert sum(row["origin_wh"] for row in rows) == rows[0]["consumption_wh"]
-    assert "18:30-19:00" in yui(day, "statement", "6", "--slot", "2019-06-04 18:30")
+    assert "18:30-19:00" in yui(day, "statement", "--site", "6", "--slot", "2019-06-04 18:30")
 
 
 def test_a_trace_leads_back_to_roofs_and_forward_to_where_it_was_used(
@@ -286,9 +288,12 @@ def test_a_trace_leads_back_to_roofs_and_forward_to_where_it_was_used(
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["statement", "atlantis"], "a site must be one of"),
-        (["statement", "kesennuma", "--day", "yesterday"], "a day must be as 2019-06-04"),
-        (["statement", "kesennuma", "--day", "2019-06-05"], "must have used energy in a settled"),
+        (["statement", "--site", "atlantis"], "a site must be one of"),
+        (["statement", "--site", "kesennuma", "--day", "yesterday"], "a day must be as 2019-06-04"),
+        (
+            ["statement", "--site", "kesennuma", "--day", "2019-06-05"],
+            "must be final for a statement",
+        ),
         (["trace", "kesennuma", "25:00"], "a slot must be a number or a half hour"),
     ],
 )

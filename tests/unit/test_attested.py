@@ -37,6 +37,14 @@ def key(role: str, site: int, version: int = 0) -> bytes:
     return f"{role} {site} {version}".encode().rjust(32, b"\1")
 
 
+def met(call):
+    """Return what a call returned, and the refusal that it met."""
+    try:
+        return call(), None
+    except Refusal as refusal:
+        return None, refusal
+
+
 class Both:
     """The contract and its twin, told the same; each answer is compared."""
 
@@ -76,20 +84,16 @@ class Both:
         self, site: int, root: bytes, replaced: bytes = NO_ROOT, day: int = DAY, version: int = 0
     ) -> None:
         message = Attestation(day, site, root, replaced)
-        self.attest_signed(message, signed(message, self.origin.domain, key("oracle", site, version)))
+        self.attest_signed(
+            message, signed(message, self.origin.domain, key("oracle", site, version))
+        )
 
     def attest_signed(self, message: Attestation, signature: bytes) -> None:
-        refusal, is_new = None, False
-        try:
-            is_new = self.twin.attest(self.chain.now(), message, signature)
-        except Refusal as met:
-            refusal = met
-        try:
-            receipt = self.origin.attest(message, signature)
-        except Refusal as found:
-            assert found == refusal
-            raise
-        assert refusal is None
+        is_new, refusal = met(lambda: self.twin.attest(self.chain.now(), message, signature))
+        receipt, found = met(lambda: self.origin.attest(message, signature))
+        assert found == refusal
+        if refusal:
+            raise refusal
         said = RootAttested(message.day, message.site, message.root, message.replaced)
         assert origin_events(receipt.logs) == ([said] if is_new else [])
         self.compare(message.day)
@@ -103,17 +107,12 @@ class Both:
         self, claim: Claim, root: bytes, proof: list[bytes], signature: bytes | None = None
     ) -> None:
         signature = signature or signed(claim, self.origin.domain, key("trader", claim.row.site))
-        refusal = None
-        try:
-            self.twin.claim(self.chain.now(), claim, root, proof, signature)
-        except Refusal as met:
-            refusal = met
-        try:
-            receipt = self.origin.claim(claim, root, proof, signature)
-        except Refusal as found:
-            assert found == refusal
-            raise
-        assert refusal is None
+        now = self.chain.now()
+        _, refusal = met(lambda: self.twin.claim(now, claim, root, proof, signature))
+        receipt, found = met(lambda: self.origin.claim(claim, root, proof, signature))
+        assert found == refusal
+        if refusal:
+            raise refusal
         row = claim.row
         assert origin_events(receipt.logs) == [
             Claimed(
@@ -337,7 +336,7 @@ def test_random_attestations_come_to_the_same(seed: int) -> None:
     """Sites change their minds in any order, with true and false words about what they replace."""
     chance = random.Random(seed)
     both = Both(chance.choice([3, 7, 60]))
-    sites = [0, 1, 2, *range(3, both.sites)][-6:] + [0]
+    sites = [0, *range(both.sites)[-6:]]
     refused = 0
     for _ in range(60):
         try:

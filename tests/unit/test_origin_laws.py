@@ -19,8 +19,8 @@ from hypothesis import strategies as st
 
 from energy.lots import Kind, Lots, Origin
 from energy.origin import trace
-from energy.rows import End, Holdings, SlotOrigins, ends
 from energy.records import Quality, Reading, Trade
+from energy.rows import End, Holdings, SlotOrigins, ends
 
 TABLES = ("used", "entered", "charged", "drawn", "lost", "utility", "unmetered")
 FIRST_SLOT = 1_000

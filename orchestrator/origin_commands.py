@@ -1,0 +1,403 @@
+"""`yui statement`, `proof`, `trace`, `attest`, `claim`, `verify` and `audit`."""
+
+from __future__ import annotations
+
+import json
+from calendar import monthrange
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from eth_account import Account
+from sqlalchemy import Engine
+
+from chain.attesting import Attestor, day_tree, key_signed
+from chain.indexer import indexed
+from chain.market import MarketContract
+from chain.node import NodeChain
+from chain.origin import OriginContract
+from chain.store import Store, opened
+from energy.attestation import Claim, date_of, day_number, signed
+from energy.errors import SettingError
+from energy.lots import Kind
+from energy.rows import Row
+from energy.units import day_of, kwh, slots_of
+from orchestrator import screen
+from orchestrator.audit import audited
+from orchestrator.certificate import certificate_from, certificate_of, verified
+from orchestrator.options import (
+    DEFAULT_STORE,
+    Day,
+    InLanguage,
+    Json,
+    SiteName,
+    StorePath,
+    day_from,
+    print_json,
+    progress_bar,
+    site_number,
+    span_of,
+    store_at,
+    stored_day,
+)
+from orchestrator.statement import as_csv, destinations_of, statement_of
+from orchestrator.statement_page import html_of, write_pdf
+from orchestrator.tracing import Tracer, drawn
+from orchestrator.words import Language
+
+HalfHour = Annotated[str, typer.Argument(help="A half hour, as '2019-06-04 18:30'.")]
+Rpc = Annotated[str, typer.Option(help="A node of the chain, as http://127.0.0.1:8545.")]
+ManifestPath = Annotated[Path, typer.Option(help="The deployment's manifest.")]
+Keystore = Annotated[Path, typer.Option(help="The signing key, a keystore V3 file.")]
+Passphrase = Annotated[Path, typer.Option(help="The file with the keystore's passphrase.")]
+GasPrice = Annotated[int, typer.Option(help="What the key pays for gas, wei.")]
+
+
+def mount(app: typer.Typer) -> None:
+    """Add the commands to the command line."""
+    for command in (statement, proof, trace, attest, claim, verify, audit):
+        app.command()(command)
+
+
+def statement(
+    site: Annotated[
+        str | None, typer.Option(help="The site that used energy, by name or number.")
+    ] = None,
+    generator: Annotated[
+        str | None, typer.Option(help="Instead: the site that generated it, and where it went.")
+    ] = None,
+    slot: Annotated[str | None, typer.Option(help="One half hour, as '2019-06-04 18:30'.")] = None,
+    day: Day = None,
+    month: Annotated[str | None, typer.Option(help="A month, as 2019-06.")] = None,
+    store_path: StorePath = DEFAULT_STORE,
+    language: InLanguage = Language.ENGLISH,
+    as_json: Json = False,
+    comma: Annotated[bool, typer.Option("--csv", help="Print CSV instead of tables.")] = False,
+    pdf: Annotated[Path | None, typer.Option(help="Write a page to print to this file.")] = None,
+) -> None:
+    """State for every kWh that a site used where and when it was generated, and what it cost."""
+    if (site is None) == (generator is None):
+        raise SettingError("one of --site and --generator must be given")
+    with store_at(store_path) as (store, names):
+        slots = _slots(store, slot, day, month)
+        shown = names[language]
+        if generator is not None:
+            if comma or pdf:
+                raise SettingError("--csv and --pdf must go with --site, got --generator")
+            ended = destinations_of(store, site_number(names, generator), slots)
+            if as_json:
+                print_json([one.to_json(names["en"]) for one in ended])
+            else:
+                screen.console().print(screen.destinations_view(ended, shown, language))
+            return
+        found = statement_of(store, site_number(names, site or ""), slots)
+        if pdf:
+            write_pdf(html_of(found, shown, language, _roots(store, slots)), pdf, language)
+        if as_json:
+            print_json({**found.to_json(names["en"]), "roots": _roots(store, slots)})
+        elif comma:
+            print(as_csv(found, shown, language), end="")
+        elif pdf:
+            print(pdf)
+        else:
+            screen.console().print(screen.statement_view(found, shown, language))
+
+
+def proof(
+    site: SiteName,
+    slot: HalfHour,
+    folder: Annotated[Path, typer.Option(help="Where the files are written.")] = Path(),
+    store_path: StorePath = DEFAULT_STORE,
+) -> None:
+    """Write a public proof file for each origin of what a site used in a half hour."""
+    with store_at(store_path) as (store, names):
+        chain_id, origin = _deployment_of(store)
+        number, span = site_number(names, site), span_of(slot)
+        for place, entry in enumerate(statement_of(store, number, span).rows):
+            certificate = certificate_of(store, chain_id, origin, entry.row)
+            path = folder / f"proof-{names['en'][number]}-{span.start}-{place}.json"
+            folder.mkdir(parents=True, exist_ok=True)
+            _write(path, certificate.to_json(names["en"]))
+            print(f"{path}: {kwh(entry.row.energy):.3f} kWh")
+
+
+def trace(
+    site: SiteName,
+    slot: HalfHour,
+    forward: Annotated[
+        bool, typer.Option("--forward", help="Where what was generated went, instead.")
+    ] = False,
+    first: Annotated[int, typer.Option("--from", help="The first Wh of the consumption.")] = 0,
+    last: Annotated[
+        int | None, typer.Option("--to", help="The Wh to end at; all of them if not given.")
+    ] = None,
+    rpc: Annotated[
+        str | None, typer.Option(help="A node, to fetch and check the signatures as well.")
+    ] = None,
+    store_path: StorePath = DEFAULT_STORE,
+    language: InLanguage = Language.ENGLISH,
+    as_json: Json = False,
+) -> None:
+    """Follow a half hour's energy back to roofs and meters, or forward to where it was used."""
+    with store_at(store_path) as (store, names):
+        number, span = site_number(names, site), span_of(slot)
+        market = None
+        if rpc:
+            market = MarketContract(NodeChain(rpc), _market_of(store))
+        tracer = Tracer(store, names["en" if as_json else language], market)
+        way = (
+            tracer.forward(number, span.start)
+            if forward
+            else tracer.back(number, span.start, first, last)
+        )
+        if as_json:
+            print_json(way.to_json())
+        else:
+            screen.console().print(drawn(way, language))
+
+
+def attest(
+    site: Annotated[int, typer.Argument(help="The site's number.")],
+    rpc: Rpc,
+    manifest: ManifestPath,
+    keystore: Keystore,
+    passphrase_file: Passphrase,
+    gas_price: GasPrice = 0,
+    store_path: Annotated[
+        str, typer.Option("--store", help="A store of the site's own; in memory if not given.")
+    ] = "sqlite://",
+) -> None:
+    """Recompute the roots of the days that are over from the chain alone, and attest them."""
+    key = _key(keystore, passphrase_file)
+    node = NodeChain(rpc, key, gas_price)
+    market, origin = _contracts(manifest)
+    contract = OriginContract(node, origin)
+    store = opened(store_path)
+    attestor = Attestor(store, node, market, contract, site, key_signed(contract, key))
+    days = attestor.attest_due()
+    store.dispose()
+    for day in days:
+        standing = contract.standing_of(day_number(day))
+        print(f"{day}: attested, {standing.attesting} of {standing.active} sites agree")
+    if not days:
+        print("no day is due")
+
+
+def claim(
+    site: SiteName,
+    slot: HalfHour,
+    beneficiary: Annotated[str, typer.Option(help="For whom the energy is claimed.")],
+    purpose: Annotated[str, typer.Option(help="What for, as 'RE100 2019'.")],
+    rpc: Rpc,
+    manifest: ManifestPath,
+    keystore: Keystore,
+    passphrase_file: Passphrase,
+    energy: Annotated[
+        int | None, typer.Option(help="How many Wh; all that is left if not given.")
+    ] = None,
+    origin_site: Annotated[
+        str | None, typer.Option("--origin", help="Only what this site generated.")
+    ] = None,
+    folder: Annotated[Path, typer.Option(help="Where the proof files are written.")] = Path(),
+    gas_price: GasPrice = 0,
+    store_path: StorePath = DEFAULT_STORE,
+    as_json: Json = False,
+) -> None:
+    """Claim solar energy that a site used in a half hour, once and for all, on the chain."""
+    node = NodeChain(rpc, _key(keystore, passphrase_file), gas_price)
+    market, address = _contracts(manifest)
+    contract = OriginContract(node, address)
+    indexed(_engine(store_path), node, market)
+    done = []
+    with store_at(store_path) as (store, names):
+        number, span = site_number(names, site), span_of(slot)
+        rows = [entry.row for entry in statement_of(store, number, span).rows]
+        maker = None if origin_site is None else site_number(names, origin_site)
+        parts = _parts(rows, maker, energy, contract)
+        for row, start, part in parts:
+            certificate = certificate_of(store, node.chain_id, address, row)
+            message = Claim(row, start, part, beneficiary, purpose)
+            signature = signed(message, contract.domain, _key(keystore, passphrase_file))
+            receipt = contract.claim(message, certificate.root, certificate.proof, signature)
+            path = folder / f"claim-{names['en'][number]}-{span.start}-{receipt.block}.json"
+            folder.mkdir(parents=True, exist_ok=True)
+            said = {"from_wh": start, "energy_wh": part, "beneficiary": beneficiary}
+            said |= {"purpose": purpose, "block": receipt.block}
+            said |= {"transaction": "0x" + receipt.transaction.hex()}
+            _write(path, {**certificate.to_json(names["en"]), "claim": said})
+            done.append({**said, "file": str(path), "gas": receipt.gas_used})
+    if as_json:
+        print_json(done)
+        return
+    for one in done:
+        print(f"{one['file']}: {one['energy_wh']} Wh claimed in block {one['block']}")
+
+
+def verify(
+    file: Annotated[Path, typer.Argument(help="A proof file.")],
+    rpc: Annotated[str | None, typer.Option(help="Any node of the chain.")] = None,
+    root: Annotated[
+        str | None, typer.Option(help="Without a node: the day's root, from a source you trust.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Check a proof file: offline against a root, or against any node of the chain."""
+    certificate = certificate_from(file)
+    certificate.check(None if root is None else _root(root))
+    row = certificate.row
+    said: dict[str, object] = {
+        "day": certificate.day.isoformat(),
+        "energy_wh": row.energy,
+        "root": "0x" + certificate.root.hex(),
+        "checked": "the file's own root" if root is None else "the root given",
+    }
+    if rpc:
+        verdict = verified(certificate, NodeChain(rpc))
+        said |= {
+            "checked": "the chain",
+            "attesting": verdict.standing.attesting,
+            "active_sites": verdict.standing.active,
+            "claimed_wh": verdict.claimed,
+            "claims": [
+                {
+                    "from_wh": one.start,
+                    "energy_wh": one.energy,
+                    "beneficiary": one.beneficiary,
+                    "purpose": one.purpose,
+                }
+                for one in verdict.claims
+            ],
+        }
+    if as_json:
+        print_json(said)
+        return
+    print(f"The proof holds: {row.energy} Wh lead to root {said['root']} of {certificate.day}.")
+    if rpc:
+        print(
+            f"The root stands: {said['attesting']} of {said['active_sites']} sites attest it. "
+            f"Claimed: {said['claimed_wh']} Wh."
+        )
+        for one in verdict.claims:
+            print(f"  {one.energy} Wh from Wh {one.start}: {one.beneficiary}, {one.purpose}")
+    elif root is None:
+        print("Whether this root stands, a node says: --rpc; or compare it with --root.")
+
+
+def audit(
+    rpc: Rpc,
+    manifest: ManifestPath,
+    state: Annotated[
+        Path | None, typer.Option(help="Go on from this file's audit, and leave it for the next.")
+    ] = None,
+    language: InLanguage = Language.ENGLISH,
+    as_json: Json = False,
+) -> None:
+    """Run every transaction of a deployment again, from the chain's first block, and compare."""
+    market, origin = _contracts(manifest)
+    with progress_bar() as progress:
+        findings = audited(
+            NodeChain(rpc),
+            market,
+            origin,
+            lambda done, total: progress("audit", done, total),
+            state,
+        )
+    if as_json:
+        print_json(findings.to_json())
+    else:
+        screen.console().print(screen.audit_line(findings, language), style="bold green")
+
+
+def _parts(
+    rows: list[Row], maker: int | None, energy: int | None, contract: OriginContract
+) -> list[tuple[Row, int, int]]:
+    """Return what to claim of which rows: row, from which Wh on, how many Wh."""
+    parts = []
+    left = energy
+    for row in rows:
+        if row.origin.kind != Kind.GENERATION or maker not in (None, row.origin.site):
+            continue
+        claimed = contract.claimed_of(row)
+        part = row.energy - claimed if left is None else min(row.energy - claimed, left)
+        if part > 0:
+            parts.append((row, claimed, part))
+            left = None if left is None else left - part
+    free = sum(part for _, _, part in parts)
+    if not parts or (energy is not None and free < energy):
+        wanted = "at least 1" if energy is None else energy
+        raise SettingError(f"unclaimed solar energy must be {wanted} Wh, got {free} Wh")
+    return parts
+
+
+def _slots(store: Store, slot: str | None, day: str | None, month: str | None) -> range:
+    if sum(one is not None for one in (slot, day, month)) > 1:
+        raise SettingError("at most one of --slot, --day and --month must be given")
+    if slot is not None:
+        return span_of(slot)
+    if month is None:
+        return slots_of(stored_day(store, day))
+    first = day_from(f"{month}-01")
+    last = first.replace(day=monthrange(first.year, first.month)[1])
+    return range(slots_of(first).start, slots_of(last).stop)
+
+
+def _roots(store: Store, slots: range) -> dict[str, str]:
+    """Return the root of each day that holds final slots, or why there is none yet."""
+    roots = {}
+    for number in range(day_number(day_of(slots[0])), day_number(day_of(slots[-1])) + 1):
+        day = date_of(number)
+        try:
+            roots[day.isoformat()] = "0x" + day_tree(store, day).root.hex()
+        except SettingError as error:
+            if len(slots) <= len(slots_of(day)):
+                roots[day.isoformat()] = str(error)
+    return roots
+
+
+def _engine(path: Path) -> Engine:
+    if not path.exists():
+        raise SettingError(f"{path} must be a store (run `yui demo` first), got no such file")
+    return opened(str(path))
+
+
+def _market_of(store: Store) -> str:
+    return (store.setting("market") or ":").split(":")[1]
+
+
+def _deployment_of(store: Store) -> tuple[int, str]:
+    """Return the chain and ledger of origins that a store is of."""
+    chain_id, origin = (store.setting("market") or "").split(":")[0], store.setting("origin")
+    if not chain_id or not origin:
+        raise SettingError("the store must name its ledger of origins, got none")
+    return int(chain_id), origin
+
+
+def _contracts(manifest: Path) -> tuple[str, str]:
+    """Return the addresses of market and ledger of origins."""
+    try:
+        contracts = json.loads(manifest.read_text())["contracts"]
+        return contracts["Market"]["address"], contracts["Origin"]["address"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise SettingError(f"{manifest} must be a manifest, got {error!r}") from error
+
+
+def _key(keystore: Path, passphrase_file: Path) -> bytes:
+    try:
+        passphrase = passphrase_file.read_text().rstrip("\n")
+        return bytes(Account.decrypt(json.loads(keystore.read_text()), passphrase))
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise SettingError(f"{keystore} must open with {passphrase_file}, got {error}") from None
+
+
+def _root(text: str) -> bytes:
+    try:
+        value = bytes.fromhex(text.removeprefix("0x"))
+    except ValueError:
+        value = b""
+    if len(value) != 32:
+        raise SettingError(f"--root must be 32 bytes in hexadecimal, got {text!r}")
+    return value
+
+
+def _write(path: Path, content: object) -> None:
+    path.write_text(json.dumps(content, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
