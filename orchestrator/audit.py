@@ -140,8 +140,9 @@ class Auditor:
                     f"slot {reading.slot}: the reading of site {reading.site} must be {reading}, "
                     f"got {kept}"
                 )
-        for account in (*range(len(market.registry.sites)), UTILITY, NETWORK):
-            self.findings.balances += 1
+        accounts = (*range(len(market.registry.sites)), UTILITY, NETWORK)
+        self.findings.balances = len(accounts)
+        for account in accounts:
             balance = contract.balance_of(account)
             if balance != market.balances.get(account, 0):
                 raise AuditError(

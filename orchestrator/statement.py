@@ -15,6 +15,7 @@ from dataclasses import asdict, dataclass
 from chain.store import Store
 from energy.errors import SettingError
 from energy.lots import Kind, charge_for
+from energy.merkle import leaf_of
 from energy.rows import Row
 from energy.units import half_hour, kwh, slot_of_day
 from orchestrator.words import Language, say, say_slot, short
@@ -43,6 +44,7 @@ class StatementRow:
             "origin_half_hour": half_hour(origin.slot),
             "origin_wh": self.row.energy,
             "through_battery": None if self.row.through is None else names[self.row.through],
+            "leaf": "0x" + leaf_of(self.row).hex(),
         }
 
 

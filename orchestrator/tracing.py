@@ -192,7 +192,10 @@ class Tracer:
         for sent in node.transactions([self.market.address], block, block):
             call = interface("Market").read_call(sent.data)
             for candidate, signature in _signed(call):
-                if candidate == record and signer_of(record, self.market.domain, signature) == key:
+                if candidate != record:
+                    continue
+                signer = signer_of(record, self.market.domain, signature) or ""
+                if signer.lower() == key.lower():
                     return "0x" + signature.hex()
         raise AuditError(f"block {block}: {record} must be signed by {key}, got no such signature")
 
