@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-import random
+from contextlib import suppress
 from datetime import date
 
 import pytest
 from eth_account import Account
 from eth_account.messages import encode_typed_data
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from chain.evm import EvmChain
 from chain.market import MarketContract
@@ -135,6 +138,9 @@ ROWS = [
     *(Row(slot, 2, 10 + slot % 7, Origin(Kind.GENERATION, 2, slot)) for slot in SLOTS),
 ]
 TREE = MerkleTree(ROWS)
+SITES = st.integers(0, 6)
+SOME_ROOTS = [TREE.root, ROOTS[0], ROOTS[1]]
+REPLACED = [NO_ROOT, *SOME_ROOTS]
 
 
 @pytest.fixture
@@ -331,18 +337,71 @@ def test_both_have_the_same_domain(both: Both) -> None:
     assert both.origin.registry().lower() == both.market.address
 
 
-@pytest.mark.parametrize("seed", range(4))
-def test_random_attestations_come_to_the_same(seed: int) -> None:
-    """Sites change their minds in any order, with true and false words about what they replace."""
-    chance = random.Random(seed)
-    both = Both(chance.choice([3, 7, 60]))
-    sites = [0, *range(both.sites)[-6:]]
-    refused = 0
-    for _ in range(60):
-        try:
-            both.attest(
-                chance.choice(sites), chance.choice(ROOTS), chance.choice([NO_ROOT, *ROOTS])
-            )
-        except errors.RootNotReplaced:
-            refused += 1
-    assert 0 < refused < 60
+class Ledger(RuleBasedStateMachine):
+    """Sites attest, change their minds, change keys, leave and claim, in any order."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.both = Both(7)
+        self.versions = dict.fromkeys(range(7), 0)
+
+    def tried(self, act) -> None:
+        """What the contract refuses, its twin has refused by the same name and values."""
+        with suppress(Refusal):
+            act()
+
+    @rule(site=SITES, root=st.sampled_from(SOME_ROOTS), replaced=st.sampled_from(REPLACED))
+    def attests(self, site, root, replaced):
+        self.tried(lambda: self.both.attest(site, root, replaced, version=self.versions[site]))
+
+    @rule(root=st.sampled_from(SOME_ROOTS))
+    def all_come_to_agree(self, root):
+        for _ in range(2):
+            for site, version in self.versions.items():
+                known = self.both.twin.root_of(DAY, site).ljust(32, b"\0")
+                self.tried(
+                    lambda s=site, k=known, v=version: self.both.attest(s, root, k, version=v)
+                )
+
+    @rule(site=SITES)
+    def attests_with_its_first_key(self, site):
+        self.tried(lambda: self.both.attest(site, TREE.root))
+
+    @rule(site=SITES)
+    def changes_its_keys(self, site):
+        self.versions[site] += 1
+        self.both.rotate(site, self.versions[site])
+
+    @rule(site=st.sampled_from([4, 5]))
+    def leaves(self, site):
+        self.both.retire(site)
+
+    @rule(
+        row=st.sampled_from(ROWS[:4]),
+        start=st.sampled_from([0, 4_000, 8_000]),
+        energy=st.sampled_from([0, 10, 100, 4_000, 9_000]),
+        root=st.sampled_from([TREE.root, ROOTS[0]]),
+    )
+    def claims(self, row, start, energy, root):
+        signature = signed(
+            claim_of(row, start, energy),
+            self.both.origin.domain,
+            key("trader", row.site, self.versions[row.site]),
+        )
+        claim = claim_of(row, start, energy)
+        self.tried(lambda: self.both.claim(claim, root, TREE.proof(row), signature))
+
+    @invariant()
+    def invariant_each_wh_is_claimed_at_most_once(self):
+        for row in ROWS[:4]:
+            claimed = self.both.origin.claimed_of(row)
+            assert claimed == self.both.twin.claimed_of(row)
+            assert claimed <= row.energy
+
+    @invariant()
+    def invariant_both_say_the_same_of_a_day(self):
+        self.both.compare()
+
+
+Ledger.TestCase.settings = settings(max_examples=15, stateful_step_count=25, deadline=None)
+TestLedger = Ledger.TestCase
