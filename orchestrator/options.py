@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import date
@@ -15,7 +16,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from chain.store import Store, opened
 from energy.errors import SettingError
-from energy.units import slot_from
+from energy.units import slot_from, slots_of
 from orchestrator.words import Language, short
 
 DEMO_FOLDER = Path(".yui/demo")
@@ -120,6 +121,11 @@ def span_of(text: str) -> range:
     except ValueError as error:
         raise SettingError(str(error)) from error
     return range(slot, slot + 1)
+
+
+def slots_named(text: str) -> range:
+    """Return the slots of a day, or the one slot, that a person names."""
+    return slots_of(day_from(text)) if re.fullmatch(r"\d+-\d+-\d+", text) else span_of(text)
 
 
 def print_json(value: object) -> None:

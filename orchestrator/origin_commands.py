@@ -36,6 +36,7 @@ from orchestrator.options import (
     print_json,
     progress_bar,
     site_number,
+    slots_named,
     span_of,
     store_at,
     stored_day,
@@ -46,6 +47,7 @@ from orchestrator.tracing import Tracer, drawn
 from orchestrator.words import Language
 
 HalfHour = Annotated[str, typer.Argument(help="A half hour, as '2019-06-04 18:30'.")]
+When = Annotated[str, typer.Argument(help="A half hour, as '2019-06-04 18:30', or a day.")]
 Rpc = Annotated[str, typer.Option(help="A node of the chain, as http://127.0.0.1:8545.")]
 ManifestPath = Annotated[Path, typer.Option(help="The deployment's manifest.")]
 Keystore = Annotated[Path, typer.Option(help="The signing key, a keystore V3 file.")]
@@ -105,17 +107,19 @@ def statement(
 
 def proof(
     site: SiteName,
-    slot: HalfHour,
+    when: When,
     folder: Annotated[Path, typer.Option(help="Where the files are written.")] = Path(),
     store_path: StorePath = DEFAULT_STORE,
 ) -> None:
-    """Write a public proof file for each origin of what a site used in a half hour."""
+    """Write a public proof file for each origin of what a site used in a half hour or on a day."""
     with store_at(store_path) as (store, names):
         chain_id, origin = _deployment_of(store)
-        number, span = site_number(names, site), span_of(slot)
-        for place, entry in enumerate(statement_of(store, number, span).rows):
+        number, span = site_number(names, site), slots_named(when)
+        rows = statement_of(store, number, span).rows
+        for entry in rows:
+            place = [one for one in rows if one.slot == entry.slot].index(entry)
             certificate = certificate_of(store, chain_id, origin, entry.row)
-            path = folder / f"proof-{names['en'][number]}-{span.start}-{place}.json"
+            path = folder / f"proof-{names['en'][number]}-{entry.slot}-{place}.json"
             folder.mkdir(parents=True, exist_ok=True)
             _write(path, certificate.to_json(names["en"]))
             print(f"{path}: {kwh(entry.row.energy):.3f} kWh")
@@ -185,7 +189,7 @@ def attest(
 
 def claim(
     site: SiteName,
-    slot: HalfHour,
+    when: When,
     beneficiary: Annotated[str, typer.Option(help="For whom the energy is claimed.")],
     purpose: Annotated[str, typer.Option(help="What for, as 'RE100 2019'.")],
     rpc: Rpc,
@@ -203,23 +207,24 @@ def claim(
     store_path: StorePath = DEFAULT_STORE,
     as_json: Json = False,
 ) -> None:
-    """Claim solar energy that a site used in a half hour, once and for all, on the chain."""
-    node = NodeChain(rpc, _key(keystore, passphrase_file), gas_price)
+    """Claim solar energy that a site used in a half hour or on a day, once, on the chain."""
+    key = _key(keystore, passphrase_file)
+    node = NodeChain(rpc, key, gas_price)
     market, address = _contracts(manifest)
     contract = OriginContract(node, address)
     indexed(_engine(store_path), node, market)
     done = []
     with store_at(store_path) as (store, names):
-        number, span = site_number(names, site), span_of(slot)
+        number, span = site_number(names, site), slots_named(when)
         rows = [entry.row for entry in statement_of(store, number, span).rows]
         maker = None if origin_site is None else site_number(names, origin_site)
         parts = _parts(rows, maker, energy, contract)
         for row, start, part in parts:
             certificate = certificate_of(store, node.chain_id, address, row)
             message = Claim(row, start, part, beneficiary, purpose)
-            signature = signed(message, contract.domain, _key(keystore, passphrase_file))
+            signature = signed(message, contract.domain, key)
             receipt = contract.claim(message, certificate.root, certificate.proof, signature)
-            path = folder / f"claim-{names['en'][number]}-{span.start}-{receipt.block}.json"
+            path = folder / f"claim-{names['en'][number]}-{row.slot}-{receipt.block}.json"
             folder.mkdir(parents=True, exist_ok=True)
             said = {"from_wh": start, "energy_wh": part, "beneficiary": beneficiary}
             said |= {"purpose": purpose, "block": receipt.block}

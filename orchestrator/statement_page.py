@@ -15,6 +15,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from energy.errors import SettingError
 from energy.lots import Kind
+from energy.merkle import leaf_of
 from energy.units import day_of, kwh
 from orchestrator.statement import Statement, cells, columns, cost_lines, totals
 from orchestrator.words import Language, say, say_day, say_slot, short
@@ -38,10 +39,8 @@ def html_of(
         language=str(language),
         title=say(language, "statement_of", site=names[statement.site]),
         span=_span(statement, language),
-        columns=_summed_columns(language) if summed else columns(language),
-        rows=_summed(statement, names, language)
-        if summed
-        else cells(statement.rows, names, language),
+        columns=_summed_columns(language) if summed else [*columns(language), _proof(language)],
+        rows=_summed(statement, names, language) if summed else _listed(statement, names, language),
         totals=totals(statement, language),
         costs=cost_lines(statement, language),
         notes=_notes(statement, language),
@@ -90,6 +89,17 @@ def _span(statement: Statement, language: Language) -> str:
     if day_of(first) == day_of(last):
         return say_day(language, day_of(first))
     return f"{say_day(language, day_of(first))} – {say_day(language, day_of(last))}"
+
+
+def _proof(language: Language) -> str:
+    return say(language, "page_leaf")
+
+
+def _listed(statement: Statement, names: Mapping[int, str], language: Language) -> list[list[str]]:
+    """Return the rows, each with the beginning of the leaf that it is proved by."""
+    shown = cells(statement.rows, names, language)
+    leaves = [leaf_of(entry.row).hex()[:8] for entry in statement.rows]
+    return [[*line, leaf] for line, leaf in zip(shown, leaves, strict=True)]
 
 
 def _summed_columns(language: Language) -> list[str]:

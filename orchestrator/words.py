@@ -48,6 +48,7 @@ _WORDS = {
     "page_totals": ("Totals", "合計"),
     "page_costs": ("Costs, JPY", "料金内訳(円)"),
     "page_roots": ("Root of each day's rows", "日別ルート(証明の根)"),
+    "page_leaf": ("Leaf", "証明の葉"),
     "page_rule": (
         "Each row has a proof against its day's root, which the offices' oracles attest on the "
         "chain. Nobody's word is needed: yui audit recomputes all of it.",

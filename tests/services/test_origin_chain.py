@@ -255,6 +255,17 @@ def test_a_site_claims_a_part_and_anyone_verifies_it(attested: Place, tmp_path: 
         place.yui(*claim)
 
 
+def test_a_site_claims_a_whole_day(attested: Place, tmp_path: Path) -> None:
+    done = attested.yui(
+        *("claim", "tome", "2019-06-04", "--beneficiary", "登米", "--purpose", "RE100", "--json"),
+        *attested.signing("trader", TOME),
+        *("--store", str(attested.store_path), "--folder", str(tmp_path)),
+    )
+    # Tome lives on its own roof at noon alone.
+    assert [one["energy_wh"] for one in json.loads(done)] == [1_000]
+    assert attested.audit().claimed_wh == 1_000
+
+
 def proof_of(place: Place, folder: Path) -> Path:
     place.yui(
         *("proof", "kesennuma", str(EVENING), "--folder", str(folder)),
