@@ -68,7 +68,7 @@ contract Origin is IOrigin, Signatures {
         address key = _oracle(site, block.timestamp / SLOT_SECONDS);
         require(key != address(0) && _oracle(site, end - 1) != address(0), UnknownSite(0, site));
         bytes32 message = keccak256(abi.encode(ATTESTATION_TYPE, day, site, root, replaced));
-        require(_signerOf(message, signature) == key, WrongSigner(0, site));
+        require(_signerWith(message, signature) == key, WrongSigner(0, site));
         if (_recorded(day, site, bytes24(root), bytes24(replaced))) emit RootAttested(day, site, root, replaced);
     }
 
@@ -103,7 +103,7 @@ contract Origin is IOrigin, Signatures {
                 keccak256(bytes(purpose))
             )
         );
-        require(_signerOf(message, signature) == trader, WrongSigner(0, row.site));
+        require(_signerWith(message, signature) == trader, WrongSigner(0, row.site));
         uint256 place = _placeOf(row);
         uint256 claimed = _claimed[place];
         require(from == claimed, AlreadyClaimed(from, claimed));
@@ -190,9 +190,9 @@ contract Origin is IOrigin, Signatures {
         (, oracle) = registry.siteAt(site, slot);
     }
 
-    function _signerOf(bytes32 message, bytes calldata signature) private view returns (address) {
+    function _signerWith(bytes32 message, bytes calldata signature) private view returns (address) {
         require(signature.length == SIGNATURE_BYTES, WrongLength(signature.length, SIGNATURE_BYTES));
-        return _signer(_buffer(), _domainSeparator(), message, signature, 0);
+        return _signerOf(message, signature);
     }
 
     function _lastSlot(uint256 day) private pure returns (uint256) {

@@ -131,9 +131,9 @@ class OriginLedger:
 
     def standing_of(self, day: int) -> Standing:
         """Return a day's root and how its sites stand to it."""
-        terms = self.registry.terms_at(last_slot_of(day))
+        last = last_slot_of(day)
         root, attesting, dissenting = _NONE, 0, 0
-        for group in range(-(-terms.sites // SITES_IN_A_WORD)):
+        for group in range(-(-self.registry.enrolled_at(last) // SITES_IN_A_WORD)):
             word = self._words.get((day, group), _Word())
             if root == _NONE:
                 root = word.root
@@ -142,7 +142,7 @@ class OriginLedger:
             else:
                 dissenting += len(word.attesting)
             dissenting += len(word.dissenting)
-        return Standing(root, attesting, dissenting, len(terms.active))
+        return Standing(root, attesting, dissenting, len(self.registry.active_at(last)))
 
     def root_of(self, day: int, site: int) -> bytes:
         """Return the 24 bytes of the root that a site attests; zero if it attests none."""
