@@ -112,7 +112,9 @@ class Interface:
         """Read a call's function and arguments; None if it is none of this contract's."""
         for name, (selector, entry) in self._functions.items():
             if data[:4] == selector:
-                return name, tuple(decode([_type(i) for i in entry["inputs"]], data[4:]))
+                # Not strict: Solidity does not look at what pads a call's bytes either.
+                types = [_type(field) for field in entry["inputs"]]
+                return name, tuple(decode(types, data[4:], strict=False))
         return None
 
     def constructor_arguments(self, init_code: bytes) -> tuple[Any, ...] | None:

@@ -362,7 +362,7 @@ class RootNotStanding(Refusal):
 class RootsConflict(Refusal):
     day: int
     dissenting: int
-    rule = "no site may attest another root of a day while its rows are claimed"
+    rule = "all attested roots of a day must be the same while its rows are claimed"
 
 
 @dataclass(unsafe_hash=True)

@@ -49,7 +49,7 @@ from energy.origin import trace
 from energy.records import Reading, orders_from, readings_from, trades_from
 from energy.registry import NETWORK, UTILITY, Ratings, Registry
 from energy.rows import Holdings
-from orchestrator.audit_origin import OriginAuditor
+from orchestrator.audit_origin import OriginAuditor, readable
 
 _MARKET = interface("Market")
 
@@ -101,7 +101,7 @@ class Auditor:
         logs = [log for log in transaction.logs if log.address.lower() == self.address]
         if not logs:
             return
-        found = market_events(logs)
+        found = readable(transaction.block, lambda: market_events(logs))
         if transaction.to is None:
             self._create(transaction, domain)
             return

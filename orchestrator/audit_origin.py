@@ -6,8 +6,10 @@ root is known.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Protocol
+from collections.abc import Callable, Iterable
+from typing import Protocol, TypeVar
+
+from eth_abi.exceptions import DecodingError
 
 from chain.contract import interface
 from chain.node import Transaction
@@ -29,6 +31,19 @@ from energy.rows import Row
 from energy.units import day_of
 
 _ORIGIN = interface("Origin")
+T = TypeVar("T")
+
+
+def readable(block: int, events: Callable[[], T]) -> T:
+    """Return a block's events.
+
+    Raises:
+        AuditError: if the node tells something that no contract writes.
+    """
+    try:
+        return events()
+    except (DecodingError, ValueError) as error:
+        raise AuditError(f"block {block}: its logs must be readable, got {error}") from error
 
 
 class Counts(Protocol):
@@ -94,7 +109,7 @@ class OriginAuditor:
             raise AuditError(
                 f"block {block}: a transaction must have been refused, got status 1: {refusal}"
             ) from refusal
-        found = origin_events(logs)
+        found = readable(block, lambda: origin_events(logs))
         if found != expected:
             raise AuditError(f"block {block}: events must be {expected}, got {found}")
 

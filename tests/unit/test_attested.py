@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from contextlib import suppress
 from datetime import date
+from pathlib import Path
 
 import pytest
 from eth_account import Account
@@ -26,7 +28,13 @@ from energy.messages import address_of
 from energy.registry import Ratings, Registry
 from energy.rows import Row
 from energy.units import SLOT_SECONDS, slots_of
+from tests.desk import MET
 
+# What the tests below meet, as they say it themselves.
+MET.update(
+    getattr(errors, name)
+    for name in re.findall(r"raises\(errors\.(\w+)\)", Path(__file__).read_text())
+)
 THE_DAY = date(2019, 6, 4)
 DAY = day_number(THE_DAY)
 SLOTS = slots_of(THE_DAY)
@@ -344,7 +352,7 @@ class Ledger(RuleBasedStateMachine):
         super().__init__()
         self.both = Both(7)
         self.versions = dict.fromkeys(range(7), 0)
-        self.left = set()
+        self.left: set[int] = set()
 
     def tried(self, act) -> None:
         """What the contract refuses, its twin has refused by the same name and values."""

@@ -51,12 +51,13 @@ from tests.desk import (
     reading,
 )
 
-ABI = interface("Market").abi
+ABI = (*interface("Market").abi, *interface("Origin").abi)
 CURVE_ORDER = 2 * HALF_ORDER + 1
 
 
 def test_every_refusal_has_a_test_that_meets_it() -> None:
-    import_module("tests.unit.test_registry")
+    for module in ("test_registry", "test_attested"):
+        import_module(f"tests.unit.{module}")
     assert set(refusals()) == MET
 
 
