@@ -14,7 +14,7 @@ import typer
 from chain.store import Store
 from energy.errors import SettingError, YuiError
 from energy.units import half_hour, slots_of
-from orchestrator import origin_commands, screen
+from orchestrator import claim_commands, screen, statement_commands
 from orchestrator.demo import DemoDay, run_day, with_mode
 from orchestrator.options import (
     DEFAULT_STORE,
@@ -145,7 +145,8 @@ def trades(
         screen.console().print(screen.trades_view(found, prices, names[language], language))
 
 
-origin_commands.mount(app)
+statement_commands.mount(app)
+claim_commands.mount(app)
 
 
 if __name__ == "__main__":

@@ -39,7 +39,8 @@ from oracle.plant import Battery as PlantBattery
 from oracle.simulator import BATTERY, SiteSimulator
 from oracle.terminal import Terminal, key_signer
 from orchestrator.agents import History, Limits, Past, net_export, order_for
-from orchestrator.audit import Findings, audited
+from orchestrator.audit import audited
+from orchestrator.audit_market import Findings
 from orchestrator.mover import Mover, SignedOrder, relayed
 from orchestrator.setting.series import LoadSeries, PvSeries, load_series, pv_series
 from orchestrator.setting.sites import Setting, Site

@@ -28,6 +28,8 @@ SiteName = Annotated[str, typer.Argument(help="The site's name or number.")]
 StorePath = Annotated[Path, typer.Option("--store", help="The store to read.")]
 InLanguage = Annotated[Language, typer.Option("--language", help="en or ja.")]
 
+When = Annotated[str, typer.Argument(help="A half hour, as '2019-06-04 18:30', or a day.")]
+
 Names = Mapping[str, dict[int, str]]
 
 _STEPS = {
@@ -131,3 +133,9 @@ def slots_named(text: str) -> range:
 def print_json(value: object) -> None:
     """Print a value as JSON."""
     print(json.dumps(value, ensure_ascii=False, indent=2))
+
+
+def write_json(path: Path, content: object) -> None:
+    """Write a value as JSON to a file, whose folder is made if need be."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(content, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")

@@ -12,7 +12,7 @@ from rich.text import Text
 
 from energy.records import Trade
 from energy.units import day_of, half_hour, kwh, yen
-from orchestrator.audit import Findings
+from orchestrator.audit_market import Findings
 from orchestrator.report import DayReport
 from orchestrator.statement import (
     Destination,

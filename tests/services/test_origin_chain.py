@@ -41,7 +41,8 @@ from energy.records import Reading
 from energy.registry import Ratings, Tariff
 from energy.rows import Row
 from energy.units import SLOT_SECONDS, slots_of
-from orchestrator.audit import Findings, audited
+from orchestrator.audit import audited
+from orchestrator.audit_market import Findings
 from orchestrator.cli import app
 
 ROOT = Path(__file__).resolve().parents[2]
