@@ -13,6 +13,7 @@ from eth_utils.crypto import keccak
 
 from energy.merkle import LEAF_ENCODING, encoded, leaf_values
 from energy.messages import (
+    MESSAGE_DOMAIN,
     MESSAGE_TYPES,
     Domain,
     digest_of,
@@ -149,8 +150,7 @@ def typed(message: Attestation | Claim, domain: Domain) -> dict[str, object]:
         "types": {kind: ORIGIN_TYPES[kind] for kind in kinds},
         "primaryType": kinds[1],
         "domain": {
-            "name": "Yui",
-            "version": "1",
+            **MESSAGE_DOMAIN,
             "chainId": domain.chain_id,
             "verifyingContract": domain.contract,
         },
