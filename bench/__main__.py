@@ -11,14 +11,19 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from bench import day, gas, market, origin
+from bench import ageing, day, gas, jepx, market, origin, plan, site
 from bench.figures import Figure
+from energy.errors import SettingError
 
 BENCHES = {
     "gas": gas.figures,
     "market": market.figures,
     "day": day.figures,
     "origin": origin.figures,
+    "site": site.figures,
+    "jepx": jepx.figures,
+    "plan": plan.figures,
+    "ageing": ageing.figures,
 }
 
 
@@ -28,7 +33,11 @@ def main() -> int:
     parser.add_argument("name", choices=BENCHES)
     parser.add_argument("--json", type=Path, metavar="FILE", help="where the figures are written")
     options = parser.parse_args()
-    found = BENCHES[options.name]()
+    try:
+        found = BENCHES[options.name]()
+    except SettingError as error:
+        print(f"bench {options.name} is left out: {error}", file=sys.stderr)
+        return 1
     Console().print(_table(options.name, found))
     if options.json:
         rows = [{**asdict(figure), "holds": figure.holds} for figure in found]

@@ -7,6 +7,7 @@ is a local key, or an account that the node itself holds (a development node).
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from copy import copy
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,7 +22,7 @@ from web3.exceptions import (
     Web3RPCError,
 )
 from web3.middleware import ExtraDataToPOAMiddleware
-from web3.types import TxParams, TxReceipt
+from web3.types import BlockIdentifier, TxParams, TxReceipt
 
 from chain.contract import Log, Receipt, refusal_or_error
 from energy.errors import ChainError
@@ -55,6 +56,7 @@ class NodeChain:
         self.web3.middleware_onion.inject(ExtraDataToPOAMiddleware, layer=0)
         self._account = Account.from_key(key) if key else None
         self._gas_price = gas_price_wei
+        self._call_block: BlockIdentifier = "latest"
         try:
             self.chain_id = self.web3.eth.chain_id
         except (OSError, Web3Exception) as error:
@@ -71,7 +73,25 @@ class NodeChain:
 
     def height(self) -> int:
         """Return the newest block's number."""
-        return int(self.web3.eth.block_number)
+        return self.head()[0]
+
+    def head(self) -> tuple[int, int]:
+        """Return the newest block's number and time, unix seconds.
+
+        Raises:
+            ChainError: if the node does not answer.
+        """
+        try:
+            block = self.web3.eth.get_block("latest")
+        except (OSError, Web3Exception) as error:
+            raise _error("a question", error) from error
+        return int(block["number"]), int(block["timestamp"])
+
+    def at_block(self, number: int) -> NodeChain:
+        """Return the same chain with calls answered as of a block."""
+        past = copy(self)
+        past._call_block = number
+        return past
 
     def block_hash(self, number: int) -> bytes:
         """Return a block's hash."""
@@ -94,10 +114,10 @@ class NodeChain:
         return self._receipt(receipt)
 
     def call(self, to: str, data: bytes) -> bytes:
-        """Ask without a transaction, at the newest block."""
+        """Ask without a transaction, at the newest block or that of `at_block`."""
         call: TxParams = {"to": Web3.to_checksum_address(to), "data": HexBytes(data)}
         try:
-            return bytes(self.web3.eth.call(call))
+            return bytes(self.web3.eth.call(call, self._call_block))
         except (OSError, Web3Exception) as error:
             raise _error("a call", error) from error
 

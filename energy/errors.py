@@ -3,8 +3,9 @@
     YuiError                      what a user is told in one line
     ├── SettingError              a file or argument that describes something impossible
     ├── DeviceError               a field device did not answer, or answered nonsense
-    │   └── NoAnswer, CodeAnswered    see `oracle.modbus`
+    │   └── NoAnswer, Garbled, CodeAnswered, Unmeasured    see `oracle.modbus`, `.quantity`
     ├── ReadingImpossible         what the devices say adds up to no reading
+    ├── StoreFailed               a disk that does not take a write, see `oracle.outbox`
     ├── ChainError                a chain that cannot be reached or is not the expected one
     ├── AuditError                a fact on the chain that the rules do not allow
     └── Refusal                   a rule of the contract was not met; the contract's custom errors

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import signal
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
@@ -12,8 +10,9 @@ from typing import Annotated
 import typer
 
 from chain.store import Store
-from energy.errors import SettingError, YuiError
+from energy.errors import SettingError
 from energy.units import half_hour, slots_of
+from oracle import cli as site_cli
 from orchestrator import claim_commands, screen, statement_commands
 from orchestrator.demo import DemoDay, run_day, with_mode
 from orchestrator.options import (
@@ -30,6 +29,7 @@ from orchestrator.options import (
     store_at,
     stored_day,
 )
+from orchestrator.plan import plan
 from orchestrator.report import day_report
 from orchestrator.setting.sites import MODES, load_setting
 from orchestrator.statement import statement_of
@@ -43,16 +43,13 @@ app = typer.Typer(
     "for every kWh used where and when it was generated.",
 )
 
+app.add_typer(site_cli.oracle, name="oracle")
+app.add_typer(site_cli.simulate, name="simulate")
+
 
 def main() -> None:
-    """Run the command line; an error is one sentence and exit code 1, an interruption 130."""
-    # Asked to end, it ends as by Ctrl-C: what it started is stopped first.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
-    try:
-        app()
-    except YuiError as error:
-        print(f"yui: {error}", file=sys.stderr)
-        sys.exit(1)
+    """Run the whole command line."""
+    site_cli.run(app)
 
 
 @app.command()
@@ -147,6 +144,7 @@ def trades(
 
 statement_commands.mount(app)
 claim_commands.mount(app)
+app.command()(plan)
 
 
 if __name__ == "__main__":

@@ -32,19 +32,22 @@ from energy.errors import ChainError, SettingError
 from energy.market import MarketRules
 from energy.messages import address_of, sign
 from energy.records import Reading
-from energy.units import SLOT_SECONDS, SLOTS_PER_DAY, slots_of, start_of
+from energy.units import SLOT_SECONDS, SLOTS_PER_DAY, slots_of
 from oracle.device import Instruments
+from oracle.keys import KeySigner
 from oracle.outbox import Outbox
 from oracle.plant import Battery as PlantBattery
 from oracle.simulator import BATTERY, SiteSimulator
-from oracle.terminal import Terminal, key_signer
-from orchestrator.agents import History, Limits, Past, net_export, order_for
+from oracle.terminal import Terminal
+from orchestrator.agents import Limits, net_export, order_for
 from orchestrator.audit import audited
 from orchestrator.audit_market import Findings
 from orchestrator.mover import Mover, SignedOrder, relayed
 from orchestrator.setting.series import LoadSeries, PvSeries, load_series, pv_series
 from orchestrator.setting.sites import Setting, Site
+from vpp.calendar import works_on
 from vpp.control import BatteryControl
+from vpp.forecast import History, Past
 from vpp.rule import BatterySize, Command, Mode, command_for, expected_flows
 
 HISTORY_DAYS = 28
@@ -98,7 +101,7 @@ class SiteOfDay:
             start_seconds=self.slots.start * SLOT_SECONDS,
         )
         # What the site's own meters showed before the trial began.
-        self.history = History(works_on=lambda slot: start_of(slot).weekday() < 5)
+        self.history = History(works_on)
         first = max(
             self.slots.start - HISTORY_DAYS * SLOTS_PER_DAY, slots_of(loads.first_day).start
         )
@@ -114,8 +117,7 @@ class SiteOfDay:
     async def start(self, stack: AsyncExitStack, node: NodeChain, address: str) -> None:
         """Start the devices and connect the terminal to them and to the chain."""
         await stack.enter_async_context(self.simulator)
-        devices = self.simulator.devices()
-        instruments = Instruments(devices)
+        instruments = Instruments(self.simulator.devices())
         stack.callback(instruments.close)
         stack.callback(self.outbox.close)
         self.node_url = node.url
@@ -124,11 +126,11 @@ class SiteOfDay:
             self.site.number,
             instruments,
             self.outbox,
-            key_signer(self.market.domain, self.oracle_key),
+            KeySigner(self.market.domain, self.oracle_key),
             lambda: self.simulator.plant.time_seconds,
         )
-        if devices.battery:
-            self.control = BatteryControl(devices.battery.host, devices.battery.port, BATTERY)
+        if self.simulator.battery:
+            self.control = BatteryControl("127.0.0.1", self.simulator.port, BATTERY)
             stack.callback(self.control.close)
 
     async def read(self, slot: int) -> None:
