@@ -59,7 +59,7 @@ mutants: setup ## Break the contracts line by line, and see whether the tests no
 gas: setup ## Write the gas of each step anew, for a review to see
 	@YUI_GAS_SNAPSHOT=1 $(BIN)/pytest -q tests/services/test_gas.py
 
-bench: setup ## Measure; ARGS="gas", "market", "day", "site", "plan", "ageing", "jepx" or "strategies", and --json FILE
+bench: setup ## Measure; ARGS="gas" and --json FILE; ARGS=--help lists the benches
 	@$(BIN)/python -m bench $(ARGS)
 
 deploy: build/compiled ## Deploy the contracts to the chain at RPC=http://host:port

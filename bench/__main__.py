@@ -11,7 +11,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from bench import ageing, day, gas, jepx, market, plan, site, strategies
+from bench import ageing, day, gas, jepx, market, origin, plan, site, strategies
 from bench.figures import Figure
 from energy.errors import SettingError
 
@@ -19,6 +19,7 @@ BENCHES = {
     "gas": gas.figures,
     "market": market.figures,
     "day": day.figures,
+    "origin": origin.figures,
     "site": site.figures,
     "jepx": jepx.figures,
     "plan": plan.figures,

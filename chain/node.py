@@ -6,7 +6,7 @@ is a local key, or an account that the node itself holds (a development node).
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from copy import copy
 from dataclasses import dataclass
 from typing import Any
@@ -36,14 +36,14 @@ LOGS_BLOCKS = 2_000
 
 @dataclass(frozen=True)
 class Transaction:
-    """A transaction as it stands in a block, with what came of it; time in unix seconds."""
+    """A transaction as it stands in a block, with what it logged; time in unix seconds."""
 
     block: int
     time: int
     sender: str
-    creates: bool
+    to: str | None
+    """None if it creates a contract."""
     data: bytes
-    succeeded: bool
     logs: tuple[Log, ...]
 
 
@@ -134,32 +134,37 @@ class NodeChain:
             ):
                 yield int(log["blockNumber"]), _log(log)
 
-    def transactions(self, address: str, last_block: int) -> Iterator[Transaction]:
-        """Yield all transactions to a contract, its creation first, from the chain's first block.
+    def transactions(
+        self, addresses: Sequence[str], first_block: int, last_block: int
+    ) -> Iterator[Transaction]:
+        """Yield the transactions that made some contracts log anything, in order of the chain.
 
-        Failed ones are among them, without logs.
+        Others changed nothing in them.
         """
-        wanted = address.lower()
-        for number in range(last_block + 1):
-            block = self.web3.eth.get_block(number, full_transactions=True)
-            for sent in block["transactions"]:
-                assert not isinstance(sent, bytes)
-                to = sent.get("to")
-                if to is not None and str(to).lower() != wanted:
-                    continue
-                receipt = self.web3.eth.get_transaction_receipt(sent["hash"])
-                created = receipt.get("contractAddress")
-                if to is None and str(created).lower() != wanted:
-                    continue
-                yield Transaction(
-                    number,
-                    int(block["timestamp"]),
-                    str(sent["from"]),
-                    to is None,
-                    bytes(sent["input"]),
-                    receipt["status"] == 1,
-                    tuple(_log(log) for log in receipt["logs"]),
-                )
+        wanted = [Web3.to_checksum_address(address) for address in addresses]
+        for start in range(first_block, last_block + 1, LOGS_BLOCKS):
+            end = min(start + LOGS_BLOCKS - 1, last_block)
+            found = self.web3.eth.get_logs({"address": wanted, "fromBlock": start, "toBlock": end})
+            for digest in dict.fromkeys(log["transactionHash"] for log in found):
+                yield self._transaction(digest)
+
+    def _transaction(self, digest: HexBytes) -> Transaction:
+        sent = self.web3.eth.get_transaction(digest)
+        receipt = self.web3.eth.get_transaction_receipt(digest)
+        number = int(receipt["blockNumber"])
+        to = sent.get("to")
+        return Transaction(
+            number,
+            self.time_of(number),
+            str(sent["from"]),
+            None if to is None else str(to),
+            bytes(sent["input"]),
+            tuple(_log(log) for log in receipt["logs"]),
+        )
+
+    def time_of(self, block: int) -> int:
+        """Return a block's time, unix seconds."""
+        return int(self.web3.eth.get_block(block)["timestamp"])
 
     def _sent(self, transaction: TxParams) -> TxReceipt:
         eth = self.web3.eth

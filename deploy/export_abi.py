@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-CONTRACTS = ("Market",)
+CONTRACTS = ("Market", "Origin")
 
 
 def exported(name: str) -> str:

@@ -22,8 +22,10 @@ from datetime import date
 from pathlib import Path
 
 from chain.anvil import AnvilChain, anvil
+from chain.attesting import Attestor, key_signed
 from chain.market import MarketContract
 from chain.node import NodeChain, fresh_key
+from chain.origin import OriginContract
 from chain.store import Store, opened
 from chain.terminal import TerminalChain
 from energy.errors import ChainError, SettingError
@@ -38,7 +40,8 @@ from oracle.plant import Battery as PlantBattery
 from oracle.simulator import BATTERY, SiteSimulator
 from oracle.terminal import Terminal
 from orchestrator.agents import Limits, net_export, order_for
-from orchestrator.audit import Findings, audited
+from orchestrator.audit import audited
+from orchestrator.audit_market import Findings
 from orchestrator.mover import Mover, SignedOrder, relayed
 from orchestrator.setting.series import LoadSeries, PvSeries, load_series, pv_series
 from orchestrator.setting.sites import Setting, Site
@@ -63,6 +66,7 @@ class DemoDay:
     day: date
     store: str
     address: str
+    origin: str
     deployed_by: str
     findings: Findings
 
@@ -116,6 +120,7 @@ class SiteOfDay:
         instruments = Instruments(self.simulator.devices())
         stack.callback(instruments.close)
         stack.callback(self.outbox.close)
+        self.node_url = node.url
         self.market = MarketContract(NodeChain(node.url, self.oracle_key), address)
         self.terminal = Terminal(
             self.site.number,
@@ -137,6 +142,16 @@ class SiteOfDay:
         if reading:
             self.readings[slot] = reading
             self.history.add(reading)
+
+    def attest(self, origin: str) -> None:
+        """Recompute the day's root from the chain alone, and attest it."""
+        contract = OriginContract(self.market.chain, origin)
+        store = opened("sqlite://")
+        sign = key_signed(contract, self.oracle_key)
+        node = NodeChain(self.node_url)
+        attestor = Attestor(store, node, self.market.address, contract, self.site.number, sign)
+        attestor.attest_due()
+        store.dispose()
 
     async def command_battery(self, slot: int) -> None:
         """Tell the battery what the rule wants of it in a slot."""
@@ -201,7 +216,9 @@ async def run_day(
     progress("chain", 0, SLOTS_PER_DAY)
     with anvil(start, log=folder / "anvil.log") as node:
         progress("deploy", 0, SLOTS_PER_DAY)
-        address, deployed_by = await asyncio.to_thread(_deployed, node, setting, folder, sites_file)
+        address, origin, deployed_by = await asyncio.to_thread(
+            _deployed, node, setting, folder, sites_file
+        )
         market = MarketContract(node, address)
         sites = [SiteOfDay(site, day, folder, loads, sun) for site in setting.sites]
         progress("enrol", 0, SLOTS_PER_DAY)
@@ -213,15 +230,19 @@ async def run_day(
             Store(connection).set("names", json.dumps(names))
             Store(connection).set("day", day.isoformat())
             Store(connection).set("mode", setting.market.mode)
+            Store(connection).set("origin", origin)
         mover = Mover(market, node, engine, slots.start)
         async with AsyncExitStack() as stack:
             for site in sites:
                 await site.start(stack, node, address)
             await _run(node, market, mover, sites, slots, progress)
+        for number, site in enumerate(sites):
+            progress("attest", number, len(sites))
+            await asyncio.to_thread(site.attest, origin)
         progress("audit", SLOTS_PER_DAY, SLOTS_PER_DAY)
-        findings = await asyncio.to_thread(audited, node, address)
+        findings = await asyncio.to_thread(audited, node, address, origin)
         engine.dispose()
-    return DemoDay(day, store_path, address, deployed_by, findings)
+    return DemoDay(day, store_path, address, origin, deployed_by, findings)
 
 
 async def _run(
@@ -301,8 +322,8 @@ def _enrol(
 
 def _deployed(
     node: AnvilChain, setting: Setting, folder: Path, sites_file: Path | None
-) -> tuple[str, str]:
-    """Deploy the market and return its address and what deployed it."""
+) -> tuple[str, str, str]:
+    """Deploy market and ledger of origins; return their addresses and what deployed them."""
     root = Path(__file__).resolve().parent.parent
     script = root / "deploy" / "with-tools"
     if (
@@ -311,7 +332,8 @@ def _deployed(
     ):
         first_slot = node.now() // SLOT_SECONDS + 1
         rules: MarketRules = setting.market.rules(first_slot)
-        return MarketContract.deployed(node, node.sender, rules).address, "web3"
+        market = MarketContract.deployed(node, node.sender, rules).address
+        return market, OriginContract.deployed(node, market).address, "web3"
     manifest = folder / "manifest.json"
     environment = {
         **os.environ,
@@ -333,8 +355,8 @@ def _deployed(
     if done.returncode or not manifest.exists():
         last = (done.stderr or done.stdout).strip().splitlines()[-1:] or ["no output"]
         raise ChainError(f"brownie must deploy the market, got {last[0]}")
-    address: str = json.loads(manifest.read_text())["contracts"]["Market"]["address"]
-    return address, "brownie"
+    contracts = json.loads(manifest.read_text())["contracts"]
+    return contracts["Market"]["address"], contracts["Origin"]["address"], "brownie"
 
 
 def with_mode(setting: Setting, mode: str | None) -> Setting:

@@ -90,6 +90,90 @@ _WORDS = {
     "day_title": ("{day}: {mode}", "{day} {mode}"),
     "ahead": ("orders close ahead of the slot", "事前入札"),
     "after-metering": ("orders close after metering", "事後入札(仮想取引所)"),
+    "statement_of": ("Statement of origin: {site}", "電力供給元証明書 {site}"),
+    "renewable": ("renewable", "再生可能エネルギー"),
+    "region_share": ("of the region's own offices", "地域内(県内合同庁舎)発電"),
+    "through_share": ("through a battery", "蓄電池経由"),
+    "loss_share": ("lost in batteries on the way", "蓄電池損失(別途)"),
+    "cost_bought": ("Bought from offices", "庁舎間購入"),
+    "cost_sold": ("Sold to offices", "庁舎間売却"),
+    "cost_fees": ("Network fees", "託送料"),
+    "cost_rest": ("Utility and pool", "電力会社・プール精算"),
+    "cost_corrections": ("Corrections", "訂正"),
+    "page_rows": ("Origin of the energy used", "消費電力の供給元"),
+    "page_totals": ("Totals", "合計"),
+    "page_costs": ("Costs, JPY", "料金内訳(円)"),
+    "page_roots": ("Root of each day's rows", "日別ルート(証明の根)"),
+    "page_leaf": ("Leaf", "証明の葉"),
+    "page_rule": (
+        "Each row has a proof against its day's root, which the offices' oracles attest on the "
+        "chain. Nobody's word is needed: yui audit recomputes all of it.",
+        "各明細は日別ルートに対する証明を持ち、ルートは各庁舎の計量端末がチェーン上で認証する。"
+        "yui audit により誰でも全件を再計算できる。",
+    ),
+    "unread_slots": (
+        "{count} half hours have no reading of this office: they have no rows.",
+        "計量値のない時間帯が{count}コマあり、明細は無い。",
+    ),
+    "open_slots": (
+        "{count} half hours are not final yet.",
+        "未確定の時間帯が{count}コマある。",
+    ),
+    "went_to": ("Where the energy of {site} went, {day}", "{site} 発電電力の行き先 {day}"),
+    "end": ("End", "用途"),
+    "end_used": ("used", "消費"),
+    "end_lost": ("lost", "損失"),
+    "end_utility": ("sold to the utility", "電力会社へ売電"),
+    "end_unmetered": ("not metered", "未計量"),
+    "end_held": ("held", "蓄電中"),
+    "end_site": ("Office", "庁舎"),
+    "end_at": ("When", "日時"),
+    "roots": ("roots", "ルート"),
+    "attestations": ("attestations", "認証"),
+    "claims": ("claims", "償却"),
+    "claimed_wh": ("Wh claimed", "償却量(Wh)"),
+    "trace_use": ("{site} {when}: {energy} kWh used", "{site} {when}: 消費 {energy} kWh"),
+    "trace_generation": (
+        "{site} {when}: {energy} kWh generated",
+        "{site} {when}: 発電 {energy} kWh",
+    ),
+    "trace_part": ("{energy} kWh: {source} {site} {when}", "{energy} kWh: {source} {site} {when}"),
+    "trace_reading": (
+        "reading of {site} {when}: {figures}; {quality}; block {block}, signed by {key}{signature}",
+        "{site} {when}の計量値: {figures}; {quality}; ブロック{block}, 署名鍵 {key}{signature}",
+    ),
+    "trace_no_reading": ("no reading of {site} {when}", "{site} {when}の計量値なし"),
+    "trace_trade": (
+        "trade {seller} > {buyer} {when}: {energy} kWh at {price} JPY/kWh, delivered {delivered} "
+        "kWh; block {block}",
+        "取引 {seller} > {buyer} {when}: {energy} kWh、{price} 円/kWh、受渡 {delivered} kWh; "
+        "ブロック{block}",
+    ),
+    "trace_order": (
+        "order of {site}: {side} {energy} kWh at {price} JPY/kWh, number {sequence}; block "
+        "{block}, signed by {key}{signature}",
+        "{site}の注文: {side} {energy} kWh、{price} 円/kWh、第{sequence}号; ブロック{block}, "
+        "署名鍵 {key}{signature}",
+    ),
+    "trace_pool": (
+        "pool {seller} > {buyer} {when}: {energy} kWh; block {block}",
+        "プール {seller} > {buyer} {when}: {energy} kWh; ブロック{block}",
+    ),
+    "trace_battery": (
+        "through the battery of {site}: {energy} kWh drawn, {loss} kWh lost for it",
+        "{site}の蓄電池経由: 放電 {energy} kWh、その損失 {loss} kWh",
+    ),
+    "trace_charged": (
+        "charged at {site} {when}: {energy} kWh of this origin",
+        "{site} {when}に充電: 当該由来 {energy} kWh",
+    ),
+    "trace_end": (
+        "{energy} kWh {end}: {site} {when}{through}",
+        "{energy} kWh {end}: {site} {when}{through}",
+    ),
+    "trace_end_through": (", through the battery of {site}", "、{site}の蓄電池経由"),
+    "bid": ("bid", "買い"),
+    "ask": ("ask", "売り"),
     "trades_title": ("Trades and flows of the day", "当日の取引と電力の流れ"),
     "slots_with_trades": ("Half hours with trades", "取引成立コマ数"),
     "traded": ("Traded", "取引量"),
