@@ -69,14 +69,14 @@ class TerminalChain:
         newest = self.market.reading_of(slot, site)
         if not self.confirmations or newest is None:
             return Standing(newest, newest)
-        node = self._node
+        node = self.node
         deep = node.height() - self.confirmations
         final = self.market.at_block(deep).reading_of(slot, site) if deep >= 0 else None
         return Standing(final, newest)
 
     async def newest_block(self) -> Block:
         """Return the chain's newest block."""
-        return await asyncio.to_thread(lambda: Block(*self._node.head()))
+        return await asyncio.to_thread(lambda: Block(*self.node.head()))
 
     async def terms_of(self, site: int, slots: Sequence[int]) -> list[SiteTerms]:
         """Return a site's keys and ratings in some slots, those in which it takes part."""
@@ -88,6 +88,7 @@ class TerminalChain:
         return await asyncio.to_thread(asked)
 
     @property
-    def _node(self) -> NodeChain:
+    def node(self) -> NodeChain:
+        """The node that is asked."""
         assert isinstance(self.market.chain, NodeChain)
         return self.market.chain
