@@ -95,6 +95,8 @@ class Interface:
     name: str
     abi: tuple[Mapping[str, Any], ...]
     bytecode: bytes
+    runtime: bytes = b""
+    """The code that then stands at its address, where it was published."""
 
     def init_code(self, arguments: Sequence[Any]) -> bytes:
         """Return the code that creates the contract with these constructor arguments."""
@@ -180,7 +182,8 @@ def interface(name: str) -> Interface:
     """Return a contract's interface as it was exported at the last compilation."""
     text = files("chain").joinpath("abi", f"{name}.json").read_text()
     exported = json.loads(text)
-    return Interface(name, tuple(exported["abi"]), bytes.fromhex(exported["bytecode"][2:]))
+    codes = (bytes.fromhex(exported.get(code, "0x")[2:]) for code in ("bytecode", "runtime"))
+    return Interface(name, tuple(exported["abi"]), *codes)
 
 
 def refusal_or_error(data: bytes, what: str) -> Refusal | ChainError:

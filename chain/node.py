@@ -2,10 +2,15 @@
 
 Transactions carry a legacy gas price, so that a proof-of-authority node takes them. The sender
 is a local key, or an account that the node itself holds (a development node).
+
+What is *seen* can vanish while the chain forks; what is *final* has `depth` blocks on top and
+stays. On a network of members the depth is that of its profile (`chain.network`); a chain of
+one node has depth 0.
 """
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -21,7 +26,7 @@ from web3.exceptions import (
     Web3RPCError,
 )
 from web3.middleware import ExtraDataToPOAMiddleware
-from web3.types import TxParams, TxReceipt
+from web3.types import TxParams, TxReceipt, Wei
 
 from chain.contract import Log, Receipt, refusal_or_error
 from energy.errors import ChainError
@@ -47,10 +52,16 @@ class Transaction:
 
 
 class NodeChain:
-    """A chain at a URL; `key` is the 32-byte private key of who pays for transactions."""
+    """A chain at a URL; `key` is the 32-byte private key of who pays for transactions.
 
-    def __init__(self, url: str, key: bytes | None = None, gas_price_wei: int = 0) -> None:
+    A `gas_price_wei` above 0 is raised to twice the base fee where that is more.
+    """
+
+    def __init__(
+        self, url: str, key: bytes | None = None, gas_price_wei: int = 0, depth: int = 0
+    ) -> None:
         self.url = url
+        self.depth = depth
         self.web3 = Web3(HTTPProvider(url, request_kwargs={"timeout": 30}))
         self.web3.middleware_onion.inject(ExtraDataToPOAMiddleware, layer=0)
         self._account = Account.from_key(key) if key else None
@@ -73,6 +84,28 @@ class NodeChain:
         """Return the newest block's number."""
         return int(self.web3.eth.block_number)
 
+    def final_height(self) -> int:
+        """Return the newest final block's number; -1 while there is none."""
+        return max(self.height() - self.depth, -1)
+
+    def wait_until_final(self, block: int, timeout_seconds: float = 120.0) -> None:
+        """Return once a block of that number is final.
+
+        Raises:
+            ChainError: if it takes longer.
+        """
+        end = time.monotonic() + timeout_seconds
+        while (height := self.final_height()) < block:
+            if time.monotonic() > end:
+                raise ChainError(
+                    f"block {block} must be final within {timeout_seconds:g} s, got {height}"
+                )
+            time.sleep(0.1)
+
+    def balance_of(self, address: str) -> int:
+        """Return what an account has to pay gas with, wei."""
+        return int(self.web3.eth.get_balance(Web3.to_checksum_address(address)))
+
     def block_hash(self, number: int) -> bytes:
         """Return a block's hash."""
         return bytes(self.web3.eth.get_block(number)["hash"])
@@ -88,10 +121,12 @@ class NodeChain:
         assert address is not None
         return str(address), self._receipt(receipt)
 
-    def send(self, to: str, data: bytes) -> Receipt:
+    def send(self, to: str, data: bytes, value_wei: int = 0) -> Receipt:
         """Send a transaction and wait until it is in a block."""
-        receipt = self._sent({"to": Web3.to_checksum_address(to), "data": HexBytes(data)})
-        return self._receipt(receipt)
+        transaction: TxParams = {"to": Web3.to_checksum_address(to), "data": HexBytes(data)}
+        if value_wei:
+            transaction["value"] = Web3.to_wei(value_wei, "wei")
+        return self._receipt(self._sent(transaction))
 
     def call(self, to: str, data: bytes) -> bytes:
         """Ask without a transaction, at the newest block."""
@@ -146,7 +181,7 @@ class NodeChain:
         transaction["from"] = Web3.to_checksum_address(self.sender)
         try:
             transaction["gas"] = int(eth.estimate_gas(transaction) * GAS_MARGIN)
-            transaction["gasPrice"] = Web3.to_wei(self._gas_price, "wei")
+            transaction["gasPrice"] = self._price()
             if self._account:
                 transaction["nonce"] = eth.get_transaction_count(self._account.address, "pending")
                 transaction["chainId"] = self.chain_id
@@ -164,6 +199,12 @@ class NodeChain:
             self.call(str(transaction.get("to", "")), bytes(HexBytes(transaction["data"])))
             raise ChainError(f"transaction {sent.to_0x_hex()} must succeed, got status 0")
         return receipt
+
+    def _price(self) -> Wei:
+        if not self._gas_price:
+            return Wei(0)
+        base_fee = self.web3.eth.get_block("latest").get("baseFeePerGas", 0)
+        return Wei(max(self._gas_price, 2 * base_fee))
 
     def _receipt(self, receipt: TxReceipt) -> Receipt:
         return Receipt(
