@@ -18,6 +18,9 @@ from eth_utils.crypto import keccak
 from energy.errors import ChainError, Refusal, refusal_from
 
 
+_REASON = keccak(text="Error(string)")[:4]
+
+
 @dataclass(frozen=True)
 class Log:
     """An event as the chain keeps it."""
@@ -189,4 +192,8 @@ def interface(name: str) -> Interface:
 def refusal_or_error(data: bytes, what: str) -> Refusal | ChainError:
     """Return the error that a revert's data stand for; `what` was being done."""
     refusal = refusal_from(data)
-    return refusal or ChainError(f"{what} must not revert, got 0x{data.hex()}")
+    if refusal:
+        return refusal
+    if data[:4] == _REASON:
+        return ChainError(f"{what} must not revert, got {decode(['string'], data[4:])[0]}")
+    return ChainError(f"{what} must not revert, got 0x{data.hex()}")

@@ -87,10 +87,14 @@ def up(network: Path, progress: Progress | None = None) -> list[MemberNode]:
         ChainError: if that takes more than a minute, with the end of a node's log.
     """
     nodes = member_nodes(network)
-    for node in nodes:
-        if node.pid() is None:
-            node.start()
+    # Were they to seal at once, each would make a first block of its own.
+    started = [node for node in nodes if node.pid() is None]
+    for node in started:
+        node.start(seal=False)
     await_joined(nodes, progress=progress)
+    for node in started:
+        if node.member.validator in node.profile.validators:
+            node.ask("miner_start")
     await_height(nodes, max(node.height() for node in nodes) + 1)
     return nodes
 

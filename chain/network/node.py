@@ -45,8 +45,8 @@ class MemberNode:
                 f"got {len(os.fsencode(self.folder))}: {self.folder}"
             )
 
-    def command(self) -> list[str]:
-        """Return the command that runs the node, from its folder."""
+    def command(self, seal: bool = True) -> list[str]:
+        """Return the command that runs the node, from its folder, sealing from the start or not."""
         member, profile = self.member, self.profile
         return [
             geth_program(trial=self.clock is not None),
@@ -59,7 +59,8 @@ class MemberNode:
             *("--http.api", "eth,net,web3", "--authrpc.port", "0"),
             *("--txpool.globalslots", "20000", "--txpool.accountslots", "2000"),
             *("--txpool.globalqueue", "4000", "--txpool.accountqueue", "2000"),
-            *("--mine", "--miner.etherbase", member.validator),
+            *(("--mine",) if seal else ()),
+            *("--miner.etherbase", member.validator),
             *("--miner.gaslimit", str(GAS_LIMIT), "--miner.gasprice", "1"),
             *("--unlock", member.validator, "--password", "validator.passphrase"),
             *("--allow-insecure-unlock", "--verbosity", "3"),
@@ -88,8 +89,10 @@ class MemberNode:
         keystore.mkdir(parents=True, exist_ok=True, mode=0o700)
         shutil.copyfile(self.folder / "validator.json", keystore / "validator.json")
 
-    def start(self) -> None:
+    def start(self, seal: bool = True) -> None:
         """Start the node in the background; its output goes to `geth.log`.
+
+        Without `seal` it seals only when it is asked to (`miner_start`).
 
         Raises:
             SettingError: if it runs already.
@@ -100,7 +103,7 @@ class MemberNode:
         self.prepare()
         with (self.folder / "geth.log").open("ab") as log:
             self._process = subprocess.Popen(
-                self.command(),
+                self.command(seal),
                 cwd=self.folder,
                 env=self.environment,
                 stdin=subprocess.DEVNULL,
@@ -146,7 +149,7 @@ class MemberNode:
     def pid(self) -> int | None:
         """Return the node's process, if it runs here."""
         if self._process is not None:
-            self._process.poll()  # or a killed one stays as a zombie
+            return self._process.pid if self._process.poll() is None else None
         try:
             pid = int(self._pid_file.read_text())
             command = Path(f"/proc/{pid}/cmdline").read_bytes()
