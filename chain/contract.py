@@ -17,7 +17,6 @@ from eth_utils.crypto import keccak
 
 from energy.errors import ChainError, Refusal, refusal_from
 
-
 _REASON = keccak(text="Error(string)")[:4]
 
 

@@ -134,7 +134,7 @@ def proposal_at(file: Path) -> Proposal:
         acts = tuple(
             Act(**{**act, "arguments": _tuples(act["arguments"])}) for act in values.pop("acts")
         )
-        signatures = {
+        signatures: dict[str, bytes] = {
             to_checksum_address(owner): bytes.fromhex(each[2:])
             for owner, each in values.pop("signatures").items()
         }

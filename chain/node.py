@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from coincurve import PrivateKey
@@ -29,6 +29,7 @@ from web3.middleware import ExtraDataToPOAMiddleware
 from web3.types import TxParams, TxReceipt, Wei
 
 from chain.contract import Log, Receipt, refusal_or_error
+from chain.safe import calls_made
 from energy.errors import ChainError
 
 RECEIPT_TIMEOUT_SECONDS = 60.0
@@ -75,6 +76,10 @@ class NodeChain:
         else:
             accounts = self.web3.eth.accounts
             self.sender = str(accounts[0]) if accounts else "0x" + "00" * 20
+
+    def as_sender(self, key: bytes) -> NodeChain:
+        """Return the same chain with another key that pays."""
+        return NodeChain(self.url, key, self._gas_price, self.depth)
 
     def now(self) -> int:
         """Return the newest block's time, unix seconds."""
@@ -152,29 +157,39 @@ class NodeChain:
     def transactions(self, address: str, last_block: int) -> Iterator[Transaction]:
         """Yield all transactions to a contract, its creation first, from the chain's first block.
 
-        Failed ones are among them, without logs.
+        Failed ones are among them, without logs. What a Safe did to it is among them as the
+        Safe's own: one for each call, the events with the last.
         """
         wanted = address.lower()
         for number in range(last_block + 1):
             block = self.web3.eth.get_block(number, full_transactions=True)
             for sent in block["transactions"]:
                 assert not isinstance(sent, bytes)
-                to = sent.get("to")
-                if to is not None and str(to).lower() != wanted:
+                to, data = sent.get("to"), bytes(sent["input"])
+                is_direct = to is None or str(to).lower() == wanted
+                if not is_direct and bytes.fromhex(wanted[2:]) not in data:
                     continue
                 receipt = self.web3.eth.get_transaction_receipt(sent["hash"])
                 created = receipt.get("contractAddress")
                 if to is None and str(created).lower() != wanted:
                     continue
-                yield Transaction(
+                logs = tuple(_log(log) for log in receipt["logs"])
+                found = Transaction(
                     number,
                     int(block["timestamp"]),
                     str(sent["from"]),
                     to is None,
-                    bytes(sent["input"]),
+                    data,
                     receipt["status"] == 1,
-                    tuple(_log(log) for log in receipt["logs"]),
+                    logs,
                 )
+                if is_direct:
+                    yield found
+                    continue
+                calls = [c for c in calls_made(str(to), data, logs) if c.to.lower() == wanted]
+                for at, call in enumerate(calls, 1):
+                    told = logs if at == len(calls) else ()
+                    yield replace(found, sender=str(to), data=call.data, logs=told)
 
     def _sent(self, transaction: TxParams) -> TxReceipt:
         eth = self.web3.eth

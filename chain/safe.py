@@ -142,9 +142,7 @@ def address_of_safe(owners: Sequence[str], threshold: int) -> str:
 
 def creation_of(owners: Sequence[str], threshold: int) -> Call:
     """Return the call that creates the Safe of these owners, for whoever pays."""
-    data = _FACTORY.call(
-        "createProxyWithNonce", SINGLETON.address, setup_of(owners, threshold), 0
-    )
+    data = _FACTORY.call("createProxyWithNonce", SINGLETON.address, setup_of(owners, threshold), 0)
     return Call(FACTORY.address, data)
 
 
@@ -177,5 +175,3 @@ def _unpacked(packed: bytes) -> Iterator[Call]:
         length = int.from_bytes(packed[at + 53 : at + 85])
         yield Call(to, packed[at + 85 : at + 85 + length], value)
         at += 85 + length
-
-

@@ -22,9 +22,9 @@ from chain.store import Store, opened
 from energy.errors import SettingError, YuiError
 from energy.lots import Kind
 from energy.units import half_hour, kwh, slot_from, slots_of
-from orchestrator import screen
+from orchestrator import council_cli, network_cli, screen
 from orchestrator.audit import audited
-from orchestrator.demo import DemoDay, run_day, with_mode
+from orchestrator.demo import ANVIL, NETWORKS, DemoDay, run_day, with_mode
 from orchestrator.report import day_report
 from orchestrator.setting.sites import MODES, load_setting
 from orchestrator.statement import statement_of
@@ -39,6 +39,9 @@ app = typer.Typer(
     help="Public buildings trade surplus solar electricity, half hour by half hour, and state "
     "for every kWh used where and when it was generated.",
 )
+
+app.add_typer(network_cli.app, name="network")
+app.add_typer(council_cli.app, name="council")
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")]
 Day = Annotated[str | None, typer.Option(help="The day, as 2019-06-04; the store's if not given.")]
@@ -71,14 +74,19 @@ def demo(
         Path | None, typer.Option(help="A sites file of your own; see the bundled example.")
     ] = None,
     folder: Annotated[Path, typer.Option(help="Where the day is kept.")] = DEMO_FOLDER,
+    network: Annotated[
+        str, typer.Option(help="anvil, or poa: each site's own validator, a block a second.")
+    ] = ANVIL,
 ) -> None:
     """Run a day from meter to statement on a chain of its own, and print what came of it."""
     if mode is not None and mode not in MODES:
         raise SettingError(f"--mode must be one of {', '.join(MODES)}, got {mode!r}")
+    if network not in NETWORKS:
+        raise SettingError(f"--network must be one of {', '.join(NETWORKS)}, got {network!r}")
     setting = with_mode(load_setting(sites), mode)
     the_day = _day(day)
     with _progress() as progress:
-        done = asyncio.run(run_day(setting, the_day, folder, progress, sites))
+        done = asyncio.run(run_day(setting, the_day, folder, progress, sites, network))
     with _store(folder / "store.sqlite") as (store, names):
         slots = slots_of(the_day)
         report = day_report(store, slots)

@@ -1,15 +1,15 @@
 """The files of a network, and of each member: made once, handed out, never written over.
 
-    NETWORK/network.json genesis.json          what all know
-    NETWORK/members/NAME/
-        member.json                            the member's public half
-        node.key                               its node is known to its peers by this
-        validator.json validator.passphrase    seals blocks and votes
-        council.json council.passphrase        signs for the council: keep it off line
-        network.json genesis.json geth.toml    from `network.json`, at `create` or `join`
-        data/                                  the chain
-    NETWORK/accounts/NAME.json NAME.passphrase prefunded: deployer, relay, oracles
-    NETWORK/clock                              only in a trial: its clock can be set
+NETWORK/network.json genesis.json          what all know
+NETWORK/members/NAME/
+    member.json                            the member's public half
+    node.key                               its node is known to its peers by this
+    validator.json validator.passphrase    seals blocks and votes
+    council.json council.passphrase        signs for the council: keep it off line
+    network.json genesis.json geth.toml    from `network.json`, at `create` or `join`
+    data/                                  the chain
+NETWORK/accounts/NAME.json NAME.passphrase prefunded: deployer, relay, oracles
+NETWORK/clock                              only in a trial: its clock can be set
 """
 
 from __future__ import annotations
@@ -112,9 +112,7 @@ def create(
         validators=tuple(member.validator for member in members),
         accounts={**made, **(funded or {})},
     )
-    balances = {
-        address: PREFUNDED * COIN for address in (*profile.validators, *profile.accounts.values())
-    }
+    balances = dict.fromkeys((*profile.validators, *profile.accounts.values()), PREFUNDED * COIN)
     balances[profile.safe] = RESERVE * COIN
     begins = int(time.time()) if start_time is None else start_time
     first = genesis(chain_id, period_seconds, profile.validators, balances, begins)
@@ -160,9 +158,7 @@ def with_member(profile: Profile, member: Member) -> Profile:
 
 
 def _geth_toml(profile: Profile, member: Member) -> str:
-    peers = ",\n".join(
-        f'  "{each.enode}"' for each in profile.members if each.node != member.node
-    )
+    peers = ",\n".join(f'  "{each.enode}"' for each in profile.members if each.node != member.node)
     return f"[Node.P2P]\nNoDiscovery = true\nMaxPeers = 50\nStaticNodes = [\n{peers}\n]\n"
 
 

@@ -63,9 +63,7 @@ def create_local(
     else:
         ports = list(range(first_port, first_port + 2 * len(names)))
     members = [
-        new_member(
-            folder / "members" / name, name, port=ports[2 * at], rpc_port=ports[2 * at + 1]
-        )
+        new_member(folder / "members" / name, name, port=ports[2 * at], rpc_port=ports[2 * at + 1])
         for at, name in enumerate(names)
     ]
     return create(

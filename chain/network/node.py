@@ -99,7 +99,9 @@ class MemberNode:
             ChainError: if the client is missing or refuses the first block.
         """
         if self.pid() is not None:
-            raise SettingError(f"the node of {self.name} must not run yet, got process {self.pid()}")
+            raise SettingError(
+                f"the node of {self.name} must not run yet, got process {self.pid()}"
+            )
         self.prepare()
         with (self.folder / "geth.log").open("ab") as log:
             self._process = subprocess.Popen(

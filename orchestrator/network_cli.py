@@ -1,0 +1,372 @@
+"""`yui network`: make a network of members, run it, vote on who seals."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from eth_utils.address import is_address, to_checksum_address
+from rich.console import Console
+from rich.table import Table
+
+from chain.network.folders import (
+    FIRST_PORT,
+    FIRST_RPC_PORT,
+    create,
+    join,
+    member_at,
+    new_member,
+    with_member,
+)
+from chain.network.genesis import COIN
+from chain.network.local import NodeState, down, state_of, up
+from chain.network.node import MemberNode, member_nodes
+from chain.network.profile import Profile, profile_at
+from chain.network.units import compose_file, service_unit
+from chain.network.votes import voted
+from chain.node import NodeChain
+from energy.errors import ChainError, SettingError
+from orchestrator.setting.sites import load_setting
+
+DEFAULT_NETWORK = Path(".yui/network")
+LOW_COINS = 100
+"""Below it an account is called low: about a hundred thousand slots of seven sites at 1 gwei."""
+
+app = typer.Typer(no_args_is_help=True, help="Make and run the members' own network.")
+
+Network = Annotated[Path, typer.Option("--network", help="The network's folder.")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")]
+Own = Annotated[Path, typer.Argument(help="The member's own folder.")]
+
+
+@app.command()
+def member(
+    name: Annotated[str, typer.Argument(help="The member's name.")],
+    folder: Annotated[Path, typer.Option(help="Where the keys are made.")],
+    host: Annotated[str, typer.Option(help="Where peers reach its node.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="The port for peers.")] = FIRST_PORT,
+    rpc_port: Annotated[int, typer.Option(help="JSON-RPC's, on loopback.")] = FIRST_RPC_PORT,
+) -> None:
+    """Make a member's keys on its own machine, and the public half to hand out."""
+    made = new_member(folder, name, host, port, rpc_port)
+    print(f"{folder / 'member.json'}: hand it out. Validator {made.validator}.")
+    print(f"{folder / 'council.json'} and council.passphrase sign for the council: off line.")
+
+
+@app.command("create")
+def create_network(
+    network: Network = DEFAULT_NETWORK,
+    members: Annotated[
+        str | None,
+        typer.Option(help="Names, as a,b,c: all keys here; the sites file's if not given."),
+    ] = None,
+    member_file: Annotated[
+        list[Path] | None,
+        typer.Option(help="A member.json, once for each member: keys stay where they are."),
+    ] = None,
+    name: Annotated[str, typer.Option(help="What it is called.")] = "yui",
+    chain_id: Annotated[int, typer.Option(help="The chain's id.")] = 7_001,
+    period: Annotated[int, typer.Option(help="Seconds from block to block.")] = 5,
+    threshold: Annotated[
+        int | None, typer.Option(help="Signatures that the council needs; about two thirds.")
+    ] = None,
+    fund: Annotated[
+        list[str] | None,
+        typer.Option(help="An account to prefund, as oracle-sendai=0x...; repeat it."),
+    ] = None,
+    first_port: Annotated[
+        int | None, typer.Option(help="With --members, the first of two ports each.")
+    ] = None,
+    sites: Annotated[Path | None, typer.Option(help="A sites file of your own.")] = None,
+) -> None:
+    """Make a network: first block, profile, keys of those accounts that pay for gas."""
+    funded = dict(_named(each) for each in fund or [])
+    if member_file:
+        if members is not None:
+            raise SettingError("--members and --member-file must not be given together")
+        known = [member_at(file) for file in member_file]
+    else:
+        names = members.split(",") if members else _site_names(sites)
+        first = FIRST_PORT if first_port is None else first_port
+        known = [
+            new_member(
+                network / "members" / each, each, port=first + 2 * at, rpc_port=first + 2 * at + 1
+            )
+            for at, each in enumerate(names)
+        ]
+    profile = create(network, name, known, chain_id, period, threshold, funded=funded)
+    for each in known:
+        own = network / "members" / each.name
+        if own.exists():
+            (own / "compose.yaml").write_text(compose_file(each))
+            (own / "yui-validator.service").write_text(service_unit(own))
+    (network / "deploy.env").write_text(_deploy_env(profile))
+    print(
+        f"{network}: chain {chain_id}, {len(known)} members, final {profile.depth} blocks deep, "
+        f"council {profile.safe} ({profile.threshold} of {len(known)} sign)"
+    )
+
+
+@app.command("up")
+def start(network: Network = DEFAULT_NETWORK) -> None:
+    """Start all members' nodes on this machine, for tests and demonstrations."""
+    console = Console(stderr=True)
+    with console.status("nodes joined: 0") as shown:
+        nodes = up(network, lambda _, done, total: shown.update(f"nodes joined: {done} of {total}"))
+    for node in nodes:
+        print(f"{node.name}: process {node.pid()}, {node.member.url}, block {node.height()}")
+
+
+@app.command("down")
+def stop(network: Network = DEFAULT_NETWORK) -> None:
+    """Stop all members' nodes on this machine."""
+    down(network)
+
+
+@app.command()
+def status(
+    network: Annotated[
+        Path, typer.Option("--network", help="The network's folder, or a member's own.")
+    ] = DEFAULT_NETWORK,
+    as_json: Json = False,
+) -> None:
+    """Say of each node here: its block, seen and final, its peers, whether it seals."""
+    nodes = _nodes(network)
+    states = [state_of(node) for node in nodes]
+    if as_json:
+        print(json.dumps([state.to_json() for state in states], indent=2))
+    else:
+        Console().print(_status_table(nodes[0].profile, states))
+    for warning in _warnings(nodes, states):
+        print(f"warning: {warning}", file=typer.get_text_stream("stderr"))
+
+
+@app.command("join")
+def join_network(own: Own, network: Network = DEFAULT_NETWORK) -> None:
+    """Put a network's public files into a member's own folder, with a service to run it."""
+    profile = join(own, network)
+    (own / "compose.yaml").write_text(compose_file(member_at(own)))
+    (own / "yui-validator.service").write_text(service_unit(own))
+    print(
+        f"{own}: chain {profile.chain_id}, {len(profile.members) - 1} peers. "
+        f"`yui network run {own}` runs it; yui-validator.service and compose.yaml are beside."
+    )
+
+
+@app.command()
+def run(own: Own) -> None:
+    """Run one member's node in the foreground, as a service does."""
+    MemberNode(own).run()
+
+
+@app.command()
+def peer(
+    file: Annotated[Path, typer.Argument(help="The other member's member.json.")],
+    network: Annotated[
+        Path, typer.Option("--network", help="The network's folder, or a member's own.")
+    ] = DEFAULT_NETWORK,
+) -> None:
+    """Let nodes here know a new member, or one that has moved; running ones at once."""
+    other = member_at(file)
+    profile = with_member(profile_at(network), other)
+    profile.write(network)
+    for node in _nodes(network):
+        if node.name == other.name:
+            continue
+        if node.folder != network.absolute():
+            with_member(node.profile, other).write(node.folder)
+        join(node.folder, node.folder)
+        if node.pid() is not None:
+            node.ask("admin_addPeer", other.enode)
+        print(f"{node.name} knows {other.name} at {other.host}:{other.port}")
+
+
+@app.command()
+def vote(
+    network: Annotated[
+        Path, typer.Option("--network", help="The network's folder, or a member's own.")
+    ] = DEFAULT_NETWORK,
+    add: Annotated[str | None, typer.Option(help="Whom to let seal: a name or address.")] = None,
+    remove: Annotated[
+        str | None, typer.Option(help="Who shall seal no more: a name or address.")
+    ] = None,
+    voters: Annotated[
+        str | None,
+        typer.Option("--as", help="Who votes, as a,b,c; all that are here, if not given."),
+    ] = None,
+    timeout: Annotated[int, typer.Option(help="Seconds to wait for votes to be cast.")] = 120,
+    as_json: Json = False,
+) -> None:
+    """Vote a validator in or out; more than half of the validators must agree."""
+    if (add is None) is (remove is None):
+        raise SettingError("one of --add and --remove must be given")
+    nodes = [node for node in _nodes(network) if node.pid() is not None or voters]
+    candidate = _address(profile_at(network), add or remove or "")
+    if voters:
+        by_name = {node.name: node for node in nodes}
+        unknown = set(voters.split(",")) - set(by_name)
+        if unknown:
+            raise SettingError(f"voters must be members here, got {', '.join(sorted(unknown))}")
+        nodes = [by_name[each] for each in voters.split(",")]
+    else:
+        nodes = [node for node in nodes if node.member.validator != candidate or remove is None]
+    before, after = voted(nodes, candidate, add is not None, timeout)
+    profile = profile_at(network).with_validators(after.validators)
+    passed = (candidate in after.validators) is (add is not None)
+    if passed:
+        profile.write(network)
+    if as_json:
+        print(
+            json.dumps(
+                {
+                    "before": {"block": before.block, "validators": before.validators},
+                    "after": {"block": after.block, "validators": after.validators},
+                    "passed": passed,
+                    "votes": after.voters,
+                    "needed": after.needed,
+                },
+                indent=2,
+            )
+        )
+        return
+    for when, found in (("before", before), ("after", after)):
+        names = ", ".join(profile.name_of(each) for each in found.validators)
+        print(f"{when}: block {found.block}, {len(found.validators)} validators: {names}")
+    if passed:
+        print(f"passed; a block is final {profile.depth} blocks deep")
+    else:
+        print(f"{len(after.voters)} votes of {after.needed} needed: others must vote")
+
+
+@app.command()
+def funds(network: Network = DEFAULT_NETWORK, as_json: Json = False) -> None:
+    """Say what each account has to pay gas with; exit code 1 if one is low."""
+    profile = profile_at(network)
+    chain = _any_chain(network)
+    rows = [
+        (name, address, chain.balance_of(address) / COIN)
+        for name, address in {
+            **{each.name: each.validator for each in profile.members},
+            **profile.accounts,
+            "council": profile.safe,
+        }.items()
+    ]
+    if as_json:
+        print(
+            json.dumps(
+                [
+                    {"name": name, "address": address, "coins": coins, "low": coins < LOW_COINS}
+                    for name, address, coins in rows
+                ],
+                indent=2,
+            )
+        )
+    else:
+        table = Table(title="funds", title_justify="left")
+        for column in ("account", "address", "coins", ""):
+            table.add_column(column)
+        for name, address, coins in rows:
+            table.add_row(name, address, f"{coins:,.3f}", "LOW" if coins < LOW_COINS else "")
+        Console().print(table)
+    sealing = {each.validator for each in profile.members}
+    if any(coins < LOW_COINS for _, address, coins in rows if address not in sealing):
+        raise typer.Exit(1)
+
+
+def _nodes(network: Path) -> list[MemberNode]:
+    if (network / "member.json").exists():
+        return [MemberNode(network)]
+    return member_nodes(network)
+
+
+def _any_chain(network: Path) -> NodeChain:
+    for node in _nodes(network):
+        if node.pid() is not None:
+            return node.chain()
+    raise ChainError(f"a node of {network} must run here, got none (`yui network up`)")
+
+
+def _named(text: str) -> tuple[str, str]:
+    name, _, address = text.partition("=")
+    if not name or not is_address(address):
+        raise SettingError(f"--fund must be as oracle-sendai=0x..., got {text!r}")
+    return name, to_checksum_address(address)
+
+
+def _site_names(sites: Path | None) -> list[str]:
+    return [site.name.lower() for site in load_setting(sites).sites]
+
+
+def _address(profile: Profile, named: str) -> str:
+    return to_checksum_address(named) if is_address(named) else profile.member(named).validator
+
+
+def _deploy_env(profile: Profile) -> str:
+    return (
+        "# Read by deploy/with-tools where YUI_NETWORK names this folder.\n"
+        f"YUI_RPC_URL={profile.members[0].url}\n"
+        'YUI_DEPLOYER_KEYSTORE="$YUI_NETWORK/accounts/deployer.json"\n'
+        'YUI_DEPLOYER_PASSPHRASE_FILE="$YUI_NETWORK/accounts/deployer.passphrase"\n'
+        'YUI_MANIFEST="${YUI_MANIFEST:-$YUI_NETWORK/manifest.json}"\n'
+        f"YUI_OWNER={profile.safe}\n"
+    )
+
+
+def _status_table(profile: Profile, states: list[NodeState]) -> Table:
+    title = f"{profile.name}: chain {profile.chain_id}, final {profile.depth} blocks deep"
+    table = Table(title=title, title_justify="left")
+    for column in ("member", "process", "seen", "final", "peers", "seals", "of last 64", "hash"):
+        table.add_column(column)
+    for state in states:
+        cells = (state.process, state.height, state.final, state.peers)
+        seals = {None: "", True: "yes", False: "no"}[state.seals]
+        table.add_row(
+            state.name,
+            *("" if cell is None else str(cell) for cell in cells),
+            seals,
+            "" if state.sealed is None else str(state.sealed),
+            (state.block_hash or "down")[:12],
+        )
+    return table
+
+
+def _warnings(nodes: list[MemberNode], states: list[NodeState]) -> list[str]:
+    found = []
+    up_now = [state for state in states if state.height is not None]
+    if up_now and len(nodes) > 1:
+        sealing = sum(bool(state.seals) for state in up_now)
+        profile = nodes[0].profile
+        if sealing < profile.depth and len(nodes) == len(profile.members):
+            found.append(f"{sealing} validators run, and blocks need {profile.depth}")
+    for node, state in zip(nodes, states, strict=True):
+        if state.height is None:
+            continue
+        sealers = {str(each).lower() for each in node.ask("clique_getSigners")}
+        if sealers != {each.lower() for each in node.profile.validators}:
+            found.append(
+                f"{node.name}: {len(sealers)} validators seal, and the profile knows "
+                f"{len(node.profile.validators)}: `yui network refresh` renews it"
+            )
+        if node.ask("clique_proposals"):
+            found.append(f"{node.name} still votes: {node.ask('clique_proposals')}")
+    return found
+
+
+@app.command()
+def refresh(
+    network: Annotated[
+        Path, typer.Option("--network", help="The network's folder, or a member's own.")
+    ] = DEFAULT_NETWORK,
+) -> None:
+    """Renew the profile by what the chain says: who seals, and so how deep is final."""
+    nodes = [node for node in _nodes(network) if node.pid() is not None]
+    if not nodes:
+        raise ChainError(f"a node of {network} must run here, got none (`yui network up`)")
+    sealers = [to_checksum_address(each) for each in nodes[0].ask("clique_getSigners")]
+    for node in nodes:
+        node.keep_validators(sealers)
+    profile = profile_at(network).with_validators(tuple(sealers))
+    profile.write(network)
+    print(f"{len(sealers)} validators, final {profile.depth} blocks deep")
