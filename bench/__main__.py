@@ -11,10 +11,15 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from bench import day, gas, market
+from bench import day, gas, market, network
 from bench.figures import Figure
 
-BENCHES = {"gas": gas.figures, "market": market.figures, "day": day.figures}
+BENCHES = {
+    "gas": gas.figures,
+    "market": market.figures,
+    "day": day.figures,
+    "network": network.figures,
+}
 
 
 def main() -> int:

@@ -55,14 +55,22 @@ class Transaction:
 class NodeChain:
     """A chain at a URL; `key` is the 32-byte private key of who pays for transactions.
 
-    A `gas_price_wei` above 0 is raised to twice the base fee where that is more.
+    A `gas_price_wei` above 0 is raised to twice the base fee where that is more. With
+    `asks_final`, calls are answered by what is final instead of what is seen.
     """
 
     def __init__(
-        self, url: str, key: bytes | None = None, gas_price_wei: int = 0, depth: int = 0
+        self,
+        url: str,
+        key: bytes | None = None,
+        gas_price_wei: int = 0,
+        depth: int = 0,
+        asks_final: bool = False,
     ) -> None:
         self.url = url
         self.depth = depth
+        self._key = key
+        self._asks_final = asks_final
         self.web3 = Web3(HTTPProvider(url, request_kwargs={"timeout": 30}))
         self.web3.middleware_onion.inject(ExtraDataToPOAMiddleware, layer=0)
         self._account = Account.from_key(key) if key else None
@@ -80,6 +88,15 @@ class NodeChain:
     def as_sender(self, key: bytes) -> NodeChain:
         """Return the same chain with another key that pays."""
         return NodeChain(self.url, key, self._gas_price, self.depth)
+
+    def as_final(self) -> NodeChain:
+        """Return the same chain as one that tells only what is final."""
+        return NodeChain(self.url, self._key, self._gas_price, self.depth, asks_final=True)
+
+    @property
+    def key(self) -> bytes | None:
+        """The private key that pays; None where the node holds it."""
+        return self._key
 
     def now(self) -> int:
         """Return the newest block's time, unix seconds."""
@@ -111,6 +128,10 @@ class NodeChain:
         """Return what an account has to pay gas with, wei."""
         return int(self.web3.eth.get_balance(Web3.to_checksum_address(address)))
 
+    def time_of(self, number: int) -> int:
+        """Return a block's time, unix seconds."""
+        return int(self.web3.eth.get_block(number)["timestamp"])
+
     def block_hash(self, number: int) -> bytes:
         """Return a block's hash."""
         return bytes(self.web3.eth.get_block(number)["hash"])
@@ -134,15 +155,19 @@ class NodeChain:
         return self._receipt(self._sent(transaction))
 
     def call(self, to: str, data: bytes) -> bytes:
-        """Ask without a transaction, at the newest block."""
+        """Ask without a transaction, at the newest block, or the newest final one."""
         call: TxParams = {"to": Web3.to_checksum_address(to), "data": HexBytes(data)}
         try:
+            if self._asks_final:
+                return bytes(self.web3.eth.call(call, max(self.final_height(), 0)))
             return bytes(self.web3.eth.call(call))
         except (OSError, Web3Exception) as error:
             raise _error("a call", error) from error
 
-    def logs(self, address: str, first_block: int, last_block: int) -> Iterator[tuple[int, Log]]:
-        """Yield a contract's logs with their block's number, in order of the chain."""
+    def logs(
+        self, address: str, first_block: int, last_block: int
+    ) -> Iterator[tuple[tuple[int, bytes], Log]]:
+        """Yield a contract's logs with their block's number and hash, in order of the chain."""
         for start in range(first_block, last_block + 1, LOGS_BLOCKS):
             end = min(start + LOGS_BLOCKS - 1, last_block)
             for log in self.web3.eth.get_logs(
@@ -152,7 +177,7 @@ class NodeChain:
                     "toBlock": end,
                 }
             ):
-                yield int(log["blockNumber"]), _log(log)
+                yield (int(log["blockNumber"]), bytes(log["blockHash"])), _log(log)
 
     def transactions(self, address: str, last_block: int) -> Iterator[Transaction]:
         """Yield all transactions to a contract, its creation first, from the chain's first block.

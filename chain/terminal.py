@@ -8,9 +8,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Protocol
 
 from chain.market import MarketContract
+from chain.node import NodeChain
 from energy.records import Reading
 
 
@@ -42,5 +44,12 @@ class TerminalChain:
         return "0x" + receipt.transaction.hex()
 
     async def reading_of(self, slot: int, site: int) -> Reading | None:
-        """Return the reading that the chain holds, if any."""
-        return await asyncio.to_thread(self.market.reading_of, slot, site)
+        """Return the reading that the chain holds beyond recall, if any."""
+        return await asyncio.to_thread(self._final.reading_of, slot, site)
+
+    @cached_property
+    def _final(self) -> MarketContract:
+        chain = self.market.chain
+        if isinstance(chain, NodeChain):
+            return MarketContract(chain.as_final(), self.market.address)
+        return self.market

@@ -138,6 +138,7 @@ def trades(
             number = _site(names, site)
             found = [pair for pair in found if number in (pair[0].seller, pair[0].buyer)]
         prices = {trade.slot: store.price(trade.slot) for trade, _ in found}
+        final = store.final_slots(slots)
         if as_json:
             _print_json(
                 [
@@ -149,12 +150,14 @@ def trades(
                         "energy_wh": trade.energy,
                         "delivered_wh": delivered,
                         "price_milliyen_per_kwh": prices[trade.slot],
+                        "final": trade.slot in final,
                     }
                     for trade, delivered in found
                 ]
             )
             return
         screen.console().print(screen.trades_view(found, prices, names[language], language))
+        _say_what_may_vanish([trade.slot for trade, _ in found if trade.slot not in final])
 
 
 @app.command()
@@ -178,6 +181,12 @@ def statement(
         if slot is not None:
             the_day = _day(say_slot(Language.ENGLISH, slots.start)[:10])
         screen.console().print(screen.statement_view(rows, the_day, names[language], language))
+        _say_what_may_vanish(sorted(set(slots) & set(store.slots()) - store.final_slots(slots)))
+
+
+def _say_what_may_vanish(slots: list[int]) -> None:
+    if slots:
+        print(f"seen, not final yet: {len(slots)} half hours, from {half_hour(min(slots))} on")
 
 
 @app.command()

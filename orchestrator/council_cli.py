@@ -377,8 +377,7 @@ def _chain(network: Path, profile: Profile, rpc: str | None, pays: str | None = 
     key = None
     if pays:
         key = key_at(network / "accounts" / f"{pays}.json")
-    url = rpc or profile.members[0].url
-    return NodeChain(url, key, profile.gas_price_wei, profile.depth)
+    return profile.chain(rpc, key)
 
 
 def _slot(text: str) -> int:

@@ -290,6 +290,10 @@ async def _run(
         if moment > node.now():
             await asyncio.to_thread(node.set_time, moment)
         await act(slot)
+    while mover.first_open < slots.stop and settled == len(slots):
+        # Seen is not final yet, and what has vanished is done again.
+        await asyncio.to_thread(node.wait_until_final, node.height())
+        await move(slots[-1])
     if settled != len(slots):
         raise ChainError(f"all {len(slots)} slots must be settled, got {settled}")
 

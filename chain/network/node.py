@@ -186,7 +186,7 @@ class MemberNode:
 
     def chain(self, key: bytes | None = None) -> NodeChain:
         """Return the network's chain through this node; `key` pays."""
-        return NodeChain(self.member.url, key, self.profile.gas_price_wei, self.profile.depth)
+        return self.profile.chain(self.member.url, key)
 
     def keep_validators(self, validators: Sequence[str]) -> None:
         """Keep in the member's profile who seals now."""

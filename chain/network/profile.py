@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from chain.node import NodeChain
 from energy.errors import SettingError
 
 PROFILE_FILE = "network.json"
@@ -86,6 +87,10 @@ class Profile:
                 return member
         known = ", ".join(member.name for member in self.members)
         raise SettingError(f"a member must be one of {known}, got {name!r}")
+
+    def chain(self, url: str | None = None, key: bytes | None = None) -> NodeChain:
+        """Return the chain through a node, by default the first member's; `key` pays."""
+        return NodeChain(url or self.members[0].url, key, self.gas_price_wei, self.depth)
 
     def name_of(self, address: str) -> str:
         """Return whose address it is: a member's, an account's, the council's; else itself."""
