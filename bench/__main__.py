@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import signal
 import sys
 from dataclasses import asdict
 from pathlib import Path
@@ -28,6 +29,8 @@ def main() -> int:
     parser.add_argument("name", choices=BENCHES)
     parser.add_argument("--json", type=Path, metavar="FILE", help="where the figures are written")
     options = parser.parse_args()
+    # Asked to end, it ends as by Ctrl-C: what it started is stopped first.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     found = BENCHES[options.name]()
     Console().print(_table(options.name, found))
     if options.json:

@@ -20,7 +20,7 @@ from chain.network.local import set_clock
 from chain.network.trial import TrialChain
 from chain.node import NodeChain
 from chain.store import Store, opened
-from energy.errors import ChainError, Refusal
+from energy.errors import ChainError, Refusal, SlotNotOver
 from energy.market import MarketRules
 from energy.messages import address_of, sign
 from energy.records import Order, Reading, Side
@@ -151,7 +151,7 @@ class Town:
             try:
                 act()
                 return
-            except ChainError:
+            except (ChainError, SlotNotOver):  # a fork may lead to a block of before
                 if time.monotonic() > end:
                     raise
                 time.sleep(0.5)

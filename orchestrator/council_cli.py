@@ -62,7 +62,7 @@ def create(network: Network = DEFAULT_NETWORK, rpc: Rpc = None) -> None:
     chain = _chain(network, profile, rpc, pays="deployer")
     if not chain.code_at(profile.safe):
         call = creation_of([each.council for each in profile.members], profile.threshold)
-        chain.send(call.to, call.data)
+        chain.wait_until_final(chain.send(call.to, call.data).block)
     council = Council(chain, profile.safe)
     print(f"{profile.safe}: {council.threshold()} of {len(council.owners())} must sign")
 

@@ -20,6 +20,7 @@ from chain.store import Store
 from energy.errors import (
     AlreadyCleared,
     AlreadySettled,
+    GateOpen,
     NotCleared,
     NotTheBook,
     NotTheTrades,
@@ -30,6 +31,13 @@ from energy.market import OPEN, SETTLED
 from energy.records import Order, packed
 from energy.units import SLOT_SECONDS
 from orchestrator.clearing import proposed
+
+_PASSING = (
+    *(AlreadyCleared, AlreadySettled, GateOpen),
+    *(NotCleared, NotTheBook, NotTheTrades, ReadingsOpen),
+)
+"""Another mover was first (and cleared what the store has not seen yet), the chain forked (to a
+block before the gate, or without some orders), or a reading may still come: look again."""
 
 _STAGE_SHIFT = 216
 _HASH_MASK = (1 << 192) - 1
@@ -156,8 +164,6 @@ class Mover:
             if now < (slot + 1) * SLOT_SECONDS:
                 return False
             self.market.settle(slot, trades)
-        except (AlreadyCleared, AlreadySettled, NotCleared, NotTheBook, NotTheTrades, ReadingsOpen):
-            # Another mover was first (and cleared what the store has not seen yet), the chain
-            # forked meanwhile, or a reading may still come: look again next time.
+        except _PASSING:
             return False
         return True

@@ -20,7 +20,7 @@ from typing import Any
 from chain.network.client import geth_program
 from chain.network.folders import MEMBER_FILE, member_at
 from chain.network.genesis import GAS_LIMIT
-from chain.network.profile import GENESIS_FILE, profile_at
+from chain.network.profile import GENESIS_FILE, PROFILE_FILE, profile_at
 from chain.node import NodeChain
 from energy.errors import ChainError, SettingError
 
@@ -231,13 +231,14 @@ def _whole_answer(connection: socket.socket) -> dict[str, Any]:
 
 
 def member_nodes(network: Path) -> list[MemberNode]:
-    """Return the nodes of the members whose own folders lie in a network's.
+    """Return the nodes of the members whose own folders lie in a network's and have joined it.
 
     Raises:
         SettingError: if there are none.
     """
-    folders = sorted((network / "members").glob(f"*/{MEMBER_FILE}"))
-    nodes = {node.name: node for node in (MemberNode(file.parent) for file in folders)}
+    files = sorted((network / "members").glob(f"*/{MEMBER_FILE}"))
+    joined = [file.parent for file in files if (file.parent / PROFILE_FILE).exists()]
+    nodes = {node.name: node for node in map(MemberNode, joined)}
     known = [member.name for member in profile_at(network).members]
     if not nodes:
         raise SettingError(f"{network} must hold members' own folders, got none")
