@@ -109,8 +109,9 @@ class Faults:
         """Kill so many that the chain stops; start them again."""
         killed, town, slot = self.nodes[:number], self.town, self._next()
         alive = self.nodes[-1]
-        town.set_time(slot * SLOT_SECONDS - GATE_SECONDS - 120)
-        town.persist(lambda: town.post([town.order(slot, site) for site in range(4)]))
+        town.set_time(slot * SLOT_SECONDS - GATE_SECONDS - 240)
+        town.relay.take([town.order(slot, site) for site in range(town.sites)])
+        town.persist(town.relay.push)
         stands = town.history()
         for node in killed:
             node.kill()
@@ -123,7 +124,6 @@ class Faults:
             node.start()
         town.until(lambda: alive.height() > before, "a block after the restart")
         resumed = time.monotonic() - begun
-        town.persist(lambda: town.post([town.order(slot, site) for site in range(town.sites)]))
         town.finish(slot)
         after = town.history()
         lost = sum(row not in after[kind] for kind, rows in stands.items() for row in rows)
@@ -144,9 +144,11 @@ class Faults:
         town.set_time(slot * SLOT_SECONDS - GATE_SECONDS - 4 * SPLIT_SECONDS)
         split(self.nodes, side)
         begun = time.monotonic()
-        town.persist(lambda: town.post([town.order(slot, site) for site in range(2, town.sites)]))
+        town.relay.take([town.order(slot, site) for site in range(2, town.sites)])
+        town.persist(town.relay.push)
+        beyond.relay.take([town.order(slot, site) for site in range(4)])
         with suppress(ChainError):  # its block may not come before the lines are mended
-            beyond.post([town.order(slot, site) for site in range(4)])
+            beyond.relay.push()
         left = SPLIT_SECONDS - (time.monotonic() - begun)
         time.sleep(max(left, 0))
         seen = beyond.history()
@@ -155,6 +157,7 @@ class Faults:
         begun = time.monotonic()
         town.until(self._one_history, "one history")
         healed = time.monotonic() - begun
+        town.until(lambda: not beyond.relay.push() and not beyond.relay.waiting, "orders final")
         town.finish(slot)
         ours, theirs = town.history(), beyond.history()
         once = [(slot, site, 1) for site in range(town.sites)]

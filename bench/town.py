@@ -7,8 +7,9 @@ nothing of it depends on which node is asked.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from sqlalchemy import Engine
@@ -26,7 +27,8 @@ from energy.messages import address_of, sign
 from energy.records import Order, Reading, Side
 from energy.registry import Ratings, Tariff
 from energy.units import SLOT_SECONDS
-from orchestrator.mover import Mover, SignedOrder, relayed
+from orchestrator.mover import Mover, SignedOrder
+from orchestrator.relay import Relay
 
 RATINGS = Ratings(order_energy=10_000, import_power=400, generation_power=400)
 TARIFF = Tariff(selling=22_000, buying=8_000, fee=1_000)
@@ -57,6 +59,11 @@ class Town:
     sites: int
     first_slot: int
     store: Engine
+
+    @cached_property
+    def relay(self) -> Relay:
+        """What posts their orders."""
+        return Relay(self.chain, self.market.address)
 
     @classmethod
     def founded(cls, chain: TrialChain, sites: int, folder: Path) -> Town:
@@ -107,15 +114,16 @@ class Town:
 
         The slot before it is settled with it, without orders: the next to trade is two on.
         """
-        self.set_time(slot * SLOT_SECONDS - GATE_SECONDS - 120)
-        self.persist(lambda: self.post([self.order(slot, site) for site in range(self.sites)]))
+        self.set_time(slot * SLOT_SECONDS - GATE_SECONDS - 240)
+        self.relay.take([self.order(slot, site) for site in range(self.sites)])
+        self.persist(self.relay.push)
         mishap()
         self.finish(slot)
 
     def finish(self, slot: int) -> None:
         """Bring a slot whose orders stand, and the empty one before it, to a final settlement."""
         mover = self.mover(slot - 1)
-        self.until(lambda: self.book(slot) == self.sites, f"{self.sites} orders, final")
+        self.until(lambda: not self.relay.push() and not self.relay.waiting, "orders final")
         self.set_time(slot * SLOT_SECONDS - GATE_SECONDS)
         self.persist(lambda: mover.move(self.chain.now()))
         self.set_time((slot + 1) * SLOT_SECONDS)
@@ -128,21 +136,10 @@ class Town:
 
         self.until(settled, f"slot {slot} settled, final")
 
-    def post(self, orders: Sequence[SignedOrder]) -> None:
-        """Relay orders; what stands already is skipped by the contract."""
-        refused = relayed(self.market, orders)
-        if refused:
-            raise refused[0].refusal
-
     def push(self, slot: int) -> None:
         """Push the readings of a slot."""
         signed = [self.reading(slot, site) for site in range(self.sites)]
         self.market.push([reading for reading, _ in signed], [each for _, each in signed])
-
-    def book(self, slot: int) -> int:
-        """Return how many orders of a slot stand, final."""
-        final = MarketContract(self.chain.as_final(), self.market.address)
-        return sum(final.sequence_of(slot, site) for site in range(self.sites))
 
     def persist(self, act: Callable[[], object]) -> None:
         """Do what is safe to do twice until the chain takes it."""

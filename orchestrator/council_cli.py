@@ -61,7 +61,7 @@ def create(network: Network = DEFAULT_NETWORK, rpc: Rpc = None) -> None:
     profile = profile_at(network)
     chain = _chain(network, profile, rpc, pays="deployer")
     if not chain.code_at(profile.safe):
-        call = creation_of([each.council for each in profile.members], profile.threshold)
+        call = creation_of(profile.seats, profile.threshold)
         chain.wait_until_final(chain.send(call.to, call.data).block)
     council = Council(chain, profile.safe)
     print(f"{profile.safe}: {council.threshold()} of {len(council.owners())} must sign")

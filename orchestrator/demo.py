@@ -353,7 +353,7 @@ def _owner(node: DemoChain) -> str:
     if not isinstance(node, TrialChain):
         return node.sender
     profile = profile_at(node.network)
-    creation = creation_of([each.council for each in profile.members], profile.threshold)
+    creation = creation_of(profile.seats, profile.threshold)
     node.send(creation.to, creation.data)
     return profile.safe
 

@@ -101,13 +101,15 @@ def create(
     _check(folder, members, chain_id, period_seconds, threshold)
     folder.mkdir(parents=True, exist_ok=True)
     made = {each: new_key(folder / "accounts", each) for each in accounts}
+    seats = tuple(member.council for member in members)
     profile = Profile(
         name=name,
         chain_id=chain_id,
         period_seconds=period_seconds,
         gas_price_wei=GAS_PRICE_WEI,
         threshold=threshold,
-        safe=address_of_safe([member.council for member in members], threshold),
+        safe=address_of_safe(seats, threshold),
+        seats=seats,
         members=tuple(members),
         validators=tuple(member.validator for member in members),
         accounts={**made, **(funded or {})},

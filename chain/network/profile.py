@@ -57,8 +57,9 @@ class Member:
 class Profile:
     """A network: chain id, block period in seconds, members, who seals, how deep is final.
 
-    `accounts` are the prefunded ones by name (relay, deployer, oracles); `safe` is the council's
-    address, `threshold` how many members must sign for it.
+    `accounts` are the prefunded ones by name (relay, deployer, oracles). `safe` is the council's
+    address; `seats` and `threshold` are who sat in it, and how many had to sign, when the network
+    was made: later ones are asked of the chain.
     """
 
     name: str
@@ -67,6 +68,7 @@ class Profile:
     gas_price_wei: int
     threshold: int
     safe: str
+    seats: tuple[str, ...]
     members: tuple[Member, ...]
     validators: tuple[str, ...]
     accounts: dict[str, str]
@@ -127,8 +129,8 @@ def profile_at(path: Path) -> Profile:
         values: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
         depth = values.pop("depth")
         members = tuple(Member(**member) for member in values.pop("members"))
-        validators = tuple(values.pop("validators"))
-        profile = Profile(members=members, validators=validators, **values)
+        validators, seats = tuple(values.pop("validators")), tuple(values.pop("seats"))
+        profile = Profile(members=members, validators=validators, seats=seats, **values)
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise SettingError(f"{file} must be a network's profile, got {error!r}") from error
     if depth != profile.depth:

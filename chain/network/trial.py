@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from chain.network.keys import key_at
+from chain.network.liveness import watched
 from chain.network.local import create_local, running, set_clock
 from chain.network.node import MemberNode
 from chain.network.profile import profile_at
@@ -56,5 +57,5 @@ def trial(
     # Some way into the past: the first block is older than all that follow.
     create_local(folder, names, chain_id, start_time=start_time - 60)
     set_clock(folder, start_time)
-    with running(folder) as nodes:
+    with running(folder) as nodes, watched(nodes):
         yield TrialChain(folder, nodes[0]), nodes

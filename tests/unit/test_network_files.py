@@ -6,6 +6,7 @@ import json
 import stat
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -141,7 +142,10 @@ def test_impossible_networks_are_refused(tmp_path):
         ({"threshold": 1}, "the council's threshold must be from 2 to 3, got 1"),
         ({"threshold": 4}, "the council's threshold must be from 2 to 3, got 4"),
     ):
-        arguments = {"members": three, "chain_id": 1, "period_seconds": 1, **change}
+        arguments: dict[str, Any] = {
+            **{"members": three, "chain_id": 1, "period_seconds": 1},
+            **change,
+        }
         with pytest.raises(SettingError, match=said):
             create(tmp_path / "net", "x", **arguments)
 
