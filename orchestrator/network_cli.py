@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from pathlib import Path
 from typing import Annotated
 
@@ -21,6 +22,7 @@ from chain.network.folders import (
     with_member,
 )
 from chain.network.genesis import COIN
+from chain.network.liveness import watched
 from chain.network.local import NodeState, down, state_of, up
 from chain.network.node import MemberNode, member_nodes
 from chain.network.profile import Profile, profile_at
@@ -32,7 +34,7 @@ from orchestrator.setting.sites import load_setting
 
 DEFAULT_NETWORK = Path(".yui/network")
 LOW_COINS = 100
-"""Below it an account is called low: about a hundred thousand slots of seven sites at 1 gwei."""
+"""Below it an account is called low: nine years of a relay for seven sites, at 1 gwei a gas."""
 
 app = typer.Typer(no_args_is_help=True, help="Make and run the members' own network.")
 
@@ -157,8 +159,23 @@ def join_network(own: Own, network: Network = DEFAULT_NETWORK) -> None:
 
 @app.command()
 def run(own: Own) -> None:
-    """Run one member's node in the foreground, as a service does."""
-    MemberNode(own).run()
+    """Run one member's node in the foreground, as a service does, and look after it."""
+    node = MemberNode(own)
+    with watched([node]):
+        code = node.run()
+    raise typer.Exit(code)
+
+
+@app.command()
+def watch(network: Network = DEFAULT_NETWORK) -> None:
+    """Look after the nodes that `up` started, as `run` does after its own; until Ctrl-C."""
+    told = 0
+    with watched(_nodes(network)) as done:
+        while True:
+            time.sleep(1)
+            for line in done[told:]:
+                print(line, flush=True)
+            told = len(done)
 
 
 @app.command()

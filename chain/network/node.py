@@ -98,10 +98,7 @@ class MemberNode:
             SettingError: if it runs already.
             ChainError: if the client is missing or refuses the first block.
         """
-        if self.pid() is not None:
-            raise SettingError(
-                f"the node of {self.name} must not run yet, got process {self.pid()}"
-            )
+        self._check_down()
         self.prepare()
         with (self.folder / "geth.log").open("ab") as log:
             self._process = subprocess.Popen(
@@ -115,12 +112,23 @@ class MemberNode:
             )
         self._pid_file.write_text(f"{self._process.pid}\n")
 
-    def run(self) -> None:
-        """Become the node: this process does not come back."""
+    def run(self) -> int:
+        """Run the node until it ends, or this program is asked to; return its exit code.
+
+        Raises:
+            SettingError: if it runs already.
+        """
+        self._check_down()
         self.prepare()
-        os.chdir(self.folder)
-        command = self.command()
-        os.execve(command[0], command, self.environment)
+        self._process = subprocess.Popen(
+            self.command(), cwd=self.folder, env=self.environment, start_new_session=True
+        )
+        self._pid_file.write_text(f"{self._process.pid}\n")
+        try:
+            return self._process.wait()
+        except KeyboardInterrupt:
+            self.stop()
+            return 0
 
     def stop(self) -> None:
         """Ask the node to end, and wait; kill it if it does not."""
@@ -144,8 +152,7 @@ class MemberNode:
         Raises:
             SettingError: if the node runs.
         """
-        if self.pid() is not None:
-            raise SettingError(f"the node of {self.name} must not run, got process {self.pid()}")
+        self._check_down()
         shutil.rmtree(self.folder / "data", ignore_errors=True)
 
     def pid(self) -> int | None:
@@ -196,6 +203,10 @@ class MemberNode:
     @property
     def _pid_file(self) -> Path:
         return self.folder / "pid"
+
+    def _check_down(self) -> None:
+        if self.pid() is not None:
+            raise SettingError(f"the node of {self.name} must not run, got process {self.pid()}")
 
     def _end(self, how: signal.Signals) -> None:
         pid = self.pid()

@@ -111,9 +111,9 @@ def test_all_nodes_seal_one_history_and_say_how_deep_it_is_final(nodes, network)
 
 
 def test_a_node_that_runs_is_not_started_again(nodes):
-    with pytest.raises(SettingError, match="the node of ogawara must not run yet"):
+    with pytest.raises(SettingError, match="the node of ogawara must not run, got process"):
         nodes[0].start()
-    with pytest.raises(SettingError, match="must not run, got process"):
+    with pytest.raises(SettingError, match="the node of ogawara must not run"):
         nodes[0].wipe()
 
 
