@@ -144,6 +144,23 @@ def retire(
 
 
 @propose.command()
+def void(
+    site: SiteNumber,
+    slots: Annotated[
+        list[str], typer.Option("--slot", help="A half hour, as '2026-12-01 00:00'; repeat it.")
+    ],
+    file: File = DEFAULT_FILE,
+    network: Network = DEFAULT_NETWORK,
+    manifest: Manifest = None,
+    rpc: Rpc = None,
+) -> None:
+    """Void a site's orders for half hours before its new trader's key holds."""
+    market = _market(network, manifest, rpc)
+    numbers = tuple(_slot(each) for each in slots)
+    _write(network, rpc, file, Act(MARKET, market.address, "voidOrders", (site, numbers)))
+
+
+@propose.command()
 def tariff(
     from_slot: From,
     sites: Sites = None,
