@@ -26,7 +26,6 @@ from chain.network.liveness import watched
 from chain.network.local import NodeState, down, state_of, up
 from chain.network.node import MemberNode, member_nodes
 from chain.network.profile import Profile, profile_at
-from chain.network.units import compose_file, service_unit
 from chain.network.votes import voted
 from chain.node import NodeChain
 from energy.errors import ChainError, SettingError
@@ -99,12 +98,6 @@ def create_network(
             for at, each in enumerate(names)
         ]
     profile = create(network, name, known, chain_id, period, threshold, funded=funded)
-    for each in known:
-        own = network / "members" / each.name
-        if own.exists():
-            (own / "compose.yaml").write_text(compose_file(each))
-            (own / "yui-validator.service").write_text(service_unit(own))
-    (network / "deploy.env").write_text(_deploy_env(profile))
     print(
         f"{network}: chain {chain_id}, {len(known)} members, final {profile.depth} blocks deep, "
         f"council {profile.safe} ({profile.threshold} of {len(known)} sign)"
@@ -149,8 +142,6 @@ def status(
 def join_network(own: Own, network: Network = DEFAULT_NETWORK) -> None:
     """Put a network's public files into a member's own folder, with a service to run it."""
     profile = join(own, network)
-    (own / "compose.yaml").write_text(compose_file(member_at(own)))
-    (own / "yui-validator.service").write_text(service_unit(own))
     print(
         f"{own}: chain {profile.chain_id}, {len(profile.members) - 1} peers. "
         f"`yui network run {own}` runs it; yui-validator.service and compose.yaml are beside."
@@ -220,6 +211,8 @@ def vote(
     if (add is None) is (remove is None):
         raise SettingError("one of --add and --remove must be given")
     nodes = [node for node in _nodes(network) if node.pid() is not None or voters]
+    if not nodes:
+        raise ChainError(f"a node of {network} must run here, got none (`yui network up`)")
     candidate = _address(profile_at(network), add or remove or "")
     if voters:
         by_name = {node.name: node for node in nodes}
@@ -318,17 +311,6 @@ def _site_names(sites: Path | None) -> list[str]:
 
 def _address(profile: Profile, named: str) -> str:
     return to_checksum_address(named) if is_address(named) else profile.member(named).validator
-
-
-def _deploy_env(profile: Profile) -> str:
-    return (
-        "# Read by deploy/with-tools where YUI_NETWORK names this folder.\n"
-        f"YUI_RPC_URL={profile.members[0].url}\n"
-        'YUI_DEPLOYER_KEYSTORE="$YUI_NETWORK/accounts/deployer.json"\n'
-        'YUI_DEPLOYER_PASSPHRASE_FILE="$YUI_NETWORK/accounts/deployer.passphrase"\n'
-        'YUI_MANIFEST="${YUI_MANIFEST:-$YUI_NETWORK/manifest.json}"\n'
-        f"YUI_OWNER={profile.safe}\n"
-    )
 
 
 def _status_table(profile: Profile, states: list[NodeState]) -> Table:

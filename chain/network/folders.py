@@ -25,6 +25,7 @@ from typing import Any
 from chain.network.genesis import COIN, GAS_PRICE_WEI, genesis
 from chain.network.keys import new_key, new_node_key
 from chain.network.profile import GENESIS_FILE, Member, Profile, majority_of, profile_at
+from chain.network.units import compose_file, deploy_settings, service_unit
 from chain.safe import address_of_safe
 from energy.errors import SettingError
 
@@ -120,6 +121,7 @@ def create(
     first = genesis(chain_id, period_seconds, profile.validators, balances, begins)
     (folder / GENESIS_FILE).write_text(json.dumps(first, indent=2) + "\n")
     profile.write(folder)
+    (folder / "deploy.env").write_text(deploy_settings(profile))
     if start_time is not None:
         (folder / "clock").write_bytes(bytes(8))
     for member in members:
@@ -145,6 +147,8 @@ def join(own: Path, network: Path) -> Profile:
         shutil.copyfile(network / GENESIS_FILE, own / GENESIS_FILE)
         profile.write(own)
     (own / "geth.toml").write_text(_geth_toml(profile, member))
+    (own / "compose.yaml").write_text(compose_file(member))
+    (own / "yui-validator.service").write_text(service_unit(own))
     return profile
 
 

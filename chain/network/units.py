@@ -1,4 +1,4 @@
-"""What runs a member's node on a host of its own: a systemd unit, or a compose file."""
+"""Files for other programs: a systemd unit or compose file for a host, settings for deployment."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 from chain.network.client import PACKAGE
-from chain.network.profile import Member
+from chain.network.profile import Member, Profile
 
 
 def service_unit(own: Path) -> str:
@@ -58,4 +58,16 @@ services:
     stop_grace_period: 60s
     volumes:
       - .:/member
+"""
+
+
+def deploy_settings(profile: Profile) -> str:
+    """Return the settings by which `deploy/with-tools` finds the network that it deploys to."""
+    return f"""\
+# Read by deploy/with-tools where YUI_NETWORK names this folder.
+YUI_RPC_URL={profile.members[0].url}
+YUI_DEPLOYER_KEYSTORE="$YUI_NETWORK/accounts/deployer.json"
+YUI_DEPLOYER_PASSPHRASE_FILE="$YUI_NETWORK/accounts/deployer.passphrase"
+YUI_MANIFEST="${{YUI_MANIFEST:-$YUI_NETWORK/manifest.json}}"
+YUI_OWNER={profile.safe}
 """

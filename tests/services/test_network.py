@@ -7,6 +7,10 @@ exactly once whatever befalls.
 from __future__ import annotations
 
 import json
+import os
+import shutil
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -32,7 +36,7 @@ from chain.network.trial import TrialChain, trial
 from chain.network.votes import standing, voted
 from chain.node import NodeChain
 from chain.store import Store
-from energy.errors import ChainError, SettingError, TooSoon
+from energy.errors import ChainError, NotOwner, SettingError, TooSoon
 from energy.units import SLOT_SECONDS
 from orchestrator.audit import audited
 from orchestrator.cli import app
@@ -42,6 +46,7 @@ try:
 except ChainError as error:
     pytest.skip(str(error), allow_module_level=True)
 
+ROOT = Path(__file__).resolve().parents[2]
 NAMES = ("ogawara", "sendai", "osaki", "kesennuma")
 START = 1_559_574_000
 SITES = 3
@@ -212,6 +217,35 @@ def test_validators_come_and_go_by_vote_of_more_than_half(nodes, network):
     yui("network", "refresh", "--network", network)
     assert len(profile_at(network).validators) == 4
     assert nodes[0].ask("clique_proposals") in ({}, None)
+
+
+def test_brownie_deploys_once_and_leaves_the_market_out_of_the_deployers_hands(chain, network):
+    if shutil.which("brownie", path=str(Path(sys.executable).parent)) is None:
+        pytest.skip("eth-brownie must be installed, and is not")
+
+    def deployed() -> str:
+        done = subprocess.run(
+            [ROOT / "deploy" / "with-tools", "python", "deploy/deploy.py"],
+            env={**os.environ, "YUI_NETWORK": str(network)},
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        return done.stdout
+
+    (network / "manifest.json").unlink(missing_ok=True)
+    first, again = deployed(), deployed()
+    profile = profile_at(network)
+    owned = f"Its owner is {profile.safe.lower()}; the deployer {profile.accounts['deployer']}"
+    assert "Market is deployed at" in first
+    assert owned in first
+    assert "nothing to do" in again
+    assert owned in again
+    manifest = json.loads((network / "manifest.json").read_text())
+    market = MarketContract(chain, manifest["contracts"]["Market"]["address"])
+    with pytest.raises(NotOwner):
+        market.change_owner(chain.sender)
+    (network / "manifest.json").unlink()
 
 
 # -- the council ---------------------------------------------------------------------------
