@@ -7,8 +7,10 @@ NETWORK/members/NAME/
     validator.json validator.passphrase    seals blocks and votes
     council.json council.passphrase        signs for the council: keep it off line
     network.json genesis.json geth.toml    from `network.json`, at `create` or `join`
+    yui-validator.service compose.yaml     run its node on a host of its own
     data/                                  the chain
 NETWORK/accounts/NAME.json NAME.passphrase prefunded: deployer, relay, oracles
+NETWORK/deploy.env                         settings of a deployment to it
 NETWORK/clock                              only in a trial: its clock can be set
 """
 
