@@ -22,6 +22,7 @@ from chain.network.folders import (
     with_member,
 )
 from chain.network.genesis import COIN
+from chain.network.keys import key_at
 from chain.network.liveness import watched
 from chain.network.local import NodeState, down, state_of, up
 from chain.network.node import MemberNode, member_nodes
@@ -283,6 +284,28 @@ def funds(network: Network = DEFAULT_NETWORK, as_json: Json = False) -> None:
     sealing = {each.validator for each in profile.members}
     if any(coins < LOW_COINS for _, address, coins in rows if address not in sealing):
         raise typer.Exit(1)
+
+
+@app.command()
+def pay(
+    to: Annotated[str, typer.Option(help="A name of the profile, or an address.")],
+    coins: Annotated[float, typer.Option(help="How many.")],
+    payer: Annotated[
+        str, typer.Option("--from", help="A member or account whose key is here.")
+    ] = "relay",
+    network: Network = DEFAULT_NETWORK,
+) -> None:
+    """Hand coins on, as a validator does with what it earned."""
+    profile = profile_at(network)
+    own = network / "members" / payer / "validator.json"
+    key = key_at(own if own.exists() else network / "accounts" / f"{payer}.json")
+    address = profile.accounts.get(to) or _address(profile, to)
+    if not 0 < coins <= 10**9:
+        raise SettingError(f"--coins must be above 0 and at most 10^9, got {coins:g}")
+    chain = _any_chain(network).as_sender(key)
+    receipt = chain.send(address, b"", round(coins * COIN))
+    chain.wait_until_final(receipt.block)
+    print(f"{profile.name_of(address)} has {chain.balance_of(address) / COIN:,.3f} coins")
 
 
 def _nodes(network: Path) -> list[MemberNode]:

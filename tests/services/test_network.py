@@ -122,9 +122,9 @@ def test_a_node_that_runs_is_not_started_again(nodes):
         nodes[0].wipe()
 
 
-def test_a_slot_is_traded_and_audited_on_the_members_network(town):
-    slot = next_slot(town)
-    town.trade(slot)
+def test_a_slot_is_traded_and_audited_while_a_validator_is_killed(town, nodes):
+    slot, killed = next_slot(town), nodes[1]
+    town.trade(slot, killed.kill)
     found = town.history()
     assert [row for row in found["orders"] if row[0] == slot] == [(slot, s, 1) for s in range(3)]
     assert [row[1:3] for row in found["trades"] if row[0] == slot] == [(0, 2), (0, 1)]
@@ -133,12 +133,6 @@ def test_a_slot_is_traded_and_audited_on_the_members_network(town):
     findings = audited(town.chain, town.market.address)
     assert findings.slots == 2
     assert findings.orders == 3
-
-
-def test_a_validator_killed_while_a_slot_is_traded_keeps_nobody_waiting(town, nodes):
-    killed = nodes[1]
-    town.trade(next_slot(town), killed.kill)
-    town.history()
     killed.start()
     await_joined(nodes)
 
@@ -330,6 +324,12 @@ def test_the_council_tops_an_account_up_and_low_ones_are_named(governed, chain, 
     council.execute(proposal)
     assert chain.balance_of(relay) == before + 10**18
     assert yui("network", "funds", "--network", network).exit_code == 0
+    said = yui(
+        *("network", "pay", "--from", "osaki", "--to", "relay", "--coins", 2),
+        *("--network", network),
+    )
+    assert said.output.startswith("relay has ")
+    assert chain.balance_of(relay) == before + 3 * 10**18
     poor = NodeChain(chain.url, key_at(network / "accounts" / "relay.json"), 10**9)
     poor.send("0x" + "44" * 20, b"", poor.balance_of(relay) - 10**18)
     shown = yui("network", "funds", "--network", network, "--json")
