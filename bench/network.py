@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import re
 import subprocess
+import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -43,8 +44,16 @@ def figures() -> list[Figure]:
             # The operator's node is the last: those before it fail.
             town = Town.founded(chain, len(NAMES), folder)
             town = town.through(nodes[-1].chain(chain.key), folder / "operator.sqlite")
-            found = [*Faults(town, nodes).rows(), *sustained(chain, nodes, LOAD_SECONDS)]
-        return [*found, *_executed(nodes[-1])]
+            found = [*_told(Faults(town, nodes).rows())]
+            found += _told(sustained(chain, nodes, LOAD_SECONDS))
+        return [*found, *_told(_executed(nodes[-1]))]
+
+
+def _told(figures: Iterable[Figure]) -> Iterator[Figure]:
+    """Say each as it comes: the whole takes some minutes, and may end early."""
+    for figure in figures:
+        print(f"{figure.name}: {figure.value:,.6g} {figure.unit}", file=sys.stderr, flush=True)
+        yield figure
 
 
 class Faults:
@@ -56,15 +65,14 @@ class Faults:
         self.slot = town.first_slot + 1
         self.depth = nodes[0].profile.depth
 
-    def rows(self) -> list[Figure]:
+    def rows(self) -> Iterator[Figure]:
         """Run all of them, in order."""
-        found = [self._gate_to_final()]
+        yield self._gate_to_final()
         for number in (1, 2, 3):
-            found += self._killed(number)
-        found += self._stopped(4)
-        found += self._split(3)
-        found += self._wiped()
-        return found
+            yield from self._killed(number)
+        yield from self._stopped(4)
+        yield from self._split(3)
+        yield from self._wiped()
 
     def _next(self) -> int:
         slot, self.slot = self.slot, self.slot + 2

@@ -18,8 +18,9 @@ from contextlib import contextmanager
 from chain.network.node import MemberNode
 from energy.errors import ChainError
 
-PATIENCE_PERIODS = 4
-_LEAST_PATIENCE_SECONDS = 4.0
+PATIENCE_PERIODS = 8
+_LEAST_PATIENCE_SECONDS = 8.0
+"""Longer than a full block takes to be run where validators share few cores."""
 _LOOK_SECONDS = 0.5
 
 
