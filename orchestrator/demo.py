@@ -294,6 +294,7 @@ async def _run(
         # Seen is not final yet, and what has vanished is done again.
         await asyncio.to_thread(node.wait_until_final, node.height())
         await move(slots[-1])
+    await move(slots[-1])
     if settled != len(slots):
         raise ChainError(f"all {len(slots)} slots must be settled, got {settled}")
 

@@ -26,7 +26,7 @@ from chain.network.keys import key_at
 from chain.network.liveness import watched
 from chain.network.local import NodeState, down, state_of, up
 from chain.network.node import MemberNode, member_nodes
-from chain.network.profile import Profile, profile_at
+from chain.network.profile import Profile, genesis_hash, profile_at
 from chain.network.votes import voted
 from chain.node import NodeChain
 from energy.errors import ChainError, SettingError
@@ -103,6 +103,7 @@ def create_network(
         f"{network}: chain {chain_id}, {len(known)} members, final {profile.depth} blocks deep, "
         f"council {profile.safe} ({profile.threshold} of {len(known)} sign)"
     )
+    print(f"SHA-256 of genesis.json: {genesis_hash(network)}")
 
 
 @app.command("up")
@@ -147,6 +148,7 @@ def join_network(own: Own, network: Network = DEFAULT_NETWORK) -> None:
         f"{own}: chain {profile.chain_id}, {len(profile.members) - 1} peers. "
         f"`yui network run {own}` runs it; yui-validator.service and compose.yaml are beside."
     )
+    print(f"SHA-256 of genesis.json: {genesis_hash(own)}")
 
 
 @app.command()

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass, replace
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 from chain.node import NodeChain
-from energy.errors import SettingError
+from energy.errors import ChainError, SettingError
 
 PROFILE_FILE = "network.json"
 GENESIS_FILE = "genesis.json"
@@ -91,8 +92,17 @@ class Profile:
         raise SettingError(f"a member must be one of {known}, got {name!r}")
 
     def chain(self, url: str | None = None, key: bytes | None = None) -> NodeChain:
-        """Return the chain through a node, by default the first member's; `key` pays."""
-        return NodeChain(url or self.members[0].url, key, self.gas_price_wei, self.depth)
+        """Return the chain through a node, by default the first member's; `key` pays.
+
+        Raises:
+            ChainError: if no node answers there, or one of another chain.
+        """
+        node = NodeChain(url or self.members[0].url, key, self.gas_price_wei, self.depth)
+        if node.chain_id != self.chain_id:
+            raise ChainError(
+                f"the node at {node.url} must be of chain {self.chain_id}, got {node.chain_id}"
+            )
+        return node
 
     def name_of(self, address: str) -> str:
         """Return whose address it is: a member's, an account's, the council's; else itself."""
@@ -116,6 +126,11 @@ class Profile:
         draft = folder / f"{PROFILE_FILE}.draft"
         draft.write_text(text + "\n", encoding="utf-8")
         draft.replace(folder / PROFILE_FILE)
+
+
+def genesis_hash(folder: Path) -> str:
+    """Return what members compare before they join: the SHA-256 of `genesis.json`."""
+    return sha256((folder / GENESIS_FILE).read_bytes()).hexdigest()
 
 
 def profile_at(path: Path) -> Profile:

@@ -11,6 +11,7 @@ from bench.town import GATE_SECONDS, RATINGS, TARIFF, Town, key_of, rules_at
 from chain.anvil import AnvilChain, anvil
 from chain.indexer import indexed
 from chain.market import MarketContract
+from chain.network.folders import create, new_member
 from chain.node import NodeChain
 from chain.store import Store, opened
 from energy.errors import ChainError, GateClosed
@@ -181,6 +182,13 @@ def test_a_node_that_is_behind_is_told_from_a_fork(town):
     town.node.request("evm_revert", [snapshot])
     with pytest.raises(ChainError, match=f"must have final block {block}, got {block - 1}"):
         indexed(town.store, town.node, town.market.address)
+
+
+def test_a_node_of_another_chain_is_refused(town, tmp_path):
+    members = [new_member(tmp_path / name, name, port=at) for at, name in enumerate("ab", 1)]
+    profile = create(tmp_path / "net", "x", members, 7_001, 1)
+    with pytest.raises(ChainError, match="must be of chain 7001, got 7000"):
+        profile.chain(town.node.url)
 
 
 def test_a_chain_of_one_node_is_final_at_once(town):

@@ -9,7 +9,7 @@ import pytest
 from typer.testing import CliRunner
 
 from chain.network.client import cache_folder, geth_program
-from chain.network.profile import profile_at
+from chain.network.profile import genesis_hash, profile_at
 from energy.errors import ChainError, SettingError
 from orchestrator.cli import app
 
@@ -36,6 +36,7 @@ def test_members_make_their_keys_and_one_makes_the_network_without_learning_any(
     assert not (network / "members").exists()
     said = yui("network", "join", tmp_path / "b", "--network", network)
     assert "2 peers" in said
+    assert genesis_hash(network) in said
     assert "ExecStart=" in (tmp_path / "b" / "yui-validator.service").read_text()
     assert "@10.0.0.2:30303" in (tmp_path / "b" / "geth.toml").read_text()
     assert profile.safe in (network / "deploy.env").read_text()
