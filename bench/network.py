@@ -103,14 +103,14 @@ class Faults:
             nonlocal longest
             for node in killed:
                 node.kill()
-            longest = self._until_next_block()
+            longest = self._longest_wait()
 
         self.town.trade(self._next(), kill)
         self._check()
         for node in killed:
             node.start()
         self._whole()
-        name = f"{number} of {len(self.nodes)} killed: slot settled, next block after"
+        name = f"{number} of {len(self.nodes)} killed: slot settled, longest wait for a block"
         return [Figure(name, longest, "s", PERIODS_TO_GO_ON)]
 
     def _stopped(self, number: int) -> list[Figure]:
@@ -207,11 +207,15 @@ class Faults:
             for number in range(height + 1, node.height() + 1)
         }
 
-    def _until_next_block(self) -> float:
-        node, begun = self.nodes[-1], time.monotonic()
-        # The next may be on its way already: the one after it is sealed by those left.
-        await_height([node], node.height() + 2)
-        return (time.monotonic() - begun) / 2
+    def _longest_wait(self) -> float:
+        """Return the longest that a block lets wait for it, of the next few, in seconds."""
+        node, longest = self.nodes[-1], 0.0
+        # One may be on its way already: those after it are sealed by those left.
+        for number in range(node.height() + 1, node.height() + 2 + self.depth):
+            begun = time.monotonic()
+            await_height([node], number)
+            longest = max(longest, time.monotonic() - begun)
+        return longest
 
     def _check(self) -> None:
         """Demand that what was traded stands, each once."""

@@ -10,7 +10,6 @@ from typing import Annotated
 import typer
 from eth_utils.address import is_address, to_checksum_address
 from rich.console import Console
-from rich.table import Table
 
 from chain.network.folders import (
     FIRST_PORT,
@@ -24,12 +23,13 @@ from chain.network.folders import (
 from chain.network.genesis import COIN
 from chain.network.keys import key_at
 from chain.network.liveness import watched
-from chain.network.local import NodeState, down, state_of, up
+from chain.network.local import down, state_of, up
 from chain.network.node import MemberNode, member_nodes
 from chain.network.profile import Profile, genesis_hash, profile_at
 from chain.network.votes import voted
 from chain.node import NodeChain
 from energy.errors import ChainError, SettingError
+from orchestrator.network_view import funds_table, status_table, warnings_of
 from orchestrator.setting.sites import load_setting
 
 DEFAULT_NETWORK = Path(".yui/network")
@@ -135,8 +135,8 @@ def status(
     if as_json:
         print(json.dumps([state.to_json() for state in states], indent=2))
     else:
-        Console().print(_status_table(nodes[0].profile, states))
-    for warning in _warnings(nodes, states):
+        Console().print(status_table(nodes[0].profile, states))
+    for warning in warnings_of(nodes, states):
         print(f"warning: {warning}", file=typer.get_text_stream("stderr"))
 
 
@@ -277,15 +277,28 @@ def funds(network: Network = DEFAULT_NETWORK, as_json: Json = False) -> None:
             )
         )
     else:
-        table = Table(title="funds", title_justify="left")
-        for column in ("account", "address", "coins", ""):
-            table.add_column(column)
-        for name, address, coins in rows:
-            table.add_row(name, address, f"{coins:,.3f}", "LOW" if coins < LOW_COINS else "")
-        Console().print(table)
+        Console().print(funds_table(rows, LOW_COINS))
     sealing = {each.validator for each in profile.members}
     if any(coins < LOW_COINS for _, address, coins in rows if address not in sealing):
         raise typer.Exit(1)
+
+
+@app.command()
+def refresh(
+    network: Annotated[
+        Path, typer.Option("--network", help="The network's folder, or a member's own.")
+    ] = DEFAULT_NETWORK,
+) -> None:
+    """Renew the profile by what the chain says: who seals, and so how deep is final."""
+    nodes = [node for node in _nodes(network) if node.pid() is not None]
+    if not nodes:
+        raise ChainError(f"a node of {network} must run here, got none (`yui network up`)")
+    sealers = [to_checksum_address(each) for each in nodes[0].ask("clique_getSigners")]
+    for node in nodes:
+        node.keep_validators(sealers)
+    profile = profile_at(network).with_validators(tuple(sealers))
+    profile.write(network)
+    print(f"{len(sealers)} validators, final {profile.depth} blocks deep")
 
 
 @app.command()
@@ -336,61 +349,3 @@ def _site_names(sites: Path | None) -> list[str]:
 
 def _address(profile: Profile, named: str) -> str:
     return to_checksum_address(named) if is_address(named) else profile.member(named).validator
-
-
-def _status_table(profile: Profile, states: list[NodeState]) -> Table:
-    title = f"{profile.name}: chain {profile.chain_id}, final {profile.depth} blocks deep"
-    table = Table(title=title, title_justify="left")
-    for column in ("member", "process", "seen", "final", "peers", "seals", "of last 64", "hash"):
-        table.add_column(column)
-    for state in states:
-        cells = (state.process, state.height, state.final, state.peers)
-        seals = {None: "", True: "yes", False: "no"}[state.seals]
-        table.add_row(
-            state.name,
-            *("" if cell is None else str(cell) for cell in cells),
-            seals,
-            "" if state.sealed is None else str(state.sealed),
-            (state.block_hash or "down")[:12],
-        )
-    return table
-
-
-def _warnings(nodes: list[MemberNode], states: list[NodeState]) -> list[str]:
-    found = []
-    up_now = [state for state in states if state.height is not None]
-    if up_now and len(nodes) > 1:
-        sealing = sum(bool(state.seals) for state in up_now)
-        profile = nodes[0].profile
-        if sealing < profile.depth and len(nodes) == len(profile.members):
-            found.append(f"{sealing} validators run, and blocks need {profile.depth}")
-    for node, state in zip(nodes, states, strict=True):
-        if state.height is None:
-            continue
-        sealers = {str(each).lower() for each in node.ask("clique_getSigners")}
-        if sealers != {each.lower() for each in node.profile.validators}:
-            found.append(
-                f"{node.name}: {len(sealers)} validators seal, and the profile knows "
-                f"{len(node.profile.validators)}: `yui network refresh` renews it"
-            )
-        if node.ask("clique_proposals"):
-            found.append(f"{node.name} still votes: {node.ask('clique_proposals')}")
-    return found
-
-
-@app.command()
-def refresh(
-    network: Annotated[
-        Path, typer.Option("--network", help="The network's folder, or a member's own.")
-    ] = DEFAULT_NETWORK,
-) -> None:
-    """Renew the profile by what the chain says: who seals, and so how deep is final."""
-    nodes = [node for node in _nodes(network) if node.pid() is not None]
-    if not nodes:
-        raise ChainError(f"a node of {network} must run here, got none (`yui network up`)")
-    sealers = [to_checksum_address(each) for each in nodes[0].ask("clique_getSigners")]
-    for node in nodes:
-        node.keep_validators(sealers)
-    profile = profile_at(network).with_validators(tuple(sealers))
-    profile.write(network)
-    print(f"{len(sealers)} validators, final {profile.depth} blocks deep")
