@@ -17,6 +17,7 @@ from energy.errors import ChainError
 
 START_SECONDS = 60.0
 _POLL_SECONDS = 0.1
+_APART_SECONDS = 1.0
 
 Progress = Callable[[str, int, int], None]
 
@@ -183,13 +184,36 @@ def state_of(node: MemberNode) -> NodeState:
 
 
 def split(nodes: Sequence[MemberNode], side: Sequence[MemberNode]) -> None:
-    """Part some nodes from all others, as when a line breaks: see `heal`."""
-    _across(nodes, side, "admin_removePeer")
+    """Part some nodes from all others, as when a line breaks, until they are healed.
+
+    Raises:
+        ChainError: if they do not come apart.
+    """
+    end = time.monotonic() + START_SECONDS
+    quiet_since = time.monotonic()
+    # A node that has not been asked yet may just be dialling one that has.
+    while time.monotonic() - quiet_since < _APART_SECONDS:
+        if _joined_across(nodes, side):
+            quiet_since = time.monotonic()
+        _across(nodes, side, "admin_removePeer")
+        if time.monotonic() > end:
+            raise ChainError(f"{len(side)} nodes must come apart within {START_SECONDS:g} s")
+        time.sleep(_POLL_SECONDS)
 
 
 def heal(nodes: Sequence[MemberNode], side: Sequence[MemberNode]) -> None:
     """Join what was split."""
     _across(nodes, side, "admin_addPeer")
+
+
+def _joined_across(nodes: Sequence[MemberNode], side: Sequence[MemberNode]) -> bool:
+    others = {node.member.node for node in nodes if node not in side}
+    return any(
+        peer["enode"].removeprefix("enode://").split("@")[0] in others
+        for node in side
+        if node.pid() is not None
+        for peer in node.ask("admin_peers")
+    )
 
 
 def _across(nodes: Sequence[MemberNode], side: Sequence[MemberNode], method: str) -> None:

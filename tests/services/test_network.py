@@ -144,6 +144,7 @@ def test_a_fork_neither_loses_nor_doubles_an_order(town, nodes, folder, network)
     town.set_time(slot * SLOT_SECONDS - GATE_SECONDS - 240)
     beyond.history()
     split(nodes, [alone])
+    assert alone.ask("admin_peers") == []
     town.relay.take([town.order(slot, 1), town.order(slot, 2)])
     town.persist(town.relay.push)
     # Alone it can seal one block in three, and then has to wait for others.
@@ -154,6 +155,7 @@ def test_a_fork_neither_loses_nor_doubles_an_order(town, nodes, folder, network)
     seen = [row for row in beyond.history()["orders"] if row[0] == slot]
     with beyond.store.connect() as connection:
         assert Store(connection).final_block() < relay.height()
+    assert alone.height() < nodes[-1].height()
     heal(nodes, [alone])
     await_joined(nodes)
     unheard.join()
