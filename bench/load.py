@@ -9,7 +9,7 @@ from eth_account import Account
 from web3.types import Nonce, TxParams, Wei
 
 from bench.figures import Figure
-from bench.town import GATE_SECONDS, HORIZON, RATINGS, key_of, orders_in, rules_at
+from bench.town import HORIZON, RATINGS, key_of, orders_in, rules_at
 from chain.contract import interface
 from chain.market import MarketContract
 from chain.network.keys import key_at
@@ -42,8 +42,8 @@ def sustained(chain: TrialChain, nodes: Sequence[MemberNode], seconds: int) -> l
         ratings = tuple(getattr(RATINGS, name) for name in RATINGS.__dataclass_fields__)
         deployer.send(market.address, code.call("enrol", first, *keys, ratings), _GAS_OF_ENROLMENT)
     deployer.wait()
-    # All slots up to the horizon are open until this one's gate.
-    chain.set_time((first - 1) * SLOT_SECONDS - GATE_SECONDS)
+    # Now all slots up to the horizon are open, the first for some minutes still.
+    chain.set_time((first - 1) * SLOT_SECONDS)
     batches = list(_batches(market, range(first, first + HORIZON)))
     batches = batches[: seconds * OFFERED_A_SECOND // BATCH]
     relay = Pipeline(nodes[0].chain(), key_at(chain.network / "accounts" / "relay.json"))

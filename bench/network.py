@@ -256,7 +256,7 @@ def _executed(node: MemberNode) -> list[Figure]:
 
     run("export", "--datadir", "data", "blocks", cores="2")
     run("init", "--datadir", "again", "--state.scheme", "hash", "genesis.json", cores="2")
-    log = run("import", "--datadir", "again", "--syncmode", "full", "--nocompaction", "blocks")
+    log = run("import", "--datadir", "again", "--syncmode", "full", "blocks")
     gas, spent = 0.0, 0.0
     for line in re.findall(r"Imported new chain segment.*", log):
         mgas = float(re.search(r"mgas=([\d.]+)", line)[1])  # type: ignore[index]
