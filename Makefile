@@ -57,7 +57,7 @@ fuzz: setup ## A hundred thousand generated slots through contract and twin; SLO
 gas: setup ## Write the gas of each step anew, for a review to see
 	@YUI_GAS_SNAPSHOT=1 $(BIN)/pytest -q tests/services/test_gas.py
 
-bench: setup ## Measure; ARGS="gas", "market" or "day", and --json FILE
+bench: setup ## Measure; ARGS="gas", "market", "day", "network", "origin", "site", "plan", "ageing" or "jepx", and --json FILE
 	@$(BIN)/python -m bench $(ARGS)
 
 deploy: build/compiled ## Deploy the contracts to the chain at RPC=http://host:port, or of NETWORK=folder

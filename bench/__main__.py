@@ -12,14 +12,20 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from bench import day, gas, market, network
+from bench import ageing, day, gas, jepx, market, network, origin, plan, site
 from bench.figures import Figure
+from energy.errors import SettingError
 
 BENCHES = {
     "gas": gas.figures,
     "market": market.figures,
     "day": day.figures,
     "network": network.figures,
+    "origin": origin.figures,
+    "site": site.figures,
+    "jepx": jepx.figures,
+    "plan": plan.figures,
+    "ageing": ageing.figures,
 }
 
 
@@ -31,7 +37,11 @@ def main() -> int:
     options = parser.parse_args()
     # Asked to end, it ends as by Ctrl-C: what it started is stopped first.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    found = BENCHES[options.name]()
+    try:
+        found = BENCHES[options.name]()
+    except SettingError as error:
+        print(f"bench {options.name} is left out: {error}", file=sys.stderr)
+        return 1
     Console().print(_table(options.name, found))
     if options.json:
         rows = [{**asdict(figure), "holds": figure.holds} for figure in found]

@@ -18,6 +18,7 @@ from eth_utils.crypto import keccak
 from energy.errors import ChainError, Refusal, refusal_from
 
 _REASON = keccak(text="Error(string)")[:4]
+_PUSH1, _PUSH32 = 0x60, 0x7F
 
 
 @dataclass(frozen=True)
@@ -114,7 +115,9 @@ class Interface:
         """Read a call's function and arguments; None if it is none of this contract's."""
         for name, (selector, entry) in self._functions.items():
             if data[:4] == selector:
-                return name, tuple(decode([_type(i) for i in entry["inputs"]], data[4:]))
+                # Not strict: Solidity does not look at what pads a call's bytes either.
+                types = [_type(field) for field in entry["inputs"]]
+                return name, tuple(decode(types, data[4:], strict=False))
         return None
 
     def constructor_arguments(self, init_code: bytes) -> tuple[Any, ...] | None:
@@ -124,6 +127,23 @@ class Interface:
         constructor = next(entry for entry in self.abi if entry["type"] == "constructor")
         inputs = [_type(field) for field in constructor["inputs"]]
         return tuple(decode(inputs, init_code[len(self.bytecode) :]))
+
+    def is_code_of(self, code: bytes) -> bool:
+        """Say whether deployed code is this contract's, whatever its immutable values are."""
+        template = self.bytecode[len(self.bytecode) - len(code) :]
+        if len(code) != len(template):
+            return False
+        at = 0
+        while at < len(code):
+            if code[at] != template[at]:
+                return False
+            is_push = _PUSH1 <= code[at] <= _PUSH32
+            operand = slice(at + 1, at + 2 + code[at] - _PUSH1) if is_push else slice(at, at)
+            # An immutable value is put in the place of 32 zero bytes.
+            if code[operand] != template[operand] and template[operand] != bytes(32):
+                return False
+            at = max(operand.stop, at + 1)
+        return True
 
     def result(self, function: str, data: bytes) -> Any:
         """Read what a call returned: a value, or a tuple of several."""

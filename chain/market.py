@@ -15,6 +15,7 @@ from eth_utils.address import to_checksum_address
 from chain.contract import Chain, Receipt, interface
 from chain.events import tariff_from
 from energy.clearing import Ranking
+from energy.errors import ChainError
 from energy.market import MarketRules
 from energy.messages import Domain
 from energy.records import Order, Reading, Trade, packed
@@ -55,6 +56,17 @@ class MarketContract:
     def rules(self) -> MarketRules:
         """What the deployment was made with."""
         return MarketRules(*self._ask("rules"))
+
+    def at_block(self, number: int) -> MarketContract:
+        """Return the market as it was after a block; only a node can tell.
+
+        Raises:
+            ChainError: if the chain is no node.
+        """
+        at_block = getattr(self.chain, "at_block", None)
+        if at_block is None:
+            raise ChainError(f"a chain must be a node to tell of block {number}")
+        return MarketContract(at_block(number), self.address)
 
     def post(self, slot: int, orders: Sequence[Order], signatures: Sequence[bytes]) -> Receipt:
         """Post signed orders of a slot."""

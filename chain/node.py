@@ -11,8 +11,9 @@ one node has depth 0.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Sequence
+from copy import copy
+from dataclasses import dataclass
 from typing import Any
 
 from coincurve import PrivateKey
@@ -26,10 +27,9 @@ from web3.exceptions import (
     Web3RPCError,
 )
 from web3.middleware import ExtraDataToPOAMiddleware
-from web3.types import TxParams, TxReceipt, Wei
+from web3.types import BlockIdentifier, TxParams, TxReceipt, Wei
 
 from chain.contract import Log, Receipt, refusal_or_error
-from chain.safe import calls_made
 from energy.errors import ChainError
 
 RECEIPT_TIMEOUT_SECONDS = 60.0
@@ -41,40 +41,34 @@ LOGS_BLOCKS = 2_000
 
 @dataclass(frozen=True)
 class Transaction:
-    """A transaction as it stands in a block, with what came of it; time in unix seconds."""
+    """A transaction as it stands in a block, with what it logged; time in unix seconds."""
 
     block: int
     time: int
     sender: str
-    creates: bool
+    to: str | None
+    """None if it creates a contract."""
     data: bytes
-    succeeded: bool
     logs: tuple[Log, ...]
 
 
 class NodeChain:
     """A chain at a URL; `key` is the 32-byte private key of who pays for transactions.
 
-    A `gas_price_wei` above 0 is raised to twice the base fee where that is more. With
-    `asks_final`, calls are answered by what is final instead of what is seen.
+    A `gas_price_wei` above 0 is raised to twice the base fee where that is more.
     """
 
     def __init__(
-        self,
-        url: str,
-        key: bytes | None = None,
-        gas_price_wei: int = 0,
-        depth: int = 0,
-        asks_final: bool = False,
+        self, url: str, key: bytes | None = None, gas_price_wei: int = 0, depth: int = 0
     ) -> None:
         self.url = url
         self.depth = depth
         self._key = key
-        self._asks_final = asks_final
         self.web3 = Web3(HTTPProvider(url, request_kwargs={"timeout": 30}))
         self.web3.middleware_onion.inject(ExtraDataToPOAMiddleware, layer=0)
         self._account = Account.from_key(key) if key else None
         self._gas_price = gas_price_wei
+        self._asked_block: Callable[[], BlockIdentifier] = lambda: "latest"
         try:
             self.chain_id = self.web3.eth.chain_id
         except (OSError, Web3Exception) as error:
@@ -90,8 +84,10 @@ class NodeChain:
         return NodeChain(self.url, key, self._gas_price, self.depth)
 
     def as_final(self) -> NodeChain:
-        """Return the same chain as one that tells only what is final."""
-        return NodeChain(self.url, self._key, self._gas_price, self.depth, asks_final=True)
+        """Return the same chain with calls answered by what is final when they are made."""
+        final = copy(self)
+        final._asked_block = lambda: max(self.final_height(), 0)
+        return final
 
     @property
     def key(self) -> bytes | None:
@@ -104,7 +100,25 @@ class NodeChain:
 
     def height(self) -> int:
         """Return the newest block's number."""
-        return int(self.web3.eth.block_number)
+        return self.head()[0]
+
+    def head(self) -> tuple[int, int]:
+        """Return the newest block's number and time, unix seconds.
+
+        Raises:
+            ChainError: if the node does not answer.
+        """
+        try:
+            block = self.web3.eth.get_block("latest")
+        except (OSError, Web3Exception) as error:
+            raise _error("a question", error) from error
+        return int(block["number"]), int(block["timestamp"])
+
+    def at_block(self, number: int) -> NodeChain:
+        """Return the same chain with calls answered as of a block."""
+        past = copy(self)
+        past._asked_block = lambda: number
+        return past
 
     def final_height(self) -> int:
         """Return the newest final block's number; -1 while there is none."""
@@ -155,12 +169,10 @@ class NodeChain:
         return self._receipt(self._sent(transaction))
 
     def call(self, to: str, data: bytes) -> bytes:
-        """Ask without a transaction, at the newest block, or the newest final one."""
+        """Ask without a transaction, at the newest block, or as `at_block` and `as_final` say."""
         call: TxParams = {"to": Web3.to_checksum_address(to), "data": HexBytes(data)}
         try:
-            if self._asks_final:
-                return bytes(self.web3.eth.call(call, max(self.final_height(), 0)))
-            return bytes(self.web3.eth.call(call))
+            return bytes(self.web3.eth.call(call, self._asked_block()))
         except (OSError, Web3Exception) as error:
             raise _error("a call", error) from error
 
@@ -179,42 +191,33 @@ class NodeChain:
             ):
                 yield (int(log["blockNumber"]), bytes(log["blockHash"])), _log(log)
 
-    def transactions(self, address: str, last_block: int) -> Iterator[Transaction]:
-        """Yield all transactions to a contract, its creation first, from the chain's first block.
+    def transactions(
+        self, addresses: Sequence[str], first_block: int, last_block: int
+    ) -> Iterator[Transaction]:
+        """Yield the transactions that made some contracts log anything, in order of the chain.
 
-        Failed ones are among them, without logs. What a Safe did to it is among them as the
-        Safe's own: one for each call, the events with the last.
+        Others changed nothing in them.
         """
-        wanted = address.lower()
-        for number in range(last_block + 1):
-            block = self.web3.eth.get_block(number, full_transactions=True)
-            for sent in block["transactions"]:
-                assert not isinstance(sent, bytes)
-                to, data = sent.get("to"), bytes(sent["input"])
-                is_direct = to is None or str(to).lower() == wanted
-                if not is_direct and bytes.fromhex(wanted[2:]) not in data:
-                    continue
-                receipt = self.web3.eth.get_transaction_receipt(sent["hash"])
-                created = receipt.get("contractAddress")
-                if to is None and str(created).lower() != wanted:
-                    continue
-                logs = tuple(_log(log) for log in receipt["logs"])
-                found = Transaction(
-                    number,
-                    int(block["timestamp"]),
-                    str(sent["from"]),
-                    to is None,
-                    data,
-                    receipt["status"] == 1,
-                    logs,
-                )
-                if is_direct:
-                    yield found
-                    continue
-                calls = [c for c in calls_made(str(to), data, logs) if c.to.lower() == wanted]
-                for at, call in enumerate(calls, 1):
-                    told = logs if at == len(calls) else ()
-                    yield replace(found, sender=str(to), data=call.data, logs=told)
+        wanted = [Web3.to_checksum_address(address) for address in addresses]
+        for start in range(first_block, last_block + 1, LOGS_BLOCKS):
+            end = min(start + LOGS_BLOCKS - 1, last_block)
+            found = self.web3.eth.get_logs({"address": wanted, "fromBlock": start, "toBlock": end})
+            for digest in dict.fromkeys(log["transactionHash"] for log in found):
+                yield self._transaction(digest)
+
+    def _transaction(self, digest: HexBytes) -> Transaction:
+        sent = self.web3.eth.get_transaction(digest)
+        receipt = self.web3.eth.get_transaction_receipt(digest)
+        number = int(receipt["blockNumber"])
+        to = sent.get("to")
+        return Transaction(
+            number,
+            self.time_of(number),
+            str(sent["from"]),
+            None if to is None else str(to),
+            bytes(sent["input"]),
+            tuple(_log(log) for log in receipt["logs"]),
+        )
 
     def _sent(self, transaction: TxParams) -> TxReceipt:
         eth = self.web3.eth

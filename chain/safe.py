@@ -1,4 +1,4 @@
-"""A Safe multisig: its address, what its owners sign, and the calls that it made.
+"""A Safe multisig: its address and what its owners sign.
 
 Safe 1.5.0 as published. The contracts that it needs stand at fixed addresses from a network's
 first block (`LIBRARY`), so that the council's own address is known before the network is, and
@@ -7,14 +7,14 @@ money can be put there.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from eth_abi.abi import encode
 from eth_utils.address import to_canonical_address, to_checksum_address
 from eth_utils.crypto import keccak
 
-from chain.contract import Log, interface
+from chain.contract import interface
 
 _SAFE, _FACTORY = interface("Safe"), interface("SafeProxyFactory")
 _MULTI_SEND = interface("MultiSendCallOnly")
@@ -144,34 +144,3 @@ def creation_of(owners: Sequence[str], threshold: int) -> Call:
     """Return the call that creates the Safe of these owners, for whoever pays."""
     data = _FACTORY.call("createProxyWithNonce", SINGLETON.address, setup_of(owners, threshold), 0)
     return Call(FACTORY.address, data)
-
-
-def calls_made(safe: str, data: bytes, logs: Sequence[Log]) -> Iterator[Call]:
-    """Yield the calls that a transaction to an address made through it, if it is a Safe.
-
-    `logs` are the transaction's: a Safe tells of what it executed.
-    """
-    read = _SAFE.read_call(data)
-    done = [
-        event.name
-        for log in logs
-        if log.address.lower() == safe.lower() and (event := _SAFE.event(log))
-    ]
-    if read is None or read[0] != "execTransaction" or "ExecutionSuccess" not in done:
-        return
-    to, value, inner, operation, *_ = read[1]
-    if operation == CALL:
-        yield Call(to_checksum_address(to), inner, value)
-    elif to_checksum_address(to) == MULTI_SEND.address:
-        many = _MULTI_SEND.read_call(inner)
-        yield from _unpacked(many[1][0]) if many else ()
-
-
-def _unpacked(packed: bytes) -> Iterator[Call]:
-    at = 0
-    while at < len(packed):
-        to = to_checksum_address(packed[at + 1 : at + 21])
-        value = int.from_bytes(packed[at + 21 : at + 53])
-        length = int.from_bytes(packed[at + 53 : at + 85])
-        yield Call(to, packed[at + 85 : at + 85 + length], value)
-        at += 85 + length

@@ -33,9 +33,9 @@ from sqlalchemy import (
 
 from energy.errors import SettingError
 from energy.lots import Kind, Origin
-from energy.origin import Holdings, Row, SlotOrigins
 from energy.records import Order, Quality, Reading, Side, Trade
 from energy.registry import SiteTerms, Tariff
+from energy.rows import Holdings, Row, SlotOrigins
 
 _META = MetaData()
 
@@ -307,6 +307,26 @@ class Store:
             (r.slot, r.account, r.microyen)
             for r in self._connection.execute(query.order_by(ENTRIES.c.slot, ENTRIES.c.account))
         ]
+
+    def owed(self, account: int, slots: range) -> tuple[int, int]:
+        """Return what some slots' settlements owe an account, and their corrections, microyen."""
+        settled, corrected = (
+            self._connection.scalar(
+                select(func.coalesce(func.sum(ENTRIES.c.microyen), 0)).where(
+                    _within(ENTRIES, slots), ENTRIES.c.account == account, revision
+                )
+            )
+            for revision in (ENTRIES.c.revision == -1, ENTRIES.c.revision != -1)
+        )
+        return int(settled or 0), int(corrected or 0)
+
+    def block_of(self, table: Table, **values: int) -> int | None:
+        """Return the first block that gave rise to a row with these values."""
+        query = select(func.min(table.c.block))
+        for name, value in values.items():
+            query = query.where(table.c[name] == value)
+        found: int | None = self._connection.scalar(query)
+        return found
 
     def sites_at(self, slot: int) -> dict[int, dict[str, Any]]:
         """Return the active sites' columns (see `SITES`) in a slot, by site."""

@@ -96,6 +96,17 @@ abstract contract Signatures {
         return _recovered(buffer, 352, signatures, index);
     }
 
+    /// @dev Who signed a struct with this hash, 0 if the signature is none; for messages that come
+    /// one at a time. Warning: the caller has checked the signature's length.
+    function _signerOf(bytes32 structHash, bytes calldata signature) internal view returns (address) {
+        (bytes32 r, uint256 vs) = abi.decode(signature, (bytes32, uint256));
+        uint256 s = vs & (type(uint256).max >> 1);
+        if (s > HALF_ORDER) return address(0);
+        bytes32 digest = keccak256(abi.encodePacked(hex"1901", _domainSeparator(), structHash));
+        // The shift leaves one bit.
+        return ecrecover(digest, uint8(27 + (vs >> 255)), r, bytes32(s));
+    }
+
     function _recovered(uint256 buffer, uint256 size, bytes calldata signatures, uint256 index)
         private
         view

@@ -1,4 +1,5 @@
-"""Deploy the market, once: `brownie run deploy` (by `deploy/with-tools`), or `make deploy`.
+"""Deploy the market and the ledger of origins, once: by `make deploy`, or `brownie run deploy`
+(with `deploy/with-tools` before it).
 
 The constructor's arguments are read from the ABI by name and filled from the `[market]` table
 of the sites file. What was deployed is written to a manifest; run again, nothing changes.
@@ -44,7 +45,8 @@ from energy.units import slot_at
 from orchestrator.setting.sites import load_setting
 
 ROOT = Path(__file__).resolve().parent.parent
-CONTRACT = "Market"
+CONTRACTS = ("Market", "Origin")
+"""In this order: the second is told the first one's address."""
 
 Manifest = dict[str, Any]
 
@@ -60,17 +62,31 @@ def main() -> None:
 
 
 def deployed() -> str:
-    """Deploy where it is needed, and return a sentence about it.
+    """Deploy where it is needed, and return a sentence about each contract.
 
     Raises:
         SettingError, ChainError.
     """
-    container = project.get_loaded_projects()[0][CONTRACT]
     path = manifest_path(web3.chain_id)
-    manifest = manifest_at(path)
-    recorded = manifest["contracts"][CONTRACT] if manifest else None
     account = deployer()
-    arguments = constructor_arguments(container.abi, account.address, recorded)
+    said = []
+    anew = os.environ.get("YUI_REDEPLOY") == "1" or rpc.is_child()
+    for name in CONTRACTS:
+        manifest = manifest_at(path)
+        stands, sentence = placed(name, path, manifest, account, anew)
+        # What is deployed after a contract is told its address.
+        anew = anew or not stands
+        said.append(sentence)
+    return "\n".join(said)
+
+
+def placed(
+    name: str, path: Path, manifest: Manifest | None, account: Any, anew: bool
+) -> tuple[bool, str]:
+    """Deploy a contract unless it stands; return whether it stood, and a sentence about it."""
+    container = project.get_loaded_projects()[0][name]
+    recorded = manifest["contracts"].get(name) if manifest else None
+    arguments = constructor_arguments(container.abi, account.address, manifest, recorded)
     try:
         encoded = container.deploy.encode_input(*arguments.values())
     except (EncodingError, OverflowError, ValueError) as error:
@@ -80,14 +96,13 @@ def deployed() -> str:
         flaw = flaw_of(manifest, recorded, hexadecimal(keccak(init_code)))
         if flaw is None:
             since = f"since block {recorded['block']}"
-            return f"{CONTRACT} stands at {recorded['address']} {since}: nothing to do."
-        if os.environ.get("YUI_REDEPLOY") == "1" or rpc.is_child():
-            print(f"Deploying anew: {flaw}.")
-        else:
+            return True, f"{name} stands at {recorded['address']} {since}: nothing to do."
+        if not anew:
             raise ChainError(f"{shown(path)} must hold, but {flaw}: YUI_REDEPLOY=1 deploys anew")
+        print(f"Deploying {name} anew: {flaw}.")
     receipt = sent(account, data="0x" + init_code.hex())
-    write(path, manifest_of(container, receipt, arguments, init_code))
-    return f"{CONTRACT} is deployed at {receipt.contract_address}; see {shown(path)}."
+    write(path, manifest_of(name, container, receipt, arguments, init_code, manifest))
+    return False, f"{name} is deployed at {receipt.contract_address}; see {shown(path)}."
 
 
 def create_council() -> None:
@@ -126,14 +141,14 @@ def ownership() -> str:
     recorded = manifest_at(manifest_path(web3.chain_id))
     assert recorded is not None
     # Not brownie's own contract object, which fails on a live network.
-    code, to, by = interface(CONTRACT), recorded["contracts"][CONTRACT]["address"], deployer()
+    code, to, by = interface("Market"), recorded["contracts"]["Market"]["address"], deployer()
     holder = code.result("owner", web3.eth.call({"to": to, "data": code.call("owner")}))
     attempt = {"to": to, "from": by.address, "data": code.call("changeOwner", by.address)}
     try:
         web3.eth.call(attempt)
     except (ContractLogicError, VirtualMachineError, ValueError):
-        return f"Its owner is {holder}; the deployer {by.address} may change nothing."
-    return f"Its owner is {holder}, the deployer; changeOwner hands it on."
+        return f"The market's owner is {holder}; the deployer {by.address} may change nothing."
+    return f"The market's owner is {holder}, the deployer; changeOwner hands it on."
 
 
 def deployer() -> Any:
@@ -164,7 +179,10 @@ def deployer() -> Any:
 
 
 def constructor_arguments(
-    abi: list[dict[str, Any]], deployer_address: str, recorded: Mapping[str, Any] | None
+    abi: list[dict[str, Any]],
+    deployer_address: str,
+    manifest: Manifest | None,
+    recorded: Mapping[str, Any] | None,
 ) -> dict[str, Any]:
     """Return the constructor's arguments by name, in the ABI's order.
 
@@ -184,6 +202,7 @@ def constructor_arguments(
         "reading_deadline_seconds": market.reading_deadline_seconds,
         "gate_seconds": market.gate_seconds,
         "after_metering": market.after_metering,
+        "registry": manifest["contracts"]["Market"]["address"] if manifest else None,
     }
     constructor = next(entry for entry in abi if entry["type"] == "constructor")
     names = [name_of(field["name"]) for field in constructor["inputs"]]
@@ -231,9 +250,14 @@ def flaw_of(manifest: Manifest, recorded: Mapping[str, Any], init_code_hash: str
 
 
 def manifest_of(
-    container: Any, receipt: Any, arguments: Mapping[str, Any], init_code: bytes
+    name: str,
+    container: Any,
+    receipt: Any,
+    arguments: Mapping[str, Any],
+    init_code: bytes,
+    before: Manifest | None,
 ) -> Manifest:
-    """Return the manifest of a deployment.
+    """Return the manifest with a deployment added.
 
     `init_code_hash` is the hash of the deploying transaction's input, arguments included;
     `runtime_code_hash` that of the code which the chain now has at the address.
@@ -245,14 +269,15 @@ def manifest_of(
         "compiler": compiler["version"],
         "evm_version": compiler["evm_version"],
         "contracts": {
-            CONTRACT: {
+            **(before["contracts"] if before and before["chain_id"] == web3.chain_id else {}),
+            name: {
                 "address": address,
                 "block": receipt.block_number,
                 "constructor_arguments": dict(arguments),
                 "init_code_hash": hexadecimal(keccak(init_code)),
                 "runtime_code_hash": hexadecimal(keccak(web3.eth.get_code(address))),
                 "transaction": receipt.txid,
-            }
+            },
         },
     }
 
@@ -273,7 +298,7 @@ def manifest_at(path: Path) -> Manifest | None:
         return None
     try:
         manifest: Manifest = json.loads(path.read_text())
-        manifest["contracts"][CONTRACT]["constructor_arguments"]
+        manifest["contracts"][CONTRACTS[0]]["constructor_arguments"]
     except (ValueError, KeyError, TypeError) as error:
         raise SettingError(f"{shown(path)} must be a manifest, got {error!r}") from error
     return manifest

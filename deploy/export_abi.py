@@ -12,7 +12,7 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-CONTRACTS = ("Market",)
+CONTRACTS = ("Market", "Origin")
 PUBLISHED = {
     "Safe": "Safe.sol",
     "SafeProxy": "proxies/SafeProxy.sol",

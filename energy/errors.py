@@ -3,8 +3,9 @@
     YuiError                      what a user is told in one line
     ├── SettingError              a file or argument that describes something impossible
     ├── DeviceError               a field device did not answer, or answered nonsense
-    │   └── NoAnswer, CodeAnswered    see `oracle.modbus`
+    │   └── NoAnswer, Garbled, CodeAnswered, Unmeasured    see `oracle.modbus`, `.quantity`
     ├── ReadingImpossible         what the devices say adds up to no reading
+    ├── StoreFailed               a disk that does not take a write, see `oracle.outbox`
     ├── ChainError                a chain that cannot be reached or is not the expected one
     ├── AuditError                a fact on the chain that the rules do not allow
     └── Refusal                   a rule of the contract was not met; the contract's custom errors
@@ -16,6 +17,8 @@
         ├── NothingToClear, AlreadyCleared, NotTheBook, OrderUnknown, OrderNotLive,
         │   OrderOnWrongSide, OutOfRank, RankingIncomplete
         ├── NotCleared, AlreadySettled, ReadingsOpen, NotTheTrades
+        ├── DayNotOver, RootMissing, RootNotReplaced, RootNotStanding, RootsConflict,
+        │   ProofWrong, NotGenerated, AlreadyClaimed, ClaimBeyondRow
         └── NotOwner, OwnerMissing, TooSoon, TooManyPlans, SettingBeyondLimit, KeyMissing,
             NotEnrolled, AlreadyRetired, TariffImpossible
 
@@ -326,6 +329,67 @@ class TariffImpossible(Refusal):
     selling: int
     least: int
     rule = "the utility's selling price must be at least its buying price and two fees"
+
+
+@dataclass(unsafe_hash=True)
+class DayNotOver(Refusal):
+    day: int
+    end: int
+    rule = "a day's root must be attested after the day's end (unix seconds)"
+
+
+@dataclass(unsafe_hash=True)
+class RootMissing(Refusal):
+    day: int
+    rule = "an attested root must not be zero"
+
+
+@dataclass(unsafe_hash=True)
+class RootNotReplaced(Refusal):
+    day: int
+    site: int
+    rule = "a site must name the root that it attested before as the one replaced"
+
+
+@dataclass(unsafe_hash=True)
+class RootNotStanding(Refusal):
+    day: int
+    attesting: int
+    needed: int
+    rule = "two thirds of a day's active sites must attest its root before a row is claimed"
+
+
+@dataclass(unsafe_hash=True)
+class RootsConflict(Refusal):
+    day: int
+    dissenting: int
+    rule = "all attested roots of a day must be the same while its rows are claimed"
+
+
+@dataclass(unsafe_hash=True)
+class ProofWrong(Refusal):
+    day: int
+    rule = "a proof must lead from the row to its day's standing root"
+
+
+@dataclass(unsafe_hash=True)
+class NotGenerated(Refusal):
+    kind: int
+    rule = "a claimed row must be of energy that a site generated"
+
+
+@dataclass(unsafe_hash=True)
+class AlreadyClaimed(Refusal):
+    start: int
+    claimed: int
+    rule = "a claim must begin in Wh where the row's last claim ended"
+
+
+@dataclass(unsafe_hash=True)
+class ClaimBeyondRow(Refusal):
+    end: int
+    energy: int
+    rule = "a claim must end within its row (Wh), and hold at least 1 Wh"
 
 
 def refusals() -> list[type[Refusal]]:

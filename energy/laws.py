@@ -13,8 +13,8 @@ from typing import Protocol
 
 from energy.clearing import Clearing, live_orders
 from energy.errors import AuditError
-from energy.origin import SlotOrigins
 from energy.records import Order, Reading, Side, Trade
+from energy.rows import SlotOrigins
 
 
 class SettledSlot(Protocol):

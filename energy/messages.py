@@ -73,12 +73,22 @@ def digest(record: Order | Reading, domain: Domain) -> bytes:
     """Return the 32 bytes that are signed for a record."""
     kind = type(record)
     values = b"".join(int(getattr(record, name)).to_bytes(32) for name in _FIELDS[kind])
-    return keccak(b"\x19\x01" + domain.separator + keccak(_TYPE_HASHES[kind] + values))
+    return digest_of(keccak(_TYPE_HASHES[kind] + values), domain)
+
+
+def digest_of(struct_hash: bytes, domain: Domain) -> bytes:
+    """Return the 32 bytes that are signed for an EIP-712 struct of this hash."""
+    return keccak(b"\x19\x01" + domain.separator + struct_hash)
 
 
 def sign(record: Order | Reading, domain: Domain, key: bytes) -> bytes:
     """Return the compact signature (64 bytes) of a record by a 32-byte private key."""
-    signed = _private_key(key).sign_recoverable(digest(record, domain), hasher=None)
+    return signature_of(digest(record, domain), key)
+
+
+def signature_of(signed_digest: bytes, key: bytes) -> bytes:
+    """Return the compact signature (64 bytes) of a digest by a 32-byte private key."""
+    signed = _private_key(key).sign_recoverable(signed_digest, hasher=None)
     r, s, parity = signed[:32], int.from_bytes(signed[32:64]), signed[64]
     return r + (parity << 255 | s).to_bytes(32)
 
@@ -91,6 +101,11 @@ def _private_key(key: bytes) -> PrivateKey:
 
 def signer_of(record: Order | Reading, domain: Domain, signature: bytes) -> str | None:
     """Return the address that signed a record; None if the signature is none at all."""
+    return signer_of_digest(digest(record, domain), signature)
+
+
+def signer_of_digest(signed_digest: bytes, signature: bytes) -> str | None:
+    """Return the address that signed a digest; None if the signature is none at all."""
     if len(signature) != SIGNATURE_BYTES:
         return None
     vs = int.from_bytes(signature[32:])
@@ -99,7 +114,7 @@ def signer_of(record: Order | Reading, domain: Domain, signature: bytes) -> str 
         return None
     try:
         public = PublicKey.from_signature_and_message(
-            signature[:32] + s.to_bytes(32) + bytes([parity]), digest(record, domain), hasher=None
+            signature[:32] + s.to_bytes(32) + bytes([parity]), signed_digest, hasher=None
         )
     except ValueError:
         return None

@@ -5,8 +5,15 @@ at register 40000, 50000 or 0 with the marker `SunS`; models follow one another,
 ID, length L, L registers; the ID 0xFFFF ends them. A value is an integer and, for most
 points, a scale factor: 10**factor of the unit. Both are read in one block, since a device
 may change its scale factors while it runs. A value that a device does not implement has a
-number of its own (`0x8000`, `0xFFFF`, ...), which is never a value: it is None here.
-Source: SunSpec Alliance, Device Information Model Specification 1.1.
+number of its own (`0x8000`, `0xFFFF`, NaN, ...), which is never a value: it is None here.
+
+`sunspec_models.csv` holds the models that Yui reads, one line a point: its offset in
+registers from the model's first one (its ID), type, registers, the point that holds its scale
+factor, unit, and flags: M mandatory, W may be written. Offsets 0 and 1 are the model's ID and
+length in every model. A point with a group is one of those that repeat after the others, at an
+offset from where each repetition begins.
+Source: SunSpec Alliance, Device Information Model Specification 1.1; information models,
+github.com/sunspec/models (Apache-2.0).
 
 >>> block = Block(MODELS[713], 40000, (713, 7, 44000, 21950, 4989, 0xFFFF, 0, 0, 0xFFFE))
 >>> value_of(block, "WHAvail"), value_of(block, "SoC", digits=2), value_of(block, "SoH")
@@ -15,11 +22,15 @@ Source: SunSpec Alliance, Device Information Model Specification 1.1.
 
 from __future__ import annotations
 
-from collections.abc import Generator, Mapping, Sequence
-from dataclasses import dataclass
+import csv
+import math
+import struct
+from collections.abc import Generator, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from fractions import Fraction
+from importlib.resources import files
 
 from energy.errors import DeviceError, SettingError
-from energy.sunspec_tables import TABLES
 
 BASES = (40000, 50000, 0)
 MARKER = (0x5375, 0x6E53)
@@ -51,8 +62,12 @@ KINDS = {
     "bitfield32": Kind(2, absent=0xFFFF_FFFF),
     "acc32": Kind(2, absent=0),
     "uint64": Kind(4, absent=0xFFFF_FFFF_FFFF_FFFF),
+    "float32": Kind(2, absent=0x7FC0_0000),
 }
-"""Every type but strings. A mandatory accumulator is always implemented: its zero is a count."""
+"""Every type but strings; a float's number is its 32 bits.
+
+A mandatory accumulator is always implemented: its zero is a count.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,11 +93,17 @@ class Point:
 
 @dataclass(frozen=True)
 class Model:
-    """A model's points by name, and its length L without repeated groups."""
+    """A model's points by name, and its length L without what repeats.
+
+    `repeated` are the points of the group that repeats after them, `stride` the registers of
+    one repetition.
+    """
 
     number: int
     points: Mapping[str, Point]
     length: int
+    repeated: Mapping[str, Point] = field(default_factory=dict)
+    stride: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,6 +182,59 @@ def raw_of(block: Block, name: str) -> int | None:
     return number - (1 << bits) if KINDS[point.kind].signed and number >> bits - 1 else number
 
 
+def exact_of(block: Block, name: str) -> Fraction | None:
+    """Return a point in its unit, exactly; None if it is not implemented.
+
+    Raises:
+        DeviceError: for an impossible scale factor, or a float that is infinite.
+    """
+    raw = raw_of(block, name)
+    scale = scale_of(block, name)
+    if raw is None or scale is None:
+        return None
+    if block.model.points[name].kind != "float32":
+        return raw * Fraction(10) ** scale
+    (number,) = struct.unpack(">f", raw.to_bytes(4))
+    if math.isnan(number):
+        return None
+    if math.isinf(number):
+        raise DeviceError(f"{block.model.number} {name} must be finite, got {number}")
+    return Fraction(number)
+
+
+def step_of(block: Block, name: str) -> Fraction | None:
+    """Return a point's smallest step in its unit; None if it is not implemented.
+
+    A float's step is the distance to the next larger one: a counter in floats grows coarse.
+    """
+    if exact_of(block, name) is None:
+        return None
+    scale = scale_of(block, name)
+    if block.model.points[name].kind != "float32":
+        return Fraction(10) ** (scale or 0)
+    raw = raw_of(block, name) or 0
+    (number,) = struct.unpack(">f", (raw & 0x7FFF_FFFF).to_bytes(4))
+    (above,) = struct.unpack(">f", ((raw & 0x7FFF_FFFF) + 1).to_bytes(4))
+    return Fraction(above) - Fraction(number)
+
+
+def parts_of(block: Block) -> list[Block]:
+    """Return what repeats at a block's end, each as a block whose points are its own.
+
+    A point that repeats takes the name of the fixed one, if there is one; scale factors stay.
+    """
+    model = block.model
+    if not model.stride:
+        return []
+    parts = []
+    for at in range(HEADER + model.length, len(block.registers) - model.stride + 1, model.stride):
+        own = {
+            name: replace(point, offset=at + point.offset) for name, point in model.repeated.items()
+        }
+        parts.append(replace(block, model=replace(model, points={**model.points, **own})))
+    return parts
+
+
 def text_of(block: Block, name: str) -> str | None:
     """Return a point of type string; None if it is not implemented."""
     point = block.model.points[name]
@@ -193,11 +267,8 @@ def value_of(block: Block, name: str, digits: int = 0) -> int | None:
     Raises:
         DeviceError: if the device gives an impossible scale factor.
     """
-    raw = raw_of(block, name)
-    scale = scale_of(block, name)
-    if raw is None or scale is None:
-        return None
-    return _scaled(raw, scale + digits)
+    exact = exact_of(block, name)
+    return None if exact is None else math.floor(exact * 10**digits + Fraction(1, 2))
 
 
 def write_of(block: Block, name: str, value: int, digits: int = 0) -> tuple[int, list[int]]:
@@ -251,40 +322,64 @@ def registers_of(point: Point, number: int | str | None) -> list[int]:
     return [int.from_bytes(packed[at : at + 2]) for at in range(0, size, 2)]
 
 
-def registers_from(number: int, values: Mapping[str, int | str | None]) -> list[int]:
+def registers_from(
+    number: int,
+    values: Mapping[str, int | str | None],
+    repeated: Iterable[Mapping[str, int | str | None]] = (),
+) -> list[int]:
     """Return a model's registers, ID and length included; points not given are not implemented.
 
     Raises:
         SettingError: if a value does not fit its point.
     """
     model = MODELS[number]
-    registers = [number, model.length]
+    registers = [number, 0]
     for point in model.points.values():
         registers += registers_of(point, values.get(point.name))
+    for part in repeated:
+        for point in model.repeated.values():
+            registers += registers_of(point, part.get(point.name))
+    registers[1] = len(registers) - HEADER
     return registers
 
 
-def _model_from(number: int, table: str) -> Model:
-    points = {}
-    end = HEADER
-    for line in table.strip().splitlines():
-        offset, name, kind, scale, unit, flags = line.split()
-        if kind.startswith("string"):
-            kind, registers = "string", int(kind.removeprefix("string"))
-        else:
-            registers = KINDS[kind].registers
-        points[name] = Point(
-            name,
-            int(offset),
-            kind,
-            registers,
-            None if scale == "-" else scale,
-            None if unit == "-" else unit.replace("_", " "),
-            "M" in flags,
-            "W" in flags,
-        )
-        end = int(offset) + registers
-    return Model(number, points, end - HEADER)
+def float_bits(number: float) -> int:
+    """Return the 32 bits of a float: what `registers_of` takes for a point of that type."""
+    return int.from_bytes(struct.pack(">f", number))
 
 
-MODELS = {number: _model_from(number, table) for number, table in TABLES.items()}
+def _numbers(models: str) -> range:
+    first, _, last = models.partition("-")
+    return range(int(first), int(last or first) + 1)
+
+
+def _models() -> dict[int, Model]:
+    found: dict[int, Model] = {}
+    with files("energy").joinpath("sunspec_models.csv").open(encoding="utf-8") as file:
+        for row in csv.DictReader(file):
+            registers = int(row["registers"])
+            point = Point(
+                row["name"],
+                int(row["offset"]),
+                row["type"],
+                registers,
+                row["scale"] or None,
+                row["unit"] or None,
+                "M" in row["flags"],
+                "W" in row["flags"],
+            )
+            end = point.offset + registers
+            for number in _numbers(row["models"]):
+                model = found.get(number, Model(number, {}, 0))
+                if row["group"]:
+                    found[number] = replace(
+                        model, repeated={**model.repeated, point.name: point}, stride=end
+                    )
+                else:
+                    found[number] = replace(
+                        model, points={**model.points, point.name: point}, length=end - HEADER
+                    )
+    return found
+
+
+MODELS = _models()

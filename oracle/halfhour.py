@@ -25,6 +25,7 @@ from itertools import pairwise
 from energy.errors import ReadingImpossible
 from energy.records import Quality, Reading
 from energy.units import SLOT_SECONDS
+from oracle.quantity import STORED, quantity_of
 from oracle.totals import GAP_SECONDS, Total
 
 TOLERANCE_WH = 50
@@ -77,9 +78,9 @@ def boundary_at(totals: Sequence[Total], time_seconds: int) -> Boundary | None:
 def reading_of(slot: int, site: int, totals: Mapping[str, Sequence[Total]]) -> Reading | None:
     """Return a slot's reading, or None as long as not every quantity has told its end.
 
-    `totals` has, in order of time, those of each quantity that the site is fitted for,
-    from the last at or before the slot's start to the first at or after its end; for
-    `stored`, the state takes the place of the total.
+    `totals` has, in order of time, those of each device's quantity by its key, from the last
+    at or before the slot's start to the first at or after its end; for `stored`, the state
+    takes the place of the total. Devices are summed, quantity by quantity.
 
     Raises:
         ReadingImpossible: if there never can be one: no sample at its start, or the
@@ -88,21 +89,22 @@ def reading_of(slot: int, site: int, totals: Mapping[str, Sequence[Total]]) -> R
     start, end = slot * SLOT_SECONDS, (slot + 1) * SLOT_SECONDS
     energies: dict[str, int] = {}
     quality = Quality.MEASURED
-    for quantity, known in totals.items():
+    for key, known in totals.items():
+        quantity = quantity_of(key)
         last = boundary_at(known, end)
         if last is None:
             return None
         quality |= last.quality
-        if quantity == "stored":
-            energies[quantity] = last.wh
+        if quantity == STORED:
+            energies[quantity] = energies.get(quantity, 0) + last.wh
             continue
         first = boundary_at(known, start)
         if first is None:
             raise ReadingImpossible(
-                f"slot {slot} must begin with a sample of {quantity} at or before {start} s, "
+                f"slot {slot} must begin with a sample of {key} at or before {start} s, "
                 f"got the first at {known[0].time_seconds} s"
             )
-        energies[quantity] = last.wh - first.wh
+        energies[quantity] = energies.get(quantity, 0) + last.wh - first.wh
         quality |= first.quality | _marks(known, start, end)
     return reconciled(Reading(slot, site, **energies, quality=quality))
 

@@ -1,4 +1,4 @@
-"""Registers of field devices over Modbus TCP, read-only: the client side of pymodbus.
+"""Registers of field devices over Modbus TCP or RTU, read-only: the client side of pymodbus.
 
 Addresses are those of the protocol, from 0. A register has 16 bits.
 Source: Modbus application protocol 1.1b3 (at most 125 registers a read).
@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from dataclasses import dataclass
+from typing import Literal
 
-from pymodbus.client import AsyncModbusTcpClient
+from pymodbus.client import AsyncModbusSerialClient, AsyncModbusTcpClient
 from pymodbus.exceptions import ModbusException
 from pymodbus.pdu import ExceptionResponse, ModbusPDU
 
@@ -32,61 +34,118 @@ CODES = {
 logging.getLogger("pymodbus").addHandler(logging.NullHandler())
 
 
+Table = Literal["holding", "input"]
+"""Which registers: holding (function 3) or input (function 4)."""
+
+
 class NoAnswer(DeviceError):
     """The device could not be reached, did not answer, or answered what is no Modbus."""
+
+    kind = "no-answer"
+
+
+class Garbled(NoAnswer):
+    """What came back is no Modbus."""
+
+    kind = "garbage"
 
 
 class CodeAnswered(DeviceError):
     """The device answered with an exception code: it is there, and declines."""
+
+    kind = "exception-code"
 
     def __init__(self, message: str, code: int) -> None:
         super().__init__(message)
         self.code = code
 
 
-class Line:
-    """A connection to one host, opened by the first read and, after a failure, by the next."""
+@dataclass(frozen=True)
+class Tcp:
+    """A host that speaks Modbus TCP, a gateway to a serial line perhaps."""
 
-    def __init__(
-        self, host: str, port: int = 502, *, timeout_seconds: float = 1.0, retries: int = 1
-    ) -> None:
-        self.host = host
-        self.port = port
-        self._client = AsyncModbusTcpClient(
-            host,
-            port=port,
-            timeout=timeout_seconds,
-            retries=retries,
-            reconnect_delay=0,
-            trace_packet=self._without_nonsense,
-        )
-        self._lock = asyncio.Lock()
-        self._nonsense = b""
+    host: str
+    port: int = 502
 
     def __str__(self) -> str:
         return f"{self.host}:{self.port}"
 
-    async def read(self, unit: int, address: int, count: int) -> list[int]:
-        """Return `count` holding registers (1..125) of a unit (1..247) from `address` on.
+
+@dataclass(frozen=True)
+class Serial:
+    """A serial line with Modbus RTU: eight data bits, as the specification has it."""
+
+    path: str
+    baud: int = 9600
+    parity: Literal["N", "E", "O"] = "N"
+    stop_bits: int = 1
+
+    def __str__(self) -> str:
+        return self.path
+
+
+Address = Tcp | Serial
+
+
+class Line:
+    """A connection, opened by the first read and, after a failure, by the next."""
+
+    def __init__(self, address: Address, *, timeout_seconds: float = 1.0, retries: int = 1) -> None:
+        self.address = address
+        self._client: AsyncModbusTcpClient | AsyncModbusSerialClient
+        if isinstance(address, Tcp):
+            self._client = AsyncModbusTcpClient(
+                address.host,
+                port=address.port,
+                timeout=timeout_seconds,
+                retries=retries,
+                reconnect_delay=0,
+                trace_packet=self._without_nonsense,
+            )
+        else:
+            self._client = AsyncModbusSerialClient(
+                address.path,
+                baudrate=address.baud,
+                parity=address.parity,
+                stopbits=address.stop_bits,
+                timeout=timeout_seconds,
+                retries=retries,
+                reconnect_delay=0,
+            )
+        self._lock = asyncio.Lock()
+        self._nonsense = b""
+
+    def __str__(self) -> str:
+        return str(self.address)
+
+    async def read(
+        self, unit: int, address: int, count: int, table: Table = "holding"
+    ) -> list[int]:
+        """Return `count` registers (1..125) of a unit (1..247) from `address` on.
 
         Raises:
             CodeAnswered: if the device answers with an exception code.
-            NoAnswer: if it cannot be reached, does not answer or answers nonsense.
+            Garbled: if it answers nonsense.
+            NoAnswer: if it cannot be reached or does not answer.
         """
         async with self._lock:
             self._nonsense = b""
             try:
                 if not self._client.connected and not await self._client.connect():
                     raise NoAnswer(f"{self} must accept a connection, got none")
-                answer = await self._client.read_holding_registers(
-                    address, count=count, device_id=unit
+                ask = (
+                    self._client.read_holding_registers
+                    if table == "holding"
+                    else self._client.read_input_registers
                 )
+                answer = await ask(address, count=count, device_id=unit)
             except ModbusException as error:
                 self._client.close()
-                got = f"bytes {self._nonsense.hex()}" if self._nonsense else "no answer"
-                raise NoAnswer(
-                    f"{self} unit {unit} must answer for register {address}, got {got}"
-                ) from error
+                question = f"{self} unit {unit} must answer for register {address}"
+                if self._nonsense:
+                    got = self._nonsense.hex()
+                    raise Garbled(f"{question}, got bytes {got}") from error
+                raise NoAnswer(f"{question}, got no answer") from error
             except BaseException:
                 # An answer to a cancelled question must not be taken for the next one's.
                 self._client.close()
@@ -102,7 +161,7 @@ class Line:
                 code,
             )
         if len(answer.registers) != count:
-            raise NoAnswer(
+            raise Garbled(
                 f"{self} unit {unit} must give {count} registers from {address}, "
                 f"got {len(answer.registers)}"
             )
@@ -123,14 +182,14 @@ class Line:
 def is_read_answer(packet: bytes) -> bool:
     """Whether bytes from the line are, or may become, an answer to a read of registers.
 
-    An answer is a header (transaction, protocol 0, length, unit), then function 3, a count
-    of bytes and so many, or function 0x83 and a code.
+    An answer is a header (transaction, protocol 0, length, unit), then function 3 or 4, a
+    count of bytes and so many, or function 0x83 or 0x84 and a code.
     """
     if len(packet) < 9:
         return packet[2:4] in (b"", b"\0", b"\0\0")
     length, function, count = int.from_bytes(packet[4:6]), packet[7], packet[8]
     if packet[2:4] != b"\0\0":
         return False
-    if function == 0x83:
+    if function in (0x83, 0x84):
         return length == 3
-    return function == 3 and length == 3 + count and count % 2 == 0
+    return function in (3, 4) and length == 3 + count and count % 2 == 0

@@ -1,4 +1,4 @@
-"""A simulated site behind Modbus TCP: SunSpec meter, inverter and battery that obey physics.
+"""A simulated site behind Modbus TCP or RTU: SunSpec meter, inverter and battery with physics.
 
     unit 1   meter      models 1, 203
     unit 2   inverter   models 1, 103
@@ -24,12 +24,14 @@ from types import TracebackType
 from typing import Self, cast
 
 from pymodbus.constants import ExcCodes
-from pymodbus.server import ModbusTcpServer
+from pymodbus.server import ModbusSerialServer, ModbusTcpServer
 from pymodbus.simulator import DataType, SimData, SimDevice
 
+from energy.errors import SettingError
 from energy.sunspec import END, HEADER, MARKER, MODELS, Block, registers_from
 from energy.units import SLOT_SECONDS
 from oracle.device import Device, SiteDevices
+from oracle.modbus import Tcp
 from oracle.plant import Battery, Controls, Flows, Plant, advanced
 from oracle.simulated_points import (
     CONTROL_POINTS,
@@ -67,6 +69,15 @@ class Fault(Enum):
     """Scale factors of energies are higher by one, values shorter by a digit."""
     WRONG_SCALE = auto()
     """Scale factors of energies are higher by one, values as before."""
+    SLOW = auto()
+    """It answers after `slow_seconds`."""
+    STUCK = auto()
+    """Its counters stand still; power goes on."""
+
+    @property
+    def word(self) -> str:
+        """The fault as it is typed: `no-answer`."""
+        return self.name.lower().replace("_", "-")
 
 
 class SiteSimulator:
@@ -92,10 +103,12 @@ class SiteSimulator:
         counters = already_wh or Flows(*[100_000] * 5)
         self.plant = Plant(start_seconds, counters, content)
         self.controls = Controls()
+        self.slow_seconds = 3.0
         self.port = 0
         self._offsets = dict.fromkeys((METER, INVERTER, BATTERY), Flows())
         self._faults: dict[int, Fault] = {}
-        self._server: ModbusTcpServer | None = None
+        self._stuck: dict[int, Flows] = {}
+        self._server: ModbusTcpServer | ModbusSerialServer | None = None
 
     # -- time ---------------------------------------------------------------------------
 
@@ -130,6 +143,11 @@ class SiteSimulator:
     def break_(self, unit: int, fault: Fault) -> None:
         """Let a unit be faulty from now on."""
         self._faults[unit] = fault
+        self._stuck[unit] = self.plant.counters
+
+    def faults(self) -> dict[int, Fault]:
+        """Return which units are faulty, and how."""
+        return dict(self._faults)
 
     def mend(self, unit: int) -> None:
         """Let a unit work again."""
@@ -150,16 +168,20 @@ class SiteSimulator:
 
     def devices(self, host: str = "127.0.0.1") -> SiteDevices:
         """Return how a terminal finds these devices; the server must be running."""
-        battery = self.battery
-        return SiteDevices(
-            meter=Device(host, METER, CEILING_W, self.port),
-            inverter=Device(host, INVERTER, CEILING_W, self.port),
-            battery=Device(host, BATTERY, battery.power_w * 2, self.port) if battery else None,
-        )
+        address = Tcp(host, self.port)
+        found = [
+            Device("meter", address, METER, CEILING_W),
+            Device("inverter", address, INVERTER, CEILING_W),
+        ]
+        if self.battery:
+            found.append(Device("battery", address, BATTERY, self.battery.power_w * 2))
+        return SiteDevices(tuple(found))
 
     def registers(self, unit: int) -> list[int]:
         """Return a unit's registers from 40000 on, faults included."""
-        counters = self.plant.counters + self._offsets[unit]
+        fault = self._faults.get(unit)
+        counted = self._stuck[unit] if fault is Fault.STUCK else self.plant.counters
+        counters = counted + self._offsets[unit]
         if unit == METER:
             models = {203: meter_points(self.plant, counters)}
         elif unit == INVERTER:
@@ -170,7 +192,7 @@ class SiteSimulator:
             raise ValueError(f"a site without a battery must be asked for unit 1 or 2, got {unit}")
         registers = [*MARKER, *registers_from(1, common_points(unit))]
         for number, points in models.items():
-            shown = with_fault(number, points, self._faults.get(unit))
+            shown = with_fault(number, points, fault)
             registers += registers_from(number, shown)
         return [*registers, END, 0]
 
@@ -178,8 +200,32 @@ class SiteSimulator:
 
     async def start(self, host: str = "127.0.0.1", port: int = 0) -> int:
         """Serve, on a free port if none is given, and return the port."""
+        server = ModbusTcpServer(
+            self._simulated(), address=(host, port), trace_packet=partial(self._on_the_wire, 6)
+        )
+        try:
+            await server.serve_forever(background=True)
+        except RuntimeError as error:
+            raise SettingError(f"port {port} of {host} must be free, got {error}") from error
+        self._server = server
+        listening = cast(asyncio.Server, server.transport)
+        self.port = listening.sockets[0].getsockname()[1]
+        return self.port
+
+    async def start_serial(self, path: str, baud: int = 9600) -> None:
+        """Serve on a serial line, with RTU framing."""
+        server = ModbusSerialServer(
+            self._simulated(),
+            port=path,
+            baudrate=baud,
+            trace_packet=partial(self._on_the_wire, 0),
+        )
+        await server.serve_forever(background=True)
+        self._server = server
+
+    def _simulated(self) -> list[SimDevice]:
         units = [METER, INVERTER] + ([BATTERY] if self.battery else [])
-        devices = [
+        return [
             SimDevice(
                 unit,
                 SimData(BASE, values=self.registers(unit), datatype=DataType.REGISTERS),
@@ -187,13 +233,6 @@ class SiteSimulator:
             )
             for unit in units
         ]
-        self._server = ModbusTcpServer(
-            devices, address=(host, port), trace_packet=self._on_the_wire
-        )
-        await self._server.serve_forever(background=True)
-        listening = cast(asyncio.Server, self._server.transport)
-        self.port = listening.sockets[0].getsockname()[1]
-        return self.port
 
     async def stop(self) -> None:
         """Stop serving; connections are closed."""
@@ -226,6 +265,8 @@ class SiteSimulator:
         """Bring the registers up to date before they are read, and obey what is written."""
         if self._faults.get(unit) is Fault.EXCEPTION:
             return ExcCodes.DEVICE_FAILURE
+        if self._faults.get(unit) is Fault.SLOW:
+            await asyncio.sleep(self.slow_seconds)
         registers = self.registers(unit)
         shown[: len(registers)] = registers
         if written is None:
@@ -242,14 +283,15 @@ class SiteSimulator:
         self.controls = replace(controls, commanded_seconds=self.plant.time_seconds)
         return None
 
-    def _on_the_wire(self, sending: bool, packet: bytes) -> bytes:
-        if not sending or len(packet) <= 6:
+    def _on_the_wire(self, at: int, sending: bool, packet: bytes) -> bytes:
+        """Send what a faulty unit sends; its number stands at a place of the packet."""
+        if not sending or len(packet) <= at:
             return packet
-        fault = self._faults.get(packet[6])  # the unit stands there in the MBAP header
+        fault = self._faults.get(packet[at])
         if fault is Fault.NO_ANSWER:
             return b""
         if fault is Fault.GARBAGE:
-            return packet[:7] + bytes(byte ^ 0xA5 for byte in packet[7:])
+            return packet[: at + 1] + bytes(byte ^ 0xA5 for byte in packet[at + 1 :])
         return packet
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from energy.sunspec import HEADER, Block, Location, block_of, discovery
+from energy.errors import DeviceError
+from energy.sunspec import HEADER, Block, Location, block_of, discovery, raw_of
 from oracle.modbus import READ_LIMIT, CodeAnswered, Line
 
 NOTHING_THERE = (2, 3)
@@ -37,20 +38,38 @@ async def discovered(line: Line, unit: int) -> list[Location]:
 async def read_blocks(line: Line, unit: int, locations: Sequence[Location]) -> list[Block]:
     """Return the models' blocks, neighbours that fit one read being read together.
 
-    A model beyond 125 registers is read up to there: what repeats at its end is left out.
+    A model beyond 125 registers takes several reads. Its scale factors might change between
+    them: what is read first is read again at last, and must have stayed.
 
     Raises:
-        DeviceError: if the unit does not answer, or has other models there by now.
+        DeviceError: if the unit does not answer, or has other models or scale factors there
+            by now.
     """
     blocks = []
     for run in _runs(locations):
         first = run[0].address
-        count = min(run[-1].address + HEADER + run[-1].length - first, READ_LIMIT)
-        registers = await line.read(unit, first, count)
+        end = run[-1].address + HEADER + run[-1].length
+        registers: list[int] = []
+        for at in range(first, end, READ_LIMIT):
+            registers += await line.read(unit, at, min(READ_LIMIT, end - at))
+        if len(registers) > READ_LIMIT:
+            (location,) = run
+            before = _scales(location, registers)
+            again = await line.read(unit, first, READ_LIMIT)
+            if _scales(location, [*again, *registers[READ_LIMIT:]]) != before:
+                raise DeviceError(
+                    f"model {location.number} must keep its scale factors while it is read"
+                )
         for location in run:
             begin = location.address - first
             blocks.append(block_of(location, registers[begin : begin + HEADER + location.length]))
     return blocks
+
+
+def _scales(location: Location, registers: list[int]) -> dict[str, int | None]:
+    block = block_of(location, registers)
+    points = block.model.points.values()
+    return {point.name: raw_of(block, point.name) for point in points if point.kind == "sunssf"}
 
 
 def _runs(locations: Sequence[Location]) -> list[list[Location]]:

@@ -7,6 +7,7 @@ running total, kept by the terminal, only grows, by what the counter certainly a
 | ------------------------------------------ | -------------------------------------------- |
 | advances by no more than physics allows    | advances with it, over the roll-over too     |
 | is silent, or zero after it was above zero | waits; the counter tells when it is back     |
+| stands still although power flows          | waits; the counter tells when it moves       |
 | jumps, for one sample                      | waits; the counter tells when it is back     |
 | jumps, and goes on from there              | leaves out the interval, which is *broken*   |
 | changes its scale factor                   | waits while the coarser counter is behind    |
@@ -19,9 +20,20 @@ time in unix seconds.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 GAP_SECONDS = 300
 """Power is not integrated over more than this between two samples."""
+STUCK_MWH = 100_000
+STUCK_STEPS = 10
+"""A counter stands still for 100 Wh, or ten of its steps, of power before it counts as stuck."""
+
+
+class Oddity(NamedTuple):
+    """What is wrong with a sample of a counter: its kind, and the values."""
+
+    kind: str
+    detail: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,13 +64,16 @@ class Track:
     """What is remembered of a counter: the last total, and what the device showed with it.
 
     `power_w` is kept while no counter has ever answered; `suspect` is a counter that made
-    no sense, with its time, until the next sample tells.
+    no sense, with its time, until the next sample tells. `idle_mwh` is the energy by power
+    since the counter last moved, `seen_seconds` the last sample that it was in.
     """
 
     total: Total | None = None
     counter: Counter | None = None
     power_w: int | None = None
     suspect: tuple[int, Counter] | None = None
+    idle_mwh: int = 0
+    seen_seconds: int = 0
 
 
 def followed(
@@ -67,7 +82,7 @@ def followed(
     counter: Counter | None,
     power_w: int | None,
     ceiling_w: int,
-) -> tuple[Track, str | None]:
+) -> tuple[Track, Oddity | None]:
     """Return the track after a sample, and what was wrong with it, if anything.
 
     The track has a new `total` if the sample told one. `ceiling_w` is more than the
@@ -76,7 +91,9 @@ def followed(
     last = track.total
     latest = max(last.time_seconds if last else -1, track.suspect[0] if track.suspect else -1)
     if time_seconds < latest:
-        return track, f"the clock must go on from {latest}, got {time_seconds} s"
+        return track, Oddity(
+            "clock-back", f"the clock must go on from {latest}, got {time_seconds} s"
+        )
     if time_seconds == latest:
         return track, None
     if counter is None:
@@ -91,25 +108,49 @@ def followed(
             total = replace(last, time_seconds=time_seconds, broken=True)
         return Track(total, counter), None
     if counter.value == 0 < track.counter.value:
-        return track, f"a counter must not return to zero, got 0 after {_wh(track.counter)} Wh"
+        return track, Oddity(
+            "counter-zero",
+            f"a counter must not return to zero, got 0 after {_wh(track.counter)} Wh",
+        )
     advance = advance_of(track.counter, counter, time_seconds - last.time_seconds, ceiling_w)
     if advance is not None:
-        # A coarser counter that has not caught up would count its own rounding.
-        base = track.counter if advance == 0 else counter
-        return Track(Total(time_seconds, last.milliwatthours + advance), base), None
+        if advance == 0:
+            return _idle(track, last, time_seconds, counter, power_w)
+        return Track(Total(time_seconds, last.milliwatthours + advance), counter), None
     if track.suspect is not None:
         since, suspect = track.suspect
         advance = advance_of(suspect, counter, time_seconds - since, ceiling_w)
         if advance is not None:
             total = Total(time_seconds, last.milliwatthours + advance, broken=True)
-            return Track(total, counter), (
+            return Track(total, counter), Oddity(
+                "counter-replaced",
                 f"a counter must go on from {_wh(track.counter)} Wh, got another that goes on "
-                f"from {_wh(suspect)} Wh; what came between is left out"
+                f"from {_wh(suspect)} Wh; what came between is left out",
             )
-    return replace(track, suspect=(time_seconds, counter)), (
+    return replace(track, suspect=(time_seconds, counter)), Oddity(
+        "counter-jump",
         f"a counter must go on from {_wh(track.counter)} Wh within {ceiling_w} W, "
-        f"got {_wh(counter)} Wh after {time_seconds - last.time_seconds} s"
+        f"got {_wh(counter)} Wh after {time_seconds - last.time_seconds} s",
     )
+
+
+def _idle(
+    track: Track, last: Total, time_seconds: int, counter: Counter, power_w: int | None
+) -> tuple[Track, Oddity | None]:
+    """Return the track of a counter that did not move; it waits if power says that it should."""
+    assert track.counter is not None
+    since = max(last.time_seconds, track.seen_seconds)
+    idle_mwh = track.idle_mwh + (power_w or 0) * (time_seconds - since) * 1000 // 3600
+    # A coarser counter that has not caught up would count its own rounding: the base stays.
+    still = replace(track, suspect=None, idle_mwh=idle_mwh, seen_seconds=time_seconds)
+    step = max(track.counter.step, counter.step)
+    if idle_mwh > max(STUCK_MWH, STUCK_STEPS * step):
+        return still, Oddity(
+            "counter-stuck",
+            f"a counter must move with {power_w} W, got {_wh(track.counter)} Wh after "
+            f"{idle_mwh // 1000} Wh by power",
+        )
+    return replace(still, total=replace(last, time_seconds=time_seconds, broken=False)), None
 
 
 def advance_of(before: Counter, after: Counter, seconds: int, ceiling_w: int) -> int | None:

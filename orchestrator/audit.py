@@ -1,292 +1,125 @@
 """The audit: every transaction of a market, from the chain's first block, run again.
 
-It trusts a node for the blocks and nothing else: the twin (`energy.market`) is told what each
-transaction said, and must come to the contract's words: the same acceptance, events, slot
-words, readings and balances. What comes out is then held against the laws of `energy.laws`.
+It trusts a node for the blocks and nothing else: the twins (`energy.market` and
+`energy.attested`) are told what each transaction said, and must come to the contracts' words:
+the same acceptance, events, slot words, readings, balances, roots and claims. What comes out is
+then held against the laws of `energy.laws`, and each root against the rows that the auditor
+traces itself. A transaction that left no event changed nothing, and is not looked at.
+
+A council acts through a contract of its own: what it did to the registry is then read from the
+registry's events.
 """
 
 from __future__ import annotations
 
+import pickle
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
-from eth_utils.address import to_checksum_address
-
 from chain.contract import interface
-from chain.events import (
-    Cleared,
-    Corrected,
-    OrdersPosted,
-    ReadingMissed,
-    ReadingPosted,
-    Settled,
-    market_events,
-    tariff_from,
-)
 from chain.market import MarketContract
-from chain.node import NodeChain, Transaction
-from energy.clearing import Ranking
-from energy.errors import AuditError, Refusal
-from energy.laws import check_clearing, check_origins, check_settlement
-from energy.market import RING, Market, MarketRules, is_assumed
-from energy.messages import SIGNATURE_BYTES, Domain
-from energy.origin import Holdings, trace
-from energy.records import Reading, orders_from, readings_from, trades_from
-from energy.registry import NETWORK, UTILITY, Ratings, Registry
-
-_MARKET = interface("Market")
-
-
-@dataclass
-class Findings:
-    """What an audit checked, in counts; money in microyen."""
-
-    blocks: int = 0
-    transactions: int = 0
-    refused: int = 0
-    signatures: int = 0
-    orders: int = 0
-    trades: int = 0
-    readings: int = 0
-    missed: int = 0
-    corrections: int = 0
-    slots: int = 0
-    flows: int = 0
-    origin_rows: int = 0
-    balances: int = 0
-
-    def to_json(self) -> dict[str, int]:
-        """Return the counts by name."""
-        return asdict(self)
-
-
-class Auditor:
-    """A twin that follows a market's transactions."""
-
-    def __init__(self) -> None:
-        self.findings = Findings()
-        self.market: Market | None = None
-        self.holdings = Holdings()
-        self._settled: dict[int, tuple[Settled, dict[int, Reading]]] = {}
-
-    def follow(self, transaction: Transaction, domain: Domain) -> None:
-        """Run a transaction again and compare.
-
-        Raises:
-            AuditError: at the first thing that the rules do not allow.
-        """
-        self.findings.transactions += 1
-        if transaction.creates:
-            self._create(transaction, domain)
-            return
-        if self.market is None:
-            raise AuditError(f"block {transaction.block}: the market must have been created")
-        if not transaction.succeeded:
-            # It changed nothing, and proves nothing: anyone can send too little gas, or nonsense.
-            self.findings.refused += 1
-            return
-        try:
-            expected = self._run(self.market, transaction)
-        except Refusal as refusal:
-            raise AuditError(
-                f"block {transaction.block}: a transaction must have been refused, got status 1: "
-                f"{refusal}"
-            ) from refusal
-        found = [
-            event
-            for event in market_events(transaction.logs)
-            if isinstance(
-                event,
-                OrdersPosted | Cleared | ReadingPosted | ReadingMissed | Settled | Corrected,
-            )
-        ]
-        if found != expected:
-            raise AuditError(f"block {transaction.block}: events must be {expected}, got {found}")
-        for event in found:
-            self._check_laws(self.market, event)
-
-    def finish(self, contract: MarketContract) -> None:
-        """Compare what the chain keeps: slot words, readings and balances."""
-        market = self.market
-        if market is None:
-            raise AuditError("the market must have been created, got no such transaction")
-        for record in market.slots.values():
-            word = contract.state_word(record.slot)
-            if word != record.to_word():
-                raise AuditError(
-                    f"slot {record.slot}: its word must be {record.to_word():#x}, got {word:#x}"
-                )
-        for reading in market.readings.values():
-            kept = contract.reading_of(reading.slot, reading.site)
-            if kept != reading:
-                raise AuditError(
-                    f"slot {reading.slot}: the reading of site {reading.site} must be {reading}, "
-                    f"got {kept}"
-                )
-        for account in (*range(len(market.registry.sites)), UTILITY, NETWORK):
-            self.findings.balances += 1
-            balance = contract.balance_of(account)
-            if balance != market.balances.get(account, 0):
-                raise AuditError(
-                    f"account {account} must be owed {market.balances.get(account, 0)} microyen, "
-                    f"got {balance}"
-                )
-
-    def _create(self, transaction: Transaction, domain: Domain) -> None:
-        arguments = _MARKET.constructor_arguments(transaction.data)
-        if arguments is None:
-            raise AuditError(f"block {transaction.block}: the code must be this version's market")
-        owner, *rules = arguments
-        registry = Registry(rules[1], to_checksum_address(owner))
-        self.market = Market(MarketRules(*rules), registry, domain)
-
-    def _run(self, market: Market, transaction: Transaction) -> list[object]:
-        """Tell the twin what a transaction said; return the events that it has to have."""
-        call = _MARKET.read_call(transaction.data)
-        if call is None:
-            raise AuditError(f"block {transaction.block}: a call must be known, got none")
-        name, values = call
-        now, sender = transaction.time, transaction.sender
-        match name:
-            case "post":
-                return self._post(market, now, *values)
-            case "clear":
-                slot, data, bids, asks = values
-                ranking = Ranking(_indices(bids), _indices(asks))
-                clearing = market.clear(now, slot, orders_from(slot, data), ranking)
-                return [Cleared(slot, clearing.price, clearing.trades)]
-            case "push":
-                return self._push(market, now, *values)
-            case "settle":
-                return self._settle(market, now, *values)
-            case "enrol":
-                from_slot, trader, oracle, ratings = values
-                market.registry.enrol(
-                    now, sender, from_slot, *_keys(trader, oracle), Ratings(*ratings)
-                )
-            case "amend":
-                site, from_slot, trader, oracle, ratings = values
-                market.registry.amend(
-                    now, sender, site, from_slot, *_keys(trader, oracle), Ratings(*ratings)
-                )
-            case "suspend":
-                market.registry.suspend(now, sender, *values)
-            case "retire":
-                market.registry.retire(now, sender, *values)
-            case "voidOrders":
-                words = market.void_orders(now, sender, *values)
-                return [OrdersPosted(word.slot, (word,)) for word in words]
-            case "enactTariff":
-                from_slot, words = values
-                market.registry.enact_tariff(
-                    now, sender, from_slot, [tariff_from(word) for word in words]
-                )
-            case "changeOwner":
-                market.registry.change_owner(sender, to_checksum_address(values[0]))
-        return []
-
-    def _post(
-        self, market: Market, now: int, slot: int, data: bytes, signatures: bytes
-    ) -> list[object]:
-        orders = orders_from(slot, data)
-        self.findings.signatures += len(orders)
-        accepted = market.post(now, slot, orders, _pieces(signatures, SIGNATURE_BYTES))
-        self.findings.orders += len(accepted)
-        return [OrdersPosted(slot, tuple(accepted))] if accepted else []
-
-    def _push(self, market: Market, now: int, data: bytes, signatures: bytes) -> list[object]:
-        readings = readings_from(data)
-        self.findings.signatures += len(readings)
-        pushed = market.push(now, readings, _pieces(signatures, SIGNATURE_BYTES))
-        self.findings.readings += len(pushed.kept)
-        self.findings.corrections += len(pushed.corrections)
-        # The contract logs corrections one by one, and what it kept at the end.
-        corrections = [Corrected(reading, entry) for reading, entry in pushed.corrections]
-        return [*corrections, *map(ReadingPosted, pushed.kept)]
-
-    def _settle(self, market: Market, now: int, slot: int, data: bytes) -> list[object]:
-        missing = [
-            site
-            for site in market.registry.active_at(slot)
-            if market.reading_of(slot, site) is None
-        ]
-        settlement = market.settle(now, slot, trades_from(slot, data))
-        assumed = [market.reading_of(slot, site) for site in missing]
-        self.findings.missed += len(assumed)
-        events: list[object] = [ReadingMissed(reading) for reading in assumed if reading]
-        events.append(Settled(slot, settlement.deliveries, settlement.pool, settlement.entries))
-        return events
-
-    def _check_laws(self, market: Market, event: object) -> None:
-        if isinstance(event, Cleared):
-            self.findings.trades += len(event.trades)
-            record = market.slots[event.slot % RING]
-            fee = market.registry.tariff_at(event.slot).fee
-            if not market.rules.after_metering:
-                check_clearing(event.slot, record.book, record.clearing, fee)
-        elif isinstance(event, Settled):
-            self.findings.slots += 1
-            self.findings.flows += len(event.deliveries) + len(event.pool)
-            readings = self._readings(market, event.slot)
-            self._settled[event.slot] = event, readings
-            trades = market.slots[event.slot % RING].clearing.trades
-            check_settlement(event.slot, trades, readings, event)
-            self._trace(market)
-
-    def _readings(self, market: Market, slot: int) -> dict[int, Reading]:
-        sites = range(len(market.registry.sites))
-        found = ((site, market.reading_of(slot, site)) for site in sites)
-        return {site: reading for site, reading in found if reading}
-
-    def _trace(self, market: Market) -> None:
-        """Trace the settled slots in order, as far as they go."""
-        if not market.registry.sites:
-            return
-        first = min(versions[0].from_slot for versions in market.registry.sites)
-        slot = first if self.holdings.slot is None else self.holdings.slot + 1
-        while slot in self._settled:
-            settled, readings = self._settled.pop(slot)
-            sites = {}
-            for site in market.registry.active_at(slot):
-                terms = market.registry.site_at(site, slot)
-                sites[site] = (terms.ratings.battery_efficiency or None) if terms else None
-            flows = [*settled.deliveries, *settled.pool]
-            self.holdings, origins = trace(self.holdings, slot, sites, readings.values(), flows)
-            measured = {site: r for site, r in readings.items() if not is_assumed(r)}
-            check_origins(slot, measured, origins)
-            self.findings.origin_rows += len(origins.used)
-            slot += 1
+from chain.node import NodeChain
+from chain.origin import OriginContract
+from energy.errors import AuditError, SettingError
+from orchestrator.audit_market import Auditor, Findings
+from orchestrator.audit_origin import OriginAuditor
 
 
 def audited(
-    node: NodeChain, address: str, progress: Callable[[int, int], None] | None = None
+    node: NodeChain,
+    market: str,
+    origin: str | None = None,
+    progress: Callable[[int, int], None] | None = None,
+    state: Path | None = None,
 ) -> Findings:
-    """Audit a market on a chain; `progress` is told blocks done and blocks in all.
+    """Audit a deployment on a chain; `progress` is told blocks done and blocks in all.
+
+    `market` and `origin` are addresses; without the second, roots and claims are left out. With
+    `state`, an audit goes on from where that file's ended, and leaves it for the next one.
 
     Raises:
         AuditError: at the first thing that is wrong, with block or slot and rule.
         ChainError: if the chain cannot be reached.
+        SettingError: if the state is of another deployment or chain.
     """
-    contract = MarketContract(node, address)
-    auditor = Auditor()
+    contract = MarketContract(node, market)
+    ledger = OriginContract(node, origin) if origin else None
+    auditor, done = _resumed(state, node, market, origin)
     head = node.height()
-    for transaction in node.transactions(address, head):
+    addresses = [market, origin] if origin else [market]
+    for transaction in node.transactions(addresses, done + 1, head):
         auditor.follow(transaction, contract.domain)
+        if ledger and auditor.market and auditor.origin is None:
+            registry = auditor.market.registry
+            auditor.origin = OriginAuditor(
+                ledger.address, market, registry, ledger.domain, auditor.findings
+            )
+        if auditor.origin:
+            auditor.origin.follow(transaction)
         if progress:
             progress(transaction.block, head)
+    for name, address in zip(("Market", "Origin"), addresses, strict=False):
+        if not interface(name).is_code_of(node.code_at(address)):
+            raise AuditError(f"block {head}: the code at {address} must be this version's {name}")
     auditor.finish(contract)
+    if ledger and auditor.origin:
+        auditor.origin.finish(ledger)
     auditor.findings.blocks = head + 1
+    if state:
+        _save(state, AuditState(node.chain_id, head, node.block_hash(head), auditor))
     return auditor.findings
 
 
-def _keys(trader: Any, oracle: Any) -> tuple[str, str]:
-    return to_checksum_address(trader), to_checksum_address(oracle)
+@dataclass
+class AuditState:
+    """An audit up to a block, to go on from."""
+
+    chain_id: int
+    block: int
+    block_hash: bytes
+    auditor: Auditor
 
 
-def _indices(data: bytes) -> tuple[int, ...]:
-    return tuple(int.from_bytes(piece) for piece in _pieces(data, 2))
+def _resumed(
+    state: Path | None, node: NodeChain, market: str, origin: str | None
+) -> tuple[Auditor, int]:
+    """Return an auditor, and the last block that it has followed."""
+    if state is None or not state.exists():
+        return Auditor(market), -1
+    try:
+        with state.open("rb") as file:
+            saved = _StateReader(file).load()
+    except (OSError, EOFError, AttributeError, ValueError, pickle.UnpicklingError) as error:
+        raise SettingError(f"{state} must be an audit's state, got {error}") from error
+    if not isinstance(saved, AuditState):
+        raise SettingError(f"{state} must be an audit's state, got {type(saved).__name__}")
+    ledger = saved.auditor.origin.address if saved.auditor.origin else None
+    before = saved.chain_id, saved.auditor.address, ledger
+    if before != (node.chain_id, market.lower(), origin.lower() if origin else None):
+        raise SettingError(f"{state} must be of this deployment, got one of {before}")
+    if saved.block > node.height() or node.block_hash(saved.block) != saved.block_hash:
+        raise AuditError(f"block {saved.block}: its hash must be 0x{saved.block_hash.hex()}")
+    return saved.auditor, saved.block
 
 
-def _pieces(data: bytes, size: int) -> list[bytes]:
-    return [data[at : at + size] for at in range(0, len(data), size)]
+def _save(path: Path, state: AuditState) -> None:
+    draft = path.with_suffix(".draft")
+    draft.write_bytes(pickle.dumps(state))
+    draft.replace(path)
+
+
+class _StateReader(pickle.Unpickler):
+    """Reads plain data and this project's classes, and nothing that could act."""
+
+    def find_class(self, module: str, name: str) -> Any:
+        own = module.partition(".")[0] in ("energy", "chain", "orchestrator")
+        if (own and "." not in name) or (module, name) in _PLAIN:
+            found = super().find_class(module, name)
+            if isinstance(found, type):
+                return found
+        raise pickle.UnpicklingError(f"{module}.{name}")
+
+
+_PLAIN = {("builtins", "set"), ("builtins", "frozenset"), ("collections", "defaultdict")}

@@ -23,12 +23,14 @@ from datetime import date
 from pathlib import Path
 
 from chain.anvil import AnvilChain, anvil
+from chain.attesting import Attestor, key_signed
 from chain.council import MARKET, Act, Council
 from chain.market import MarketContract
 from chain.network.keys import key_at
 from chain.network.profile import profile_at
 from chain.network.trial import TrialChain, trial
 from chain.node import NodeChain, fresh_key
+from chain.origin import OriginContract
 from chain.safe import creation_of
 from chain.store import Store, opened
 from chain.terminal import TerminalChain
@@ -36,18 +38,22 @@ from energy.errors import ChainError, SettingError
 from energy.market import MarketRules
 from energy.messages import address_of, sign
 from energy.records import Reading
-from energy.units import SLOT_SECONDS, SLOTS_PER_DAY, slots_of, start_of
+from energy.units import SLOT_SECONDS, SLOTS_PER_DAY, slots_of
 from oracle.device import Instruments
+from oracle.keys import KeySigner
 from oracle.outbox import Outbox
 from oracle.plant import Battery as PlantBattery
 from oracle.simulator import BATTERY, SiteSimulator
-from oracle.terminal import Terminal, key_signer
-from orchestrator.agents import History, Limits, Past, net_export, order_for
-from orchestrator.audit import Findings, audited
+from oracle.terminal import Terminal
+from orchestrator.agents import Limits, net_export, order_for
+from orchestrator.audit import audited
+from orchestrator.audit_market import Findings
 from orchestrator.mover import Mover, SignedOrder, relayed
 from orchestrator.setting.series import LoadSeries, PvSeries, load_series, pv_series
 from orchestrator.setting.sites import Setting, Site
+from vpp.calendar import works_on
 from vpp.control import BatteryControl
+from vpp.forecast import History, Past
 from vpp.rule import BatterySize, Command, Mode, command_for, expected_flows
 
 HISTORY_DAYS = 28
@@ -72,6 +78,7 @@ class DemoDay:
     day: date
     store: str
     address: str
+    origin: str
     deployed_by: str
     findings: Findings
 
@@ -106,7 +113,7 @@ class SiteOfDay:
             start_seconds=self.slots.start * SLOT_SECONDS,
         )
         # What the site's own meters showed before the trial began.
-        self.history = History(works_on=lambda slot: start_of(slot).weekday() < 5)
+        self.history = History(works_on)
         first = max(
             self.slots.start - HISTORY_DAYS * SLOTS_PER_DAY, slots_of(loads.first_day).start
         )
@@ -122,8 +129,7 @@ class SiteOfDay:
     async def start(self, stack: AsyncExitStack, node: NodeChain, address: str) -> None:
         """Start the devices and connect the terminal to them and to the chain."""
         await stack.enter_async_context(self.simulator)
-        devices = self.simulator.devices()
-        instruments = Instruments(devices)
+        instruments = Instruments(self.simulator.devices())
         stack.callback(instruments.close)
         stack.callback(self.outbox.close)
         self.market = MarketContract(node.as_sender(self.oracle_key), address)
@@ -131,11 +137,11 @@ class SiteOfDay:
             self.site.number,
             instruments,
             self.outbox,
-            key_signer(self.market.domain, self.oracle_key),
+            KeySigner(self.market.domain, self.oracle_key),
             lambda: self.simulator.plant.time_seconds,
         )
-        if devices.battery:
-            self.control = BatteryControl(devices.battery.host, devices.battery.port, BATTERY)
+        if self.simulator.battery:
+            self.control = BatteryControl("127.0.0.1", self.simulator.port, BATTERY)
             stack.callback(self.control.close)
 
     async def read(self, slot: int) -> None:
@@ -147,6 +153,17 @@ class SiteOfDay:
         if reading:
             self.readings[slot] = reading
             self.history.add(reading)
+
+    def attest(self, origin: str) -> None:
+        """Recompute the day's root from the chain alone, and attest it."""
+        node = self.market.chain
+        assert isinstance(node, NodeChain)
+        contract = OriginContract(node, origin)
+        store = opened("sqlite://")
+        sign = key_signed(contract, self.oracle_key)
+        attestor = Attestor(store, node, self.market.address, contract, self.site.number, sign)
+        attestor.attest_due()
+        store.dispose()
 
     async def command_battery(self, slot: int) -> None:
         """Tell the battery what the rule wants of it in a slot."""
@@ -216,7 +233,9 @@ async def run_day(
     progress("chain", 0, SLOTS_PER_DAY)
     with _chain(network, start, folder, setting) as node:
         progress("deploy", 0, SLOTS_PER_DAY)
-        address, deployed_by = await asyncio.to_thread(_deployed, node, setting, folder, sites_file)
+        address, origin, deployed_by = await asyncio.to_thread(
+            _deployed, node, setting, folder, sites_file
+        )
         market = MarketContract(node, address)
         sites = [SiteOfDay(site, day, folder, loads, sun) for site in setting.sites]
         progress("enrol", 0, SLOTS_PER_DAY)
@@ -228,15 +247,19 @@ async def run_day(
             Store(connection).set("names", json.dumps(names))
             Store(connection).set("day", day.isoformat())
             Store(connection).set("mode", setting.market.mode)
+            Store(connection).set("origin", origin)
         mover = Mover(market, node, engine, slots.start)
         async with AsyncExitStack() as stack:
             for site in sites:
                 await site.start(stack, node, address)
             await _run(node, market, mover, sites, slots, progress)
+        for number, site in enumerate(sites):
+            progress("attest", number, len(sites))
+            await asyncio.to_thread(site.attest, origin)
         progress("audit", SLOTS_PER_DAY, SLOTS_PER_DAY)
-        findings = await asyncio.to_thread(audited, node, address)
+        findings = await asyncio.to_thread(audited, node, address, origin)
         engine.dispose()
-    return DemoDay(day, store_path, address, deployed_by, findings)
+    return DemoDay(day, store_path, address, origin, deployed_by, findings)
 
 
 async def _run(
@@ -361,8 +384,8 @@ def _owner(node: DemoChain) -> str:
 
 def _deployed(
     node: DemoChain, setting: Setting, folder: Path, sites_file: Path | None
-) -> tuple[str, str]:
-    """Deploy the market and return its address and what deployed it."""
+) -> tuple[str, str, str]:
+    """Deploy market and ledger of origins; return their addresses and what deployed them."""
     root = Path(__file__).resolve().parent.parent
     script = root / "deploy" / "with-tools"
     if (
@@ -371,7 +394,8 @@ def _deployed(
     ):
         first_slot = node.now() // SLOT_SECONDS + 1
         rules: MarketRules = setting.market.rules(first_slot)
-        return MarketContract.deployed(node, _owner(node), rules).address, "web3"
+        market = MarketContract.deployed(node, _owner(node), rules)
+        return market.address, OriginContract.deployed(node, market.address).address, "web3"
     manifest = folder / "manifest.json"
     environment = {
         **os.environ,
@@ -398,8 +422,8 @@ def _deployed(
     if done.returncode or not manifest.exists():
         last = (done.stderr or done.stdout).strip().splitlines()[-1:] or ["no output"]
         raise ChainError(f"brownie must deploy the market, got {last[0]}")
-    address: str = json.loads(manifest.read_text())["contracts"]["Market"]["address"]
-    return address, "brownie"
+    contracts = json.loads(manifest.read_text())["contracts"]
+    return contracts["Market"]["address"], contracts["Origin"]["address"], "brownie"
 
 
 def with_mode(setting: Setting, mode: str | None) -> Setting:

@@ -5,16 +5,24 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import date
 
+from rich.columns import Columns
 from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
 from energy.records import Trade
-from energy.units import half_hour, kwh, yen
-from orchestrator.audit import Findings
+from energy.units import day_of, half_hour, kwh, yen
+from orchestrator.audit_market import Findings
 from orchestrator.report import DayReport
-from orchestrator.statement import StatementRow, cells, columns
-from orchestrator.words import Language, say, say_day, short
+from orchestrator.statement import (
+    Destination,
+    Statement,
+    cells,
+    columns,
+    cost_lines,
+    totals,
+)
+from orchestrator.words import Language, say, say_day, say_slot, short
 
 TRADE_COLUMNS = ("half_hour", "seller", "buyer", "traded", "delivered", "price")
 
@@ -106,15 +114,61 @@ def _money(report: DayReport, names: Mapping[int, str], language: Language) -> T
 
 
 def statement_view(
-    rows: Sequence[StatementRow], day: date, names: Mapping[int, str], language: Language
-) -> Table:
-    """Draw a site's statement in the form of the trial's handout."""
-    title = say(language, "statement", site=names[rows[0].site], day=say_day(language, day))
+    statement: Statement, names: Mapping[int, str], language: Language
+) -> RenderableType:
+    """Draw a site's statement in the form of the trial's handout, with its totals."""
+    day = say_day(language, day_of(statement.slots.start))
+    title = say(language, "statement", site=names[statement.site], day=day)
     table = Table(title=title, title_justify="left")
     for number, column in enumerate(columns(language)):
         table.add_column(column, justify="right" if number in (1, 5) else "left")
-    for line in cells(rows, names, language):
+    for line in cells(statement.rows, names, language):
         table.add_row(*line, end_section=False)
+    sums = Table(title=say(language, "page_totals"), title_justify="left", show_header=False)
+    for number in range(3):
+        sums.add_column(justify="right" if number else "left")
+    for what, energy, share in totals(statement, language):
+        sums.add_row(what, f"{energy} kWh", share)
+    costs = Table(title=say(language, "page_costs"), title_justify="left", show_header=False)
+    costs.add_column()
+    costs.add_column(justify="right")
+    for what, amount in cost_lines(statement, language):
+        costs.add_row(what, amount)
+    notes = []
+    if statement.unread:
+        notes.append(Text(say(language, "unread_slots", count=len(statement.unread))))
+    if statement.open:
+        notes.append(Text(say(language, "open_slots", count=len(statement.open)), style="bold"))
+    return Group(table, Columns([sums, costs]), *notes)
+
+
+def destinations_view(
+    ended: Sequence[Destination], names: Mapping[int, str], language: Language
+) -> Table:
+    """Draw where a site's energy went."""
+    first = ended[0].row.origin
+    day = say_day(language, day_of(first.slot))
+    table = Table(
+        title=say(language, "went_to", site=names[first.site], day=day), title_justify="left"
+    )
+    for word in ("generated_at", "generation", "end", "end_site", "end_at", "through"):
+        right = word == "generation"
+        table.add_column(say(language, word), justify="right" if right else "left")
+    for one in ended:
+        row = one.row
+        battery = (
+            ""
+            if row.through is None
+            else say(language, "battery_of", site=short(names[row.through]))
+        )
+        table.add_row(
+            say_slot(language, row.origin.slot),
+            f"{kwh(row.energy):.3f}",
+            say(language, f"end_{one.end}"),
+            short(names[row.site]),
+            say_slot(language, row.slot),
+            battery,
+        )
     return table
 
 

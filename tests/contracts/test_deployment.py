@@ -15,6 +15,7 @@ from eth_account import Account
 from chain.anvil import anvil
 from chain.contract import interface
 from chain.market import MarketContract
+from chain.origin import OriginContract
 
 ROOT = Path(__file__).resolve().parents[2]
 START = 1_559_606_400  # 2019-06-04 09:00 in Japan
@@ -86,6 +87,25 @@ def test_a_deployment_is_what_its_manifest_says(node, deploy, manifest_file):
     assert sent["blockNumber"] == recorded["block"]
     assert recorded["init_code_hash"] == node.web3.keccak(sent["input"]).to_0x_hex()
     assert bytes(sent["input"]) == code
+
+
+def test_the_ledger_of_origins_is_told_the_markets_address(node, deploy, manifest_file):
+    assert deploy(node.url).returncode == 0
+    contracts = json.loads(manifest_file.read_text())["contracts"]
+    market, ledger = contracts["Market"]["address"], contracts["Origin"]["address"]
+    assert contracts["Origin"]["constructor_arguments"] == {"registry": market}
+    assert OriginContract(node, ledger).registry() == market
+
+
+def test_a_market_deployed_before_is_given_its_ledger_of_origins(node, deploy, manifest_file):
+    assert deploy(node.url).returncode == 0
+    before = json.loads(manifest_file.read_text())
+    del before["contracts"]["Origin"]
+    manifest_file.write_text(json.dumps(before))
+    done = deploy(node.url)
+    assert "Market stands at" in done.stdout
+    assert "Origin is deployed at" in done.stdout
+    assert manifest(manifest_file) == before["contracts"]["Market"]
 
 
 def in_order(arguments):

@@ -7,6 +7,7 @@ in microyen.
 from __future__ import annotations
 
 import asyncio
+import csv
 import json
 import re
 from collections import defaultdict
@@ -17,11 +18,14 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Engine
 from typer.testing import CliRunner
+from weasyprint import HTML
 
+from chain.attesting import day_tree
 from chain.node import NodeChain
 from chain.store import Store, opened
 from energy.errors import ChainError, SettingError
 from energy.lots import Kind
+from energy.merkle import leaf_of
 from energy.registry import NETWORK, UTILITY
 from energy.units import slot_of_day, slots_of
 from orchestrator.cli import app
@@ -29,6 +33,8 @@ from orchestrator.demo import DemoDay, run_day, with_mode
 from orchestrator.report import day_report
 from orchestrator.setting.sites import AHEAD, Setting, load_setting
 from orchestrator.statement import statement_of
+from orchestrator.statement_page import html_of
+from orchestrator.words import Language
 
 DAY = date(2019, 6, 4)
 SLOTS = slots_of(DAY)
@@ -100,9 +106,9 @@ def test_the_audit_ran_everything_again(store: Store, day: DemoDay) -> None:
     findings = day.findings
     assert findings.slots == 48
     assert findings.readings == 7 * 48
-    assert findings.refused == findings.missed == findings.corrections == 0
+    assert findings.missed == findings.corrections == 0
     assert findings.orders == len(store.orders(SLOTS))
-    assert findings.signatures == findings.orders + findings.readings
+    assert findings.signatures == findings.orders + findings.readings + findings.attestations
     trades = store.trades(SLOTS)
     assert findings.trades == len(trades)
     assert findings.flows == len(trades) + len(store.pool(SLOTS))
@@ -127,7 +133,7 @@ def test_the_statements_of_each_office_sum_to_what_its_meter_says(store: Store) 
     used = {(one.slot, one.site): one.consumption for one in store.readings(SLOTS)}
     for site in range(7):
         stated: dict[int, int] = defaultdict(int)
-        for entry in statement_of(store, site, SLOTS):
+        for entry in statement_of(store, site, SLOTS).rows:
             assert entry.used == used[entry.slot, site]
             assert entry.row.origin.kind is not Kind.UNEXPLAINED
             assert entry.row.origin.slot <= entry.slot
@@ -139,7 +145,7 @@ def test_the_statements_of_each_office_sum_to_what_its_meter_says(store: Store) 
 def test_what_kesennuma_uses_in_the_evening_was_generated_on_its_roof_by_day(
     store: Store,
 ) -> None:
-    rows = [entry.row for entry in statement_of(store, KESENNUMA, EVENING)]
+    rows = [entry.row for entry in statement_of(store, KESENNUMA, EVENING).rows]
     kept = [row for row in rows if row.through == KESENNUMA and row.origin.kind is Kind.GENERATION]
     assert {row.origin.site for row in kept} == {KESENNUMA}
     assert {row.origin.slot for row in kept} <= set(CHARGING)
@@ -247,30 +253,124 @@ def test_trades_of_one_office_are_found_by_its_name_in_either_language(
 def test_a_statement_names_where_and_when_each_kwh_was_generated(
     day: DemoDay, store: Store
 ) -> None:
-    rows = json.loads(yui(day, "statement", "kesennuma", "--json"))
+    rows = json.loads(yui(day, "statement", "--site", "kesennuma", "--json"))["rows"]
     readings = [one for one in store.readings(SLOTS) if one.site == KESENNUMA]
     assert sum(row["origin_wh"] for row in rows) == sum(one.consumption for one in readings)
     evening = [row for row in rows if slot_of_day(row["slot"]) in range(36, 44)]
     assert any(row["through_battery"] and row["kind"] == "generation" for row in evening)
-    english = yui(day, "statement", "kesennuma")
-    japanese = yui(day, "statement", "kesennuma", "--language", "ja")
+    english = yui(day, "statement", "--site", "kesennuma")
+    japanese = yui(day, "statement", "--site", "kesennuma", "--language", "ja")
     assert "Tue 4 June 2019" in english
     assert "2019年6月4日(火)" in japanese
     assert "自家太陽光" in japanese
 
 
 def test_a_statement_of_one_half_hour_holds_only_that(day: DemoDay) -> None:
-    rows = json.loads(yui(day, "statement", "6", "--slot", "2019-06-04 18:30", "--json"))
+    rows = json.loads(yui(day, "statement", "--site", "6", "--slot", "2019-06-04 18:30", "--json"))[
+        "rows"
+    ]
     assert {row["half_hour"] for row in rows} == {"18:30-19:00"}
     assert sum(row["origin_wh"] for row in rows) == rows[0]["consumption_wh"]
-    assert "18:30-19:00" in yui(day, "statement", "6", "--slot", "2019-06-04 18:30")
+    assert "18:30-19:00" in yui(day, "statement", "--site", "6", "--slot", "2019-06-04 18:30")
+
+
+def test_each_site_attested_the_days_root_by_itself(store: Store, day: DemoDay) -> None:
+    assert (day.findings.roots, day.findings.attestations) == (1, 7)
+    said = json.loads(yui(day, "statement", "--site", "6", "--json"))
+    assert said["roots"] == {"2019-06-04": "0x" + day_tree(store, DAY).root.hex()}
+    leaves = {row["leaf"] for row in said["rows"]}
+    used = [row for row in store.origins("used", SLOTS) if row.site == KESENNUMA]
+    assert leaves == {"0x" + leaf_of(row).hex() for row in used}
+
+
+def test_what_a_site_paid_is_told_by_component(store: Store) -> None:
+    for site in range(7):
+        costs = statement_of(store, site, SLOTS).costs
+        owed = sum(amount for _, account, amount in store.entries(SLOTS) if account == site)
+        assert costs.total == -owed
+        trades = [trade for trade, _ in store.trades(SLOTS)]
+        assert costs.bought == sum(
+            one.energy * (store.price(one.slot) or 0) for one in trades if one.buyer == site
+        )
+    sendai = statement_of(store, 1, SLOTS)
+    assert sendai.costs.bought > 0
+    # What it has of other offices: from their roofs, and of the battery's first stock.
+    assert sendai.costs.fees == 1_000 * (sendai.energies.offices + sendai.energies.initial)
+
+
+def test_a_statements_totals_are_those_of_its_rows(day: DemoDay) -> None:
+    said = json.loads(yui(day, "statement", "--site", "1", "--month", "2019-06", "--json"))
+    energies = said["energies_wh"]
+    assert energies["used"] == sum(row["origin_wh"] for row in said["rows"])
+    assert energies["used"] == energies["renewable"] + energies["grid"] + energies["initial"]
+    through = [row for row in said["rows"] if row["through_battery"]]
+    assert energies["through_battery"] == sum(row["origin_wh"] for row in through) > 0
+    assert energies["battery_loss"] > 0.1 * energies["through_battery"]
+    # The month is not over: its other days are open, and said to be.
+    assert len(said["slots_not_final"]) == 26 * 48
+    assert "1248 half hours are not final yet" in yui(
+        day, "statement", "--site", "1", "--month", "2019-06"
+    )
+
+
+def test_a_statement_is_written_as_csv(day: DemoDay) -> None:
+    arguments = ("statement", "--site", "6", "--slot", "2019-06-04 18:30", "--language", "ja")
+    lines = list(csv.reader(yui(day, *arguments, "--csv").splitlines()))
+    assert lines[0][:3] == ["消費日時", "消費量(kWh)", "電力供給元"]
+    assert all(line[0] == "2019年6月4日 18:30-19:00" for line in lines[1:])
+    assert sum(float(line[5]) for line in lines[1:]) == pytest.approx(float(lines[1][1]))
+
+
+@pytest.mark.parametrize("span", [["--slot", "2019-06-04 18:30"], ["--day", "2019-06-04"]])
+def test_a_statement_is_printed_on_one_page(
+    day: DemoDay, store: Store, tmp_path: Path, span: list[str]
+) -> None:
+    pdf = tmp_path / "statement.pdf"
+    assert yui(day, "statement", "--site", "6", *span, "--pdf", str(pdf)).strip() == str(pdf)
+    assert pdf.read_bytes().startswith(b"%PDF")
+    slots = SLOTS if span[0] == "--day" else range(SLOTS[37], SLOTS[38])
+    names = dict(enumerate("ABCDEFG"))
+    roots = {"2019-06-04": "0x" + day_tree(store, DAY).root.hex()}
+    page = html_of(statement_of(store, 6, slots), names, Language.JAPANESE, roots)
+    assert "電力供給元証明書" in page
+    assert roots["2019-06-04"] in page
+    assert len(HTML(string=page).render().pages) == 1
+
+
+def test_where_a_sites_energy_went_sums_to_what_it_generated(day: DemoDay, store: Store) -> None:
+    ended = json.loads(yui(day, "statement", "--generator", "Tome", "--json"))
+    generated = sum(one.generated for one in store.readings(SLOTS) if one.site == 4)
+    assert sum(row["energy_wh"] for row in ended) == generated
+    assert {"used", "utility"} <= {row["end"] for row in ended}
+    assert "売電" in yui(day, "statement", "--generator", "登米", "--language", "ja")
+
+
+def test_a_trace_follows_a_range_of_wh(day: DemoDay) -> None:
+    slot = "2019-06-04 18:30"
+    whole = json.loads(yui(day, "trace", "kesennuma", slot, "--json"))
+    parts = [step["energy"] for step in whole["from"] if step["step"] == "part"]
+    assert sum(parts) == whole["energy"]
+    one = json.loads(
+        yui(
+            day,
+            "trace",
+            "kesennuma",
+            slot,
+            "--from",
+            str(parts[0] - 1),
+            "--to",
+            str(parts[0] + 1),
+            "--json",
+        )
+    )
+    assert [step["energy"] for step in one["from"] if step["step"] == "part"] == [1, 1]
 
 
 def test_a_trace_leads_back_to_roofs_and_forward_to_where_it_was_used(
     day: DemoDay, store: Store
 ) -> None:
     back = yui(day, "trace", "kesennuma", "2019-06-04 18:30")
-    assert "generation" in back
+    assert "solar" in back
     assert "through the battery of" in back
     (reading,) = [
         one for one in store.readings(range(SLOTS[24], SLOTS[25])) if one.site == KESENNUMA
@@ -278,7 +378,7 @@ def test_a_trace_leads_back_to_roofs_and_forward_to_where_it_was_used(
     assert f"generated {reading.generated}" in (
         forward := yui(day, "trace", "kesennuma", "2019-06-04 12:00", "--forward")
     )
-    assert "used at" in forward
+    assert "kWh used: " in forward
     japanese = yui(day, "trace", "kesennuma", "2019-06-04 18:30", "--language", "ja")
     assert "気仙沼" in japanese
 
@@ -286,10 +386,21 @@ def test_a_trace_leads_back_to_roofs_and_forward_to_where_it_was_used(
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["statement", "atlantis"], "a site must be one of"),
-        (["statement", "kesennuma", "--day", "yesterday"], "a day must be as 2019-06-04"),
-        (["statement", "kesennuma", "--day", "2019-06-05"], "must have used energy in a settled"),
+        (["statement", "--site", "atlantis"], "a site must be one of"),
+        (["statement", "--site", "kesennuma", "--day", "yesterday"], "a day must be as 2019-06-04"),
+        (
+            ["statement", "--site", "kesennuma", "--day", "2019-06-05"],
+            "must be final for a statement",
+        ),
         (["trace", "kesennuma", "25:00"], "a slot must be a number or a half hour"),
+        (["trace", "6", "2019-06-04 18:30", "--to", "9999999"], "a range of Wh must be within 0"),
+        (["statement"], "one of --site and --generator must be given"),
+        (["statement", "--site", "6", "--month", "2019-13"], "a day must be as 2019-06-04"),
+        (["statement", "--generator", "6", "--csv"], "--csv and --pdf must go with --site"),
+        (
+            ["statement", "--site", "6", "--day", "2019-06-04", "--month", "2019-06"],
+            "at most one of --slot, --day and --month",
+        ),
     ],
 )
 def test_what_cannot_be_answered_is_one_sentence(

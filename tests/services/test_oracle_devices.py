@@ -13,9 +13,10 @@ from pymodbus.client import AsyncModbusTcpClient
 
 from energy.errors import DeviceError, SettingError
 from energy.sunspec import Block, value_of, write_of
-from oracle.device import Device, Instruments, Sample, SiteDevices
-from oracle.modbus import CodeAnswered, Line, NoAnswer, is_read_answer
+from oracle.device import Device, Instruments, SiteDevices
+from oracle.modbus import CodeAnswered, Line, NoAnswer, Table, Tcp, is_read_answer
 from oracle.plant import Battery, Flows
+from oracle.quantity import Sample
 from oracle.simulator import (
     BATTERY,
     CONTROL_ADDRESS,
@@ -70,12 +71,17 @@ async def answering(answer: Callable[[bytes], bytes]) -> AsyncIterator[int]:
         yield server.sockets[0].getsockname()[1]
 
 
+def texts(sample: Sample) -> tuple[str, ...]:
+    """What was wrong with a sample, in words."""
+    return tuple(map(str, sample.incidents))
+
+
 def shown_wh(sample: Sample) -> dict[str, int]:
     return {name: counter.value // 1000 for name, counter in sample.counters.items()}
 
 
 async def read_control(site: SiteSimulator) -> Block:
-    line = Line("127.0.0.1", site.port)
+    line = Line(Tcp("127.0.0.1", site.port))
     models = [at for at in await discovered(line, BATTERY) if at.number == 124]
     (block,) = await read_blocks(line, BATTERY, models)
     line.close()
@@ -102,22 +108,22 @@ async def command(site: SiteSimulator, **points: int) -> None:
 def test_a_sample_shows_what_the_plant_did():
     async def scene(site: SiteSimulator, connected: Instruments) -> None:
         sample = await connected.sample(START + 1800)
-        assert sample.faults == ()
+        assert texts(sample) == ()
         assert shown_wh(sample) == {
-            "imported": 100_000,
-            "exported": 100_000,
-            "generated": 105_000,
-            "charged": 102_000,
-            "discharged": 100_000,
+            "meter.imported": 100_000,
+            "meter.exported": 100_000,
+            "inverter.generated": 105_000,
+            "battery.charged": 102_000,
+            "battery.discharged": 100_000,
         }
         assert sample.powers_w == {
-            "imported": 0,
-            "exported": 0,
-            "generated": 10_000,
-            "charged": 4_000,
-            "discharged": 0,
+            "meter.imported": 0,
+            "meter.exported": 0,
+            "inverter.generated": 10_000,
+            "battery.charged": 4_000,
+            "battery.discharged": 0,
         }
-        assert sample.stored_wh == 10_000 + 2_000 * 900 // 1000
+        assert sample.stored_wh["battery.stored"] == 10_000 + 2_000 * 900 // 1000
 
     run(scene)
 
@@ -128,23 +134,33 @@ def test_import_is_positive_power_at_the_meter():
         async with instruments(site) as connected:
             site.advance(START + 1800)
             sample = await connected.sample(START + 1800)
-            assert sample.powers_w == {"imported": 1000, "exported": 0, "generated": 0}
-            assert set(sample.counters) == {"imported", "exported", "generated"}
-            assert sample.faults == ()
+            assert sample.powers_w == {
+                "meter.imported": 1000,
+                "meter.exported": 0,
+                "inverter.generated": 0,
+            }
+            assert set(sample.counters) == {
+                "meter.imported",
+                "meter.exported",
+                "inverter.generated",
+            }
+            assert texts(sample) == ()
 
     asyncio.run(play())
 
 
 def test_neighbouring_models_are_read_at_once():
     async def scene(site: SiteSimulator, connected: Instruments) -> None:
-        line = connected._lines["127.0.0.1", site.port]
+        line = connected._lines[Tcp("127.0.0.1", site.port)]
         await connected.sample(0)
         asked = []
         read = line.read
 
-        async def listening(unit: int, address: int, count: int) -> list[int]:
+        async def listening(
+            unit: int, address: int, count: int, table: Table = "holding"
+        ) -> list[int]:
             asked.append((unit, count))
-            return await read(unit, address, count)
+            return await read(unit, address, count, table)
 
         line.read = listening  # type: ignore[method-assign]
         await connected.sample(1)
@@ -167,10 +183,18 @@ def test_a_faulty_meter_is_named_and_absent_and_the_others_go_on(fault: Fault, n
         whole = await connected.sample(0)
         site.break_(METER, fault)
         sample = await connected.sample(1)
-        assert set(sample.counters) == {"generated", "charged", "discharged"}
-        assert set(sample.powers_w) == {"generated", "charged", "discharged"}
-        assert sample.faults[0].startswith("meter: ")
-        assert named in sample.faults[0]
+        assert set(sample.counters) == {
+            "inverter.generated",
+            "battery.charged",
+            "battery.discharged",
+        }
+        assert set(sample.powers_w) == {
+            "inverter.generated",
+            "battery.charged",
+            "battery.discharged",
+        }
+        assert texts(sample)[0].startswith("meter: ")
+        assert named in texts(sample)[0]
         site.mend(METER)
         assert await connected.sample(2) == replace(whole, time_seconds=2)
 
@@ -180,8 +204,8 @@ def test_a_faulty_meter_is_named_and_absent_and_the_others_go_on(fault: Fault, n
 @pytest.mark.parametrize(
     ("unit", "left"),
     [
-        (INVERTER, {"imported", "exported", "charged", "discharged"}),
-        (BATTERY, {"imported", "exported", "generated"}),
+        (INVERTER, {"meter.imported", "meter.exported", "battery.charged", "battery.discharged"}),
+        (BATTERY, {"meter.imported", "meter.exported", "inverter.generated"}),
     ],
 )
 def test_values_that_are_not_implemented_are_absent(unit: int, left: set[str]):
@@ -190,9 +214,9 @@ def test_values_that_are_not_implemented_are_absent(unit: int, left: set[str]):
         sample = await connected.sample(0)
         assert set(sample.counters) == left
         assert set(sample.powers_w) == left
-        assert (sample.stored_wh is None) == (unit == BATTERY)
-        assert all("must be" in fault for fault in sample.faults)
-        assert sample.faults
+        assert (sample.stored_wh == {}) == (unit == BATTERY)
+        assert all("must be" in fault for fault in texts(sample))
+        assert texts(sample)
 
     run(scene)
 
@@ -203,11 +227,11 @@ def test_a_shorter_counter_shows_the_same_energy_in_coarser_steps():
         fine = await connected.sample(0)
         site.break_(METER, Fault.COARSER_SCALE)
         coarse = await connected.sample(1)
-        counter = coarse.counters["imported"]
+        counter = coarse.counters["meter.imported"]
         assert counter.step == 10_000
-        assert counter.span == fine.counters["imported"].span * 10
-        assert counter.value == fine.counters["imported"].value // 10_000 * 10_000
-        assert coarse.faults == ()
+        assert counter.span == fine.counters["meter.imported"].span * 10
+        assert counter.value == fine.counters["meter.imported"].value // 10_000 * 10_000
+        assert texts(coarse) == ()
 
     run(scene)
 
@@ -215,8 +239,8 @@ def test_a_shorter_counter_shows_the_same_energy_in_coarser_steps():
 def test_an_exchanged_meter_shows_its_own_counter():
     async def scene(site: SiteSimulator, connected: Instruments) -> None:
         site.replace_device(METER, shows_wh=12)
-        assert shown_wh(await connected.sample(0))["imported"] == 12
-        assert shown_wh(await connected.sample(0))["generated"] == 105_000
+        assert shown_wh(await connected.sample(0))["meter.imported"] == 12
+        assert shown_wh(await connected.sample(0))["inverter.generated"] == 105_000
 
     run(scene)
 
@@ -227,7 +251,7 @@ def test_a_counter_wraps_at_32_bits():
         site = SiteSimulator(lambda _: 300, lambda _: 0, start_seconds=START, already_wh=already)
         async with instruments(site) as connected:
             site.advance(START + 1800)
-            assert shown_wh(await connected.sample(0))["imported"] == 200
+            assert shown_wh(await connected.sample(0))["meter.imported"] == 200
 
     asyncio.run(play())
 
@@ -241,8 +265,8 @@ def test_a_stopped_server_is_named_and_found_again_when_it_is_back():
         await site.stop()
         sample = await connected.sample(1)
         assert sample.counters == {}
-        assert len(sample.faults) == 3
-        assert all(f"127.0.0.1:{port}" in fault for fault in sample.faults)
+        assert len(texts(sample)) == 3
+        assert all(f"127.0.0.1:{port}" in fault for fault in texts(sample))
         await site.start(port=port)
         assert await connected.sample(2) == replace(whole, time_seconds=2)
         connected.close()
@@ -257,7 +281,7 @@ def test_a_host_that_is_not_there_is_named():
             free.bind(("127.0.0.1", 0))
             port = free.getsockname()[1]
         with pytest.raises(NoAnswer, match=f"127.0.0.1:{port} must accept a connection, got none"):
-            await Line("127.0.0.1", port, timeout_seconds=1).read(1, 0, 1)
+            await Line(Tcp("127.0.0.1", port), timeout_seconds=1).read(1, 0, 1)
 
     asyncio.run(play())
 
@@ -266,11 +290,12 @@ def test_a_unit_without_the_models_of_its_role_is_refused():
     async def play() -> None:
         site = simulated()
         async with site:
-            devices = replace(site.devices(), meter=Device("127.0.0.1", INVERTER, 1000, site.port))
-            connected = Instruments(devices, timeout_seconds=1, retries=0)
+            device = Device("meter", Tcp("127.0.0.1", site.port), INVERTER, 1000)
+            connected = Instruments(SiteDevices((device,)), timeout_seconds=1, retries=0)
             sample = await connected.sample(0)
-            assert sample.faults[0] == (
-                "meter: unit 2 must have a model of [203] that counts, got []"
+            assert texts(sample)[0] == (
+                "meter: unit 2 must have a model of [201, 202, 203, 204, 211, 212, 213, 214] "
+                "that counts, got []"
             )
             connected.close()
 
@@ -282,14 +307,13 @@ def test_power_beyond_the_devices_ceiling_is_nonsense():
         site = simulated()
         async with site:
             site.advance(START + 1800)
-            devices = site.devices()
-            assert devices.inverter is not None
-            devices = replace(devices, inverter=replace(devices.inverter, ceiling_w=9_999))
+            meter, inverter, _ = site.devices().devices
+            devices = SiteDevices((meter, replace(inverter, ceiling_w=9_999)))
             connected = Instruments(devices, timeout_seconds=1, retries=0)
             sample = await connected.sample(0)
-            assert sample.faults == ("inverter: W must be within 9999 W, got 10000 W",)
-            assert "generated" not in sample.powers_w
-            assert "generated" in sample.counters
+            assert texts(sample) == ("inverter: power must be within 9999 W, got 10000 W",)
+            assert "inverter.generated" not in sample.powers_w
+            assert "inverter.generated" in sample.counters
             connected.close()
 
     asyncio.run(play())
@@ -299,8 +323,8 @@ def test_more_stored_than_a_battery_can_hold_is_nonsense():
     async def scene(site: SiteSimulator, connected: Instruments) -> None:
         site.plant = replace(site.plant, content=45_000_000)
         sample = await connected.sample(0)
-        assert sample.stored_wh is None
-        assert sample.faults == ("battery: 713 SoC must be at most 100 %, got 102 %",)
+        assert sample.stored_wh == {}
+        assert texts(sample) == ("battery: 713 SoC must be at most 100 %, got 102 %",)
 
     run(scene)
 
@@ -308,17 +332,17 @@ def test_more_stored_than_a_battery_can_hold_is_nonsense():
 @pytest.mark.parametrize("unit", [0, 248])
 def test_a_unit_that_cannot_be_is_refused(unit: int):
     with pytest.raises(SettingError, match=f"a Modbus unit must be 1 to 247, got {unit}"):
-        Device("127.0.0.1", unit, 1000)
+        Device("meter", Tcp("127.0.0.1"), unit, 1000)
 
 
 def test_a_device_without_power_is_refused():
     with pytest.raises(SettingError, match="ceiling must be above 0 W, got 0 W"):
-        SiteDevices(Device("127.0.0.1", 1, 0))
+        Device("meter", Tcp("127.0.0.1"), 1, 0)
 
 
 def test_a_register_that_is_not_there_is_answered_with_code_2():
     async def scene(site: SiteSimulator, connected: Instruments) -> None:
-        line = Line("127.0.0.1", site.port)
+        line = Line(Tcp("127.0.0.1", site.port))
         with pytest.raises(CodeAnswered, match=r"exception 2 \(illegal address\)"):
             await line.read(METER, 100, 2)
         line.close()
@@ -329,7 +353,7 @@ def test_a_register_that_is_not_there_is_answered_with_code_2():
 def test_a_device_that_fails_from_the_first_is_named_by_its_code():
     async def scene(site: SiteSimulator, connected: Instruments) -> None:
         site.break_(METER, Fault.EXCEPTION)
-        (fault,) = (await connected.sample(0)).faults
+        (fault,) = texts(await connected.sample(0))
         assert "register 40000, got exception 4 (device failure)" in fault
 
     run(scene)
@@ -340,7 +364,7 @@ def test_fewer_registers_than_asked_for_are_refused():
         async with answering(
             lambda question: question[:4] + bytes.fromhex("00050103020007")
         ) as port:
-            line = Line("127.0.0.1", port, timeout_seconds=1, retries=0)
+            line = Line(Tcp("127.0.0.1", port), timeout_seconds=1, retries=0)
             with pytest.raises(NoAnswer, match="must give 2 registers from 7, got 1"):
                 await line.read(1, 7, 2)
             line.close()
@@ -358,7 +382,7 @@ def test_after_a_question_that_was_given_up_the_connection_is_a_new_one():
             return answer[:8] if len(halves) == 1 else answer
 
         async with answering(half_an_answer) as port:
-            line = Line("127.0.0.1", port, timeout_seconds=5)
+            line = Line(Tcp("127.0.0.1", port), timeout_seconds=5)
             connection = line._client.ctx
             with pytest.raises(TimeoutError):
                 await asyncio.wait_for(line.read(1, 7, 1), 0.05)
@@ -371,7 +395,7 @@ def test_after_a_question_that_was_given_up_the_connection_is_a_new_one():
 
 def test_a_question_that_was_given_up_does_not_spoil_the_next():
     async def scene(site: SiteSimulator, connected: Instruments) -> None:
-        line = Line("127.0.0.1", site.port, timeout_seconds=5)
+        line = Line(Tcp("127.0.0.1", site.port), timeout_seconds=5)
         site.break_(METER, Fault.NO_ANSWER)
         with pytest.raises(TimeoutError):
             await asyncio.wait_for(line.read(METER, 40000, 2), 0.05)
@@ -480,8 +504,8 @@ def test_a_device_whose_models_moved_is_looked_at_anew():
             replace(at, address=at.address - 1) for at in connected._locations["inverter"]
         ]
         sample = await connected.sample(1)
-        assert sample.faults[0].startswith("inverter: register 40069 must begin model 103")
-        assert (await connected.sample(2)).faults == ()
+        assert texts(sample)[0].startswith("inverter: register 40069 must begin model 103")
+        assert texts(await connected.sample(2)) == ()
 
     run(scene)
 

@@ -9,16 +9,18 @@ from pathlib import Path
 
 import pytest
 
+from chain.terminal import Standing
 from energy.errors import ChainError
 from energy.market import Market, MarketRules
 from energy.messages import Domain, address_of, signer_of
 from energy.records import Quality, Reading
 from energy.registry import Ratings, Registry, Tariff
 from oracle.device import Instruments
+from oracle.keys import KeySigner
 from oracle.outbox import Outbox, State
 from oracle.plant import Battery, Flows
 from oracle.simulator import BATTERY, INVERTER, METER, Fault, SiteSimulator
-from oracle.terminal import RESEND_SECONDS, SignedReading, Terminal, key_signer
+from oracle.terminal import RESEND_SECONDS, SignedReading, Terminal
 
 FIRST = 1000
 OWNER = "0x" + "11" * 20
@@ -68,10 +70,11 @@ class MarketOnTheDesk:
             self.market.readings = kept
         return f"0x{len(self.posted):02x}"
 
-    async def reading_of(self, slot: int, site: int) -> Reading | None:
+    async def standing_of(self, slot: int, site: int) -> Standing:
         if not self.reachable:
             raise ChainError("the chain must answer, got nothing")
-        return self.market.reading_of(slot, site)
+        held = self.market.reading_of(slot, site)
+        return Standing(held, held)
 
 
 def deployed(clock: Clock, oracle: bytes = KEY) -> MarketOnTheDesk:
@@ -100,7 +103,7 @@ class Scene:
         """Let time pass and take a sample; return what was wrong with it."""
         self.site.advance(seconds)
         self.clock.now = seconds
-        return (await self.terminal.sample()).faults
+        return tuple(map(str, (await self.terminal.sample()).incidents))
 
     async def pass_slot(self, slot: int) -> Reading | None:
         """Let a slot pass, sampled at its end, and close it."""
@@ -119,7 +122,7 @@ def play(tmp_path: Path):
             async with site:
                 instruments = Instruments(site.devices(), timeout_seconds=1, retries=0)
                 outbox = Outbox(tmp_path / "outbox.sqlite")
-                signer = key_signer(DOMAIN, KEY)
+                signer = KeySigner(DOMAIN, KEY)
                 terminal = Terminal(0, instruments, outbox, signer, clock)
                 stage = Scene(site, terminal, clock, deployed(clock, oracle))
                 await stage.pass_to(FIRST * 1800)
@@ -192,7 +195,7 @@ def test_a_slot_whose_start_was_not_seen_is_absent_and_says_so(play):
         await stage.pass_slot(FIRST)
         assert stage.terminal.close_slot(FIRST - 1) is None
         reason = stage.outbox.absence_of(FIRST - 1) or ""
-        assert "slot 999 must begin with a sample of imported" in reason
+        assert "slot 999 must begin with a sample of meter.imported" in reason
 
     play(scene)
 
@@ -217,7 +220,7 @@ def test_a_device_that_failed_at_a_boundary_makes_late_readings_that_invent_noth
         assert first.quality & guessed == guessed
         assert second.quality & guessed == guessed
         assert begin + total([first, second]) == stage.site.plant.counters
-        named = [fault for _, fault in stage.outbox.faults_since((FIRST + 1) * 1800)]
+        named = [str(each.incident) for each in stage.outbox.incidents_since((FIRST + 1) * 1800)]
         assert named
         role = {METER: "meter", INVERTER: "inverter", BATTERY: "battery"}[unit]
         assert all(fault.startswith(role) for fault in named)
@@ -232,7 +235,7 @@ def test_a_scale_factor_that_changed_for_a_while_invents_nothing(play, fault: Fa
         stage.site.break_(METER, fault)
         faults = await stage.pass_to((FIRST + 1) * 1800)
         if fault is Fault.WRONG_SCALE:
-            assert [each.split(":")[0] for each in faults] == ["imported", "exported"]
+            assert [each.split(":")[0] for each in faults] == ["meter.imported", "meter.exported"]
         stage.site.mend(METER)
         await stage.pass_to((FIRST + 2) * 1800)
         readings = [stage.terminal.close_slot(slot) for slot in (FIRST, FIRST + 1)]
@@ -260,7 +263,7 @@ def test_an_exchanged_meter_leaves_out_what_no_one_counted(play):
         minute_wh = load_wh(FIRST + 1) // 30
         missing_wh = load_wh(FIRST + 1) - second.consumption
         assert 0 < abs(missing_wh) <= 2 * minute_wh
-        named = [fault for time, fault in stage.outbox.faults_since(start) if "goes on" in fault]
+        named = [str(each.incident) for each in stage.outbox.incidents_since(start)]
         assert any("got another that goes on from 3 Wh" in fault for fault in named)
 
     play(scene)
@@ -415,7 +418,7 @@ def test_another_reading_on_the_chain_is_named_and_not_fought(play):
         reading = await stage.pass_slot(FIRST)
         assert reading is not None
         other = replace(reading, imported=reading.imported + 1)
-        signature = stage.terminal.signer(other)
+        signature = stage.terminal.signer.sign(other)
         stage.chain.market.push(stage.clock(), [other], [signature])
         await stage.terminal.push(stage.chain)
         await stage.terminal.push(stage.chain)
@@ -452,7 +455,9 @@ def test_a_reading_that_was_corrected_meanwhile_is_final(play):
         stage.clock.now = (FIRST + 4) * 1800
         stage.chain.market.settle(stage.clock(), FIRST, [])
         correction = replace(reading, imported=reading.imported + 1, revision=1)
-        stage.chain.market.push(stage.clock(), [correction], [stage.terminal.signer(correction)])
+        stage.chain.market.push(
+            stage.clock(), [correction], [stage.terminal.signer.sign(correction)]
+        )
         await stage.terminal.push(stage.chain)
         assert [entry.reading for entry in stage.outbox.entries(State.FINAL)] == [reading]
 

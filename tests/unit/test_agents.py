@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from energy.records import Order, Reading, Side
 from energy.units import SLOTS_PER_DAY, slots_of, start_of
-from orchestrator.agents import History, Limits, Past, net_export, order_for
+from orchestrator.agents import Limits, net_export, order_for
+from vpp.forecast import History, Past
 
 TUESDAY = slots_of(date(2019, 6, 4))
 NOON = TUESDAY[24]

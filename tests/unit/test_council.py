@@ -10,12 +10,10 @@ from typing import Any, cast
 
 import pytest
 
-from chain.contract import Log, interface
 from chain.council import ACCOUNT, COUNCIL, MARKET, Act, Proposal, proposal_at
 from chain.network.liveness import Watch
 from chain.network.node import MemberNode
 from chain.network.profile import Member, Profile
-from chain.safe import MULTI_SEND, calls_made
 from energy.errors import SettingError
 from energy.messages import address_of
 from energy.registry import Ratings, Tariff
@@ -171,30 +169,6 @@ def test_a_file_that_is_no_proposal_is_named(tmp_path):
         (tmp_path / "x.json").write_text(text)
         with pytest.raises(SettingError, match=r"x\.json must be a proposal"):
             proposal_at(tmp_path / "x.json")
-
-
-def succeeded(address: str) -> Log:
-    safe = interface("Safe")
-    topic = next(t for t, event in safe._events.items() if event["name"] == "ExecutionSuccess")
-    return Log(address, (topic, bytes(32)), bytes(32))
-
-
-def test_the_calls_of_a_safe_are_read_from_its_transaction():
-    one, two = proposal(ENROL).transaction, proposal(ENROL, PAY).transaction
-    signatures = {address_of(key): bytes(65) for key in KEYS}
-    done = (succeeded(SAFE),)
-    assert list(calls_made(SAFE, one.execution(signatures), done)) == [ENROL.call()]
-    found = list(calls_made(SAFE, two.execution(signatures), done))
-    assert [call.data for call in found] == [ENROL.call().data, b""]
-    assert [call.value for call in found] == [0, 5 * 10**18]
-    # What did not succeed, or is none of a Safe's, made no calls.
-    assert list(calls_made(SAFE, two.execution(signatures), ())) == []
-    assert list(calls_made(SAFE, two.execution(signatures), (succeeded(MARKET_ADDRESS),))) == []
-    assert list(calls_made(SAFE, b"\0" * 4, done)) == []
-    assert MULTI_SEND.address.lower().startswith("0x5afe")
-
-
-# -- Clique's deadlock ---------------------------------------------------------------------
 
 
 class StuckNode:

@@ -22,9 +22,10 @@ from energy.errors import AuditError
 from energy.laws import check_clearing, check_origins, check_settlement
 from energy.market import Market, MarketRules
 from energy.messages import Domain, address_of, sign
-from energy.origin import Holdings, trace
+from energy.origin import trace
 from energy.records import Order, Quality, Reading, Side, Trade
 from energy.registry import NETWORK, UTILITY, Ratings, Registry, Tariff
+from energy.rows import Holdings
 from energy.settlement import Settlement, corrected, settled
 from energy.units import SLOT_SECONDS
 

@@ -6,7 +6,9 @@ import pytest
 
 from energy.errors import DeviceError
 from energy.sunspec import MODELS, Block, registers_from
-from oracle.device import Device, Sample, SiteDevices, counter_of, stored_of, with_blocks
+from oracle.device import Device, SiteDevices
+from oracle.modbus import Tcp
+from oracle.models import counter_of, shown_by, stored_of
 from oracle.totals import Counter
 
 
@@ -38,20 +40,19 @@ def test_a_counter_beyond_all_sense_is_refused():
 
 
 def test_one_counter_of_nonsense_does_not_take_the_other_with_it():
-    sample = with_blocks(Sample(0), "meter", [block(203, TotWhImp=5, TotWh_SF=0, W=1)], 1000)
-    assert set(sample.counters) == {"imported", "exported"}
-    sample = with_blocks(
-        Sample(0), "battery", [block(714, DCWhInj=5, DCWH_SF=0), block(713, WHAvail=1, WH_SF=0)], 10
-    )
-    assert set(sample.counters) == {"discharged"}
-    assert sample.faults == ("battery: DCWhAbs must be a value, got 'not implemented'",)
-    assert sample.stored_wh == 1
+    shown = shown_by("meter", [block(203, TotWhImp=5, TotWh_SF=0, W=1)])
+    assert set(shown.counters) == {"imported", "exported"}
+    shown = shown_by("battery", [block(714, DCWhInj=5, DCWH_SF=0), block(713, WHAvail=1, WH_SF=0)])
+    assert set(shown.counters) == {"discharged"}
+    assert [str(error) for error in shown.errors] == [
+        "DCWhAbs must be a value, got 'not implemented'"
+    ]
+    assert shown.stored_wh == 1
 
 
 def test_of_two_models_of_a_kind_the_first_counts():
     first, second = block(103, WH=5, WH_SF=0), block(103, WH=9, WH_SF=0)
-    sample = with_blocks(Sample(0), "inverter", [first, second], 1000)
-    assert sample.counters["generated"].value == 5_000
+    assert shown_by("inverter", [first, second]).counters["generated"].value == 5_000
 
 
 @pytest.mark.parametrize(
@@ -80,12 +81,14 @@ def test_more_stored_than_the_rating_is_refused():
 
 
 def test_a_site_has_counters_for_what_is_fitted():
-    meter, inverter = Device("meter", 1, 50_000), Device("inverter", 2, 40_000)
-    assert SiteDevices(meter).ceilings_w == {"imported": 50_000, "exported": 50_000}
-    assert SiteDevices(meter, inverter).ceilings_w["generated"] == 40_000
-    assert set(SiteDevices(meter, battery=Device("battery", 3, 15_000)).ceilings_w) == {
-        "imported",
-        "exported",
-        "charged",
-        "discharged",
+    here = Tcp("127.0.0.1")
+    meter, inverter = Device("meter", here, 1, 50_000), Device("inverter", here, 2, 40_000)
+    assert SiteDevices((meter,)).ceilings_w == {"meter.imported": 50_000, "meter.exported": 50_000}
+    assert SiteDevices((meter, inverter)).ceilings_w["inverter.generated"] == 40_000
+    assert set(SiteDevices((meter, Device("battery", here, 3, 15_000))).keys) == {
+        "meter.imported",
+        "meter.exported",
+        "battery.charged",
+        "battery.discharged",
+        "battery.stored",
     }

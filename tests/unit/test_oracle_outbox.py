@@ -12,8 +12,8 @@ import pytest
 
 from energy.errors import SettingError
 from energy.records import Reading
-from oracle.device import Sample
-from oracle.outbox import Entry, Outbox, State
+from oracle.outbox import Entry, Episode, Outbox, State, StoreFailed
+from oracle.quantity import Incident, Sample
 from oracle.totals import Counter, Total, Track
 
 SPAN = 2**64 * 1000
@@ -21,14 +21,15 @@ SPAN = 2**64 * 1000
 WRITER = """
 import sys
 from energy.records import Reading
-from oracle.device import Sample
+from oracle.quantity import Incident, Sample
 from oracle.outbox import Outbox, State
 from oracle.totals import Counter, Total, Track
 
 outbox = Outbox(sys.argv[1])
 for n in range(1, 10**9):
     track = Track(Total(n, n * 1000), Counter(n * 1000, 2**32, 1000))
-    outbox.keep_sample(Sample(n), {"imported": track, "exported": track}, ["a fault"])
+    incidents = [Incident("meter", "silent", "a fault")]
+    outbox.keep_sample(Sample(n), {"imported": track, "exported": track}, incidents)
     outbox.keep_reading(Reading(n, 0, imported=n), n)
     if n > 1:
         outbox.mark([Reading(n - 1, 0)], State.SENT, "0x00", n)
@@ -80,15 +81,18 @@ def test_totals_of_a_slot_reach_from_the_last_before_to_the_first_after(outbox: 
     assert times(21, 30) == [20, 25]
 
 
-def test_faults_are_kept_with_their_time(outbox: Outbox):
-    outbox.keep_sample(Sample(60), {}, ["meter: silent", "imported: odd"])
-    outbox.keep_sample(Sample(120), {}, ["meter: silent"])
-    assert outbox.faults_since(0) == [
-        (60, "meter: silent"),
-        (60, "imported: odd"),
-        (120, "meter: silent"),
+def test_an_incident_is_one_row_for_as_long_as_it_lasts(outbox: Outbox):
+    silent, odd = Incident("meter", "no-answer", "silent"), Incident("imported", "odd", "odd")
+    outbox.keep_sample(Sample(60), {}, [silent, odd])
+    outbox.keep_sample(Sample(120), {}, [Incident("meter", "no-answer", "silent still")])
+    outbox.keep_sample(Sample(180), {}, [])
+    outbox.keep_sample(Sample(240), {}, [silent])
+    assert outbox.incidents_since(0) == [
+        Episode(silent, 60, 120, 2),
+        Episode(odd, 60, 60, 1),
+        Episode(silent, 240, 240, 1),
     ]
-    assert outbox.faults_since(61) == [(120, "meter: silent")]
+    assert outbox.incidents_since(121) == [Episode(silent, 240, 240, 1)]
 
 
 def test_a_reading_once_made_stays(outbox: Outbox):
@@ -128,7 +132,7 @@ def test_an_outbox_of_another_version_is_refused(path: Path):
     store = sqlite3.connect(path)
     store.execute("PRAGMA user_version = 9")
     store.close()
-    with pytest.raises(SettingError, match="must be an outbox of version 1, got 9"):
+    with pytest.raises(SettingError, match="must be an outbox of version 2, got 9"):
         Outbox(path)
 
 
@@ -165,3 +169,77 @@ def test_a_killed_terminal_finds_everything_whole(path: Path):
     assert len(slots) >= done
     assert all(entry.reading.imported == entry.reading.slot for entry in sent + made)
     outbox.close()
+
+
+def held(path: Path, time: int, wh: int) -> dict[str, Track]:
+    return {"meter.imported": Track(Total(time, wh * 1000), Counter(wh * 1000, SPAN, 1000))}
+
+
+def test_a_full_disk_takes_nothing_and_loses_nothing(outbox: Outbox, path: Path):
+    outbox.keep_sample(Sample(60), held(path, 60, 1), [])
+    made = outbox.keep_reading(Reading(7, 1, imported=1), 60)
+    (pages,) = outbox._store.execute("PRAGMA page_count").fetchone()
+    outbox._store.execute(f"PRAGMA max_page_count = {pages}")
+    incident = Incident("meter", "odd", "long " * 5000)
+    with pytest.raises(StoreFailed, match="outbox.sqlite must take what is written, got: .*full"):
+        outbox.keep_sample(Sample(120), held(path, 120, 2), [incident])
+    assert outbox.last_sample_seconds() == 60
+    assert outbox.tracks() == held(path, 60, 1)
+    assert outbox.incidents_since(0) == []
+    assert outbox.entries(State.MADE)[0].reading == made
+    outbox._store.execute("PRAGMA max_page_count = 1000000")
+    outbox.keep_sample(Sample(180), held(path, 180, 3), [incident])
+    assert outbox.last_sample_seconds() == 180
+
+
+def test_a_file_belongs_to_one_site_of_one_deployment(outbox: Outbox):
+    outbox.claim("site 0 of A")
+    outbox.claim("site 0 of A")
+    with pytest.raises(SettingError, match="must be the outbox of site 1 of A, got that of site 0"):
+        outbox.claim("site 1 of A")
+
+
+def test_open_slots_are_those_that_neither_have_nor_lack_a_reading(outbox: Outbox, path: Path):
+    assert outbox.open_slots(10) == []
+    outbox.keep_sample(Sample(3 * 1800 + 5), held(path, 3 * 1800 + 5, 1), [])
+    outbox.keep_absent(3, "not seen")
+    outbox.keep_reading(Reading(5, 0), 0)
+    assert outbox.open_slots(8) == [4, 6, 7]
+
+
+def test_a_reading_sent_after_its_deadline_is_late_for_good(outbox: Outbox):
+    reading = outbox.keep_reading(Reading(1, 0), 3600)
+    outbox.mark([reading], State.SENT, "0x1", 3600 + 600, deadline_seconds=600)
+    assert not outbox.entries(State.SENT)[0].late
+    outbox.mark([reading], State.SENT, "0x2", 3600 + 601, deadline_seconds=600)
+    assert outbox.entries(State.SENT)[0].late
+    outbox.mark([reading], State.FINAL, "0x2", 3700)
+    assert outbox.entries(State.FINAL)[0].late
+
+
+def test_samples_are_forgotten_and_readings_are_not(outbox: Outbox, path: Path):
+    for slot in range(1, 7):
+        outbox.keep_sample(Sample(slot * 1800), held(path, slot * 1800, slot), [])
+    for slot in range(1, 4):
+        outbox.keep_reading(Reading(slot, 0, imported=1), 0)
+    outbox.prune(6 * 1800)  # slots 4 and 5 still need what is from their start on
+    times = [total.time_seconds for total in outbox.totals_around("meter.imported", 0, 9 * 1800)]
+    assert times == [4 * 1800, 5 * 1800, 6 * 1800]
+    assert outbox.open_slots(6) == [4, 5]
+    assert outbox.tally()[State.MADE] == 3
+
+
+def test_what_a_clock_dated_ahead_is_dated_again(outbox: Outbox, path: Path):
+    outbox.keep_sample(Sample(1800), held(path, 1800, 100), [])
+    outbox.keep_sample(Sample(9 * 1800), held(path, 9 * 1800, 160), [])  # the clock ran ahead
+    sent, waiting = Reading(1, 0, imported=1), Reading(2, 0, imported=2)
+    for reading in (sent, waiting):
+        outbox.keep_reading(reading, 0)
+    outbox.mark([sent], State.SENT, "0x", 0)
+    assert outbox.rewind(2 * 1800) == [2]
+    track = outbox.tracks()["meter.imported"]
+    assert track.total == Total(1800, 160_000)
+    assert track.counter == Counter(160_000, SPAN, 1000)
+    assert outbox.last_sample_seconds() == 1800
+    assert [entry.reading for entry in outbox.entries(State.SENT)] == [sent]
+    assert outbox.entries(State.MADE) == []

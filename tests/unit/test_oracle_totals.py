@@ -25,7 +25,7 @@ def follow(*shown: tuple[int, Counter | None]) -> tuple[list[Total | None], list
     for time, each in shown:
         track, fault = followed(track, time, each, None, CEILING_W)
         totals.append(track.total)
-        faults.append(fault)
+        faults.append(fault.detail if fault else None)
     return totals, faults
 
 
@@ -148,6 +148,27 @@ def test_a_counter_that_takes_over_from_unknown_power_says_that_something_is_mis
     track, _ = followed(Track(), 0, None, 1000, CEILING_W)
     track, _ = followed(track, 60, counter(9), None, CEILING_W)
     assert track.total == Total(60, 0, broken=True)
+
+
+def test_a_counter_that_stands_still_while_power_flows_waits_until_it_moves():
+    track, oddities = Track(), []
+    for minute in range(10):
+        track, oddity = followed(track, minute * 60, counter(1000), 3000, CEILING_W)
+        oddities.append(oddity.kind if oddity else None)
+    # 100 Wh by power are not yet believed; then the total waits.
+    assert oddities == [None] * 3 + ["counter-stuck"] * 7
+    assert track.total == Total(120, 1_000_000)
+    track, oddity = followed(track, 600, counter(1500), 3000, CEILING_W)
+    assert oddity is None
+    assert track.total == Total(600, 1_500_000)
+    assert track.idle_mwh == 0
+
+
+def test_a_coarse_counter_may_stand_still_for_its_step():
+    track, oddity = Track(), None
+    for minute in range(60):
+        track, oddity = followed(track, minute * 60, counter(7, scale=3), 3000, CEILING_W)
+        assert oddity is None
 
 
 steps = st.lists(

@@ -8,8 +8,9 @@ import pytest
 
 from energy.errors import AuditError, SettingError
 from energy.lots import Kind, Lot, Origin
-from energy.origin import End, Holdings, Row, SlotOrigins, ends, trace
+from energy.origin import trace
 from energy.records import Quality, Reading, Trade
+from energy.rows import End, Holdings, Row, SlotOrigins, ends
 from energy.units import slots_of
 
 OGAWARA, SENDAI, TOME, KESENNUMA = 0, 1, 4, 6

@@ -56,7 +56,8 @@ CURVE_ORDER = 2 * HALF_ORDER + 1
 
 
 def test_every_refusal_has_a_test_that_meets_it() -> None:
-    import_module("tests.unit.test_registry")
+    for module in ("test_registry", "test_attested"):
+        import_module(f"tests.unit.{module}")
     assert set(refusals()) == MET
 
 
@@ -666,7 +667,7 @@ def type_of(field: dict[str, object]) -> str:
 def test_refusals_are_the_contracts_errors_by_name_and_types() -> None:
     theirs = {
         entry["name"]: [(field["name"], field["type"]) for field in entry["inputs"]]
-        for entry in ABI
+        for entry in (*ABI, *interface("Origin").abi)
         if entry["type"] == "error"
     }
     solidity = {"int": "uint256", "str": "address"}

@@ -1,0 +1,147 @@
+"""The contract of roots and claims as Python calls, on any chain.
+
+Energies in Wh; days are numbers (see `energy.attestation`); roots are told by 24 bytes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from eth_utils.address import to_checksum_address
+
+from chain.contract import Chain, Log, Receipt, interface
+from energy.attestation import Attestation, Claim
+from energy.attested import Standing
+from energy.lots import Kind, Origin
+from energy.merkle import NO_BATTERY, leaf_values
+from energy.messages import Domain
+from energy.rows import Row
+
+_ORIGIN = interface("Origin")
+
+
+@dataclass(frozen=True)
+class RootAttested:
+    """A site attests a day's root; `replaced` is the one it withdrew, zero for none."""
+
+    day: int
+    site: int
+    root: bytes
+    replaced: bytes
+
+
+@dataclass(frozen=True)
+class Claimed:
+    """Wh of a row, by its leaf, were claimed by the site that used them."""
+
+    slot: int
+    site: int
+    leaf: bytes
+    start: int
+    energy: int
+    beneficiary: str
+    purpose: str
+
+
+def origin_events(logs: Iterable[Log]) -> list[RootAttested | Claimed]:
+    """Read the contract's events from logs; others' are left out."""
+    found: list[RootAttested | Claimed] = []
+    for event in _ORIGIN.events(logs):
+        values = event.arguments
+        if event.name == "RootAttested":
+            found.append(
+                RootAttested(values["day"], values["site"], values["root"], values["replaced"])
+            )
+        elif event.name == "Claimed":
+            names = ("slot", "site", "leaf", "from", "energy", "beneficiary", "purpose")
+            found.append(Claimed(*(values[name] for name in names)))
+    return found
+
+
+def row_from(values: Sequence[int]) -> Row:
+    """Read a row from the words of its leaf; see `energy.merkle.leaf_values`."""
+    slot, site, energy, kind, origin_site, origin_slot, through = values
+    origin = Origin(Kind(kind), origin_site, origin_slot)
+    return Row(slot, site, energy, origin, None if through == NO_BATTERY else through)
+
+
+def attestation_from(values: Sequence[Any]) -> tuple[Attestation, bytes]:
+    """Read the arguments of an `attest` call: the attestation and its signature."""
+    day, site, root, replaced, signature = values
+    return Attestation(day, site, root, replaced), signature
+
+
+def claim_from(values: Sequence[Any]) -> tuple[Claim, bytes, list[bytes], bytes]:
+    """Read the arguments of a `claim` call: the claim, root, proof and signature."""
+    row, start, energy, beneficiary, purpose, root, proof, signature = values
+    claim = Claim(row_from(row), start, energy, beneficiary, purpose)
+    return claim, root, list(proof), signature
+
+
+@dataclass(frozen=True)
+class OriginContract:
+    """A deployed ledger of roots and claims. Calls may raise a `Refusal` or a `ChainError`."""
+
+    chain: Chain
+    address: str
+
+    @classmethod
+    def deployed(cls, chain: Chain, registry: str) -> OriginContract:
+        """Deploy it beside a market, as a test or bench does it; see `deploy/` for the real way."""
+        address, _ = chain.deploy(_ORIGIN.init_code([registry]))
+        return cls(chain, address)
+
+    @property
+    def domain(self) -> Domain:
+        """The deployment that signatures are for."""
+        return Domain(self.chain.chain_id, self.address)
+
+    def attest(self, attestation: Attestation, signature: bytes) -> Receipt:
+        """Attest a day's root for a site."""
+        message = attestation
+        return self._send(
+            "attest", message.day, message.site, message.root, message.replaced, signature
+        )
+
+    def claim(self, claim: Claim, root: bytes, proof: Sequence[bytes], signature: bytes) -> Receipt:
+        """Claim Wh of a row by the site that used them."""
+        return self._send(
+            "claim",
+            leaf_values(claim.row),
+            claim.start,
+            claim.energy,
+            claim.beneficiary,
+            claim.purpose,
+            root,
+            list(proof),
+            signature,
+        )
+
+    def standing_of(self, day: int) -> Standing:
+        """Return a day's root and how its sites stand to it."""
+        return Standing(*self._ask("standingOf", day))
+
+    def root_of(self, day: int, site: int) -> bytes:
+        """Return the 24 bytes of the root that a site attests; zero if it attests none."""
+        return bytes(self._ask("rootOf", day, site))
+
+    def claimed_of(self, row: Row) -> int:
+        """Return how much of a row was claimed, Wh."""
+        return int(self._ask("claimedOf", leaf_values(row)))
+
+    def registry(self) -> str:
+        """Return the market whose sites and keys count."""
+        return to_checksum_address(self._ask("registry"))
+
+    def domain_separator(self) -> bytes:
+        """Return the domain separator that the contract checks signatures with."""
+        return bytes(self._ask("domainSeparator"))
+
+    def _send(self, function: str, *arguments: Any) -> Receipt:
+        return self.chain.send(self.address, _ORIGIN.call(function, *arguments))
+
+    def _ask(self, function: str, *arguments: Any) -> Any:
+        data = self.chain.call(self.address, _ORIGIN.call(function, *arguments))
+        return _ORIGIN.result(function, data)

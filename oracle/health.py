@@ -1,0 +1,107 @@
+"""Health and metrics on a local port: `/health` for people and `/metrics` for Prometheus."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, generate_latest
+
+from energy.errors import SettingError
+from oracle.quantity import Sample
+
+if TYPE_CHECKING:
+    from oracle.service import Service
+
+HOST = "127.0.0.1"
+REQUEST_SECONDS = 5
+
+_registry = CollectorRegistry()
+_samples = Counter("yui_oracle_samples", "Samples taken", registry=_registry)
+_faults = Counter(
+    "yui_oracle_faults", "What went wrong, by sample", ["source", "kind"], registry=_registry
+)
+_sample_age = Gauge(
+    "yui_oracle_sample_age_seconds", "Age of the last sample on disk", registry=_registry
+)
+_outbox = Gauge(
+    "yui_oracle_outbox_readings", "Readings on disk, by state", ["state"], registry=_registry
+)
+_depth = Gauge(
+    "yui_oracle_outbox_depth", "Readings that the chain does not hold yet", registry=_registry
+)
+_chain_lag = Gauge(
+    "yui_oracle_chain_lag_seconds", "Time since the chain last answered", registry=_registry
+)
+_drift = Gauge(
+    "yui_oracle_clock_drift_seconds", "Clock against the chain's, ahead > 0", registry=_registry
+)
+_healthy = Gauge("yui_oracle_healthy", "1 if nothing is wrong", registry=_registry)
+
+
+def observe(sample: Sample) -> None:
+    """Count a sample and what was wrong with it."""
+    _samples.inc()
+    for incident in sample.incidents:
+        _faults.labels(incident.source, incident.kind).inc()
+
+
+def metrics_of(service: Service) -> bytes:
+    """Return the metrics of a service in Prometheus' text format."""
+    age = service.sample_age_seconds
+    _sample_age.set(float("nan") if age is None else age)
+    for state, number in service.terminal.outbox.tally().items():
+        _outbox.labels(state.value).set(number)
+    _depth.set(service.depth)
+    delivered = service.delivered_seconds
+    _chain_lag.set(service.terminal.clock() - delivered if delivered else float("nan"))
+    drift = service.watch.drift_seconds
+    _drift.set(float("nan") if drift is None else drift)
+    _healthy.set(not service.troubles())
+    return generate_latest(_registry)
+
+
+@asynccontextmanager
+async def served(service: Service, port: int) -> AsyncIterator[int]:
+    """Serve health and metrics on this machine alone; yields the port.
+
+    Raises:
+        SettingError: if the port is taken.
+    """
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            request = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), REQUEST_SECONDS)
+            writer.write(_answer(service, request))
+            await writer.drain()
+        except (TimeoutError, OSError, asyncio.IncompleteReadError, asyncio.LimitOverrunError):
+            pass  # whoever asked has gone
+        finally:
+            writer.close()
+
+    try:
+        server = await asyncio.start_server(answer, HOST, port)
+    except OSError as error:
+        raise SettingError(f"port {port} of {HOST} must be free, got {error}") from error
+    async with server:
+        yield server.sockets[0].getsockname()[1]
+
+
+def _answer(service: Service, request: bytes) -> bytes:
+    path = request.split(b" ")[1:2]
+    if not request.startswith((b"GET ", b"HEAD ")) or path not in ([b"/health"], [b"/metrics"]):
+        return _page("404 Not Found", "text/plain", b"/health and /metrics\n")
+    if path == [b"/metrics"]:
+        return _page("200 OK", "text/plain; version=0.0.4", metrics_of(service))
+    troubles = service.troubles()
+    body = {"healthy": not troubles, "troubles": troubles, "outbox_depth": service.depth}
+    status = "503 Service Unavailable" if troubles else "200 OK"
+    return _page(status, "application/json", json.dumps(body).encode() + b"\n")
+
+
+def _page(status: str, kind: str, body: bytes) -> bytes:
+    head = f"HTTP/1.1 {status}\r\nContent-Type: {kind}\r\nContent-Length: {len(body)}\r\n"
+    return head.encode() + b"Connection: close\r\n\r\n" + body

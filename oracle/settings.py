@@ -1,0 +1,222 @@
+"""A terminal's settings, from one TOML file.
+
+    [site]
+    number = 6                          # the site's number in the market
+
+    [chain]
+    rpc = "http://127.0.0.1:8545"
+    market = "0x..."                    # or manifest = "manifest.json", a deployment's
+    chain_id = 31337                    # what signatures are for; the manifest's if not given
+    confirmations = 4                   # blocks on top of one that nothing takes back
+    gas_price_wei = 1_000_000_000
+
+    [key]
+    keystore = "oracle.json"
+    passphrase = "passphrase"           # a file; or credential = "yui-oracle", from systemd
+    # or a signer elsewhere, which needs a keystore to pay from all the same:
+    # signer = ["/usr/local/bin/sign-on-token"]
+    # address = "0x..."
+
+    [store]
+    outbox = "outbox.sqlite"
+    keep_days = 30                      # of samples; readings are kept for good
+
+    [run]
+    sample_seconds = 10
+    timeout_seconds = 1.0               # of one question to a device
+    port = 9464                         # health and metrics, on 127.0.0.1; 0: none
+
+    [[device]]
+    role = "meter"                      # inverter, battery
+    name = "main"                       # its role if left out
+    host = "192.168.1.10"               # and port = 502; or
+    # serial = "/dev/ttyUSB0"           # and baud = 9600, parity = "N", stop_bits = 1
+    unit = 1
+    ceiling_w = 80_000                  # more than it can ever carry
+    map = "float-kwh-meter"             # without SunSpec: a map that comes along, or a file
+    reversed = false                    # a meter that counts import as export
+
+Paths are relative to the file.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+from eth_utils.address import is_address, to_checksum_address
+
+from energy.errors import SettingError
+from energy.messages import Domain
+from oracle.device import Device, SiteDevices
+from oracle.modbus import Address, Serial, Tcp
+from oracle.registermap import load_map
+from oracle.table import Table, load_table
+
+MOST_SITES = 1000
+
+
+@dataclass(frozen=True)
+class ChainSettings:
+    """Where the chain is, and which market on it."""
+
+    rpc: str
+    market: str
+    chain_id: int
+    confirmations: int
+    gas_price_wei: int
+
+    @property
+    def domain(self) -> Domain:
+        """What signatures are for."""
+        return Domain(self.chain_id, self.market)
+
+
+@dataclass(frozen=True)
+class KeySettings:
+    """Where the site's key is; `signer` is a command that signs in its place."""
+
+    keystore: Path
+    passphrase: Path | None
+    credential: str | None
+    signer: tuple[str, ...] = ()
+    address: str | None = None
+
+
+@dataclass(frozen=True)
+class Settings:
+    """All of a terminal's settings."""
+
+    path: Path
+    site: int
+    chain: ChainSettings
+    key: KeySettings
+    outbox: Path
+    keep_days: int
+    sample_seconds: int
+    timeout_seconds: float
+    port: int
+    devices: SiteDevices
+
+
+def load_settings(path: Path) -> Settings:
+    """Read a terminal's settings.
+
+    Raises:
+        SettingError: naming file, key, value and what was expected.
+    """
+    table = load_table(path, "settings file")
+    site = table.part("site")
+    store, run = table.part("store", {}), table.part("run", {})
+    beside = path.parent
+    settings = Settings(
+        path,
+        site.whole("number", 0, MOST_SITES - 1),
+        _chain(table.part("chain"), beside),
+        _key(table.part("key"), beside),
+        beside / store.text("outbox", "outbox.sqlite"),
+        store.whole("keep_days", 1, 36_500, 30),
+        run.whole("sample_seconds", 1, 300, 10),
+        run.number("timeout_seconds", 0.05, 30.0, 1.0),
+        run.whole("port", 0, 65_535, 9464),
+        _devices(table, beside),
+    )
+    for part in (site, store, run, table):
+        part.refuse_unknown()
+    return settings
+
+
+def _chain(part: Table, beside: Path) -> ChainSettings:
+    market, chain_id = part.text("market", ""), part.whole("chain_id", 0, 2**63, 0)
+    manifest = part.text("manifest", "")
+    if bool(market) == bool(manifest):
+        raise part.error("market", "be given, or manifest, not both", market or manifest)
+    if manifest:
+        market, told = _from_manifest(beside / manifest)
+        chain_id = chain_id or told
+    if not is_address(market):
+        raise part.error("market", "be an address (0x and 40 hex digits)", market)
+    if not chain_id:
+        raise part.error("chain_id", "be the number of the chain, 1 or more", chain_id)
+    chain = ChainSettings(
+        part.text("rpc"),
+        to_checksum_address(market),
+        chain_id,
+        part.whole("confirmations", 0, 1000, 4),
+        part.whole("gas_price_wei", 0, 10**15, 1_000_000_000),
+    )
+    if not chain.rpc.startswith(("http://", "https://")):
+        raise part.error("rpc", "be an address that begins with http:// or https://", chain.rpc)
+    part.refuse_unknown()
+    return chain
+
+
+def _from_manifest(path: Path) -> tuple[str, int]:
+    try:
+        manifest = json.loads(path.read_text(encoding="utf-8"))
+        return str(manifest["contracts"]["Market"]["address"]), int(manifest.get("chain_id", 0))
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise SettingError(f"{path} must be a deployment's manifest, got {error!r}") from error
+
+
+def _key(part: Table, beside: Path) -> KeySettings:
+    passphrase, credential = part.text("passphrase", ""), part.text("credential", "")
+    if bool(passphrase) == bool(credential):
+        raise part.error("passphrase", "be given, or credential, not both", passphrase)
+    signer = part.texts("signer")
+    address = part.text("address", "") or None
+    if signer and not is_address(address or ""):
+        raise part.error("address", "be the address that the signer signs for", address)
+    keystore = beside / part.text("keystore")
+    part.refuse_unknown()
+    return KeySettings(
+        keystore,
+        beside / passphrase if passphrase else None,
+        credential or None,
+        signer,
+        to_checksum_address(address) if address else None,
+    )
+
+
+def _devices(table: Table, beside: Path) -> SiteDevices:
+    devices = []
+    for part in table.tables("device"):
+        role = part.one_of("role", ("meter", "inverter", "battery"))
+        map_name = part.text("map", "")
+        try:
+            devices.append(
+                Device(
+                    role,
+                    _address(part),
+                    part.whole("unit", 1, 247, 1),
+                    part.whole("ceiling_w", 1, 10**9),
+                    part.text("name", ""),
+                    load_map(map_name, beside) if map_name else None,
+                    part.flag("reversed"),
+                )
+            )
+        except SettingError as error:
+            told = str(error)
+            raise SettingError(
+                told if told.startswith(part.where) else f"{part.where} {told}"
+            ) from None
+        part.refuse_unknown()
+    try:
+        return SiteDevices(tuple(devices))
+    except SettingError as error:
+        raise SettingError(f"{table.where} device: {error}") from None
+
+
+def _address(part: Table) -> Address:
+    host, serial = part.text("host", ""), part.text("serial", "")
+    if bool(host) == bool(serial):
+        raise part.error("host", "be given, or serial, not both", host or serial)
+    if host:
+        return Tcp(host, part.whole("port", 1, 65_535, 502))
+    return Serial(
+        serial,
+        part.whole("baud", 300, 4_000_000, 9600),
+        part.one_of("parity", ("N", "E", "O"), "N"),
+        part.whole("stop_bits", 1, 2, 1),
+    )

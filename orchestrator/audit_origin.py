@@ -1,0 +1,197 @@
+"""The audit's second half: every attestation and claim run again, every root recomputed.
+
+Roots come from the rows that the auditor has traced itself; a day's rows are forgotten once its
+root is known.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Protocol, TypeVar
+
+from eth_abi.exceptions import DecodingError
+
+from chain.contract import interface
+from chain.node import Transaction
+from chain.origin import (
+    Claimed,
+    OriginContract,
+    RootAttested,
+    attestation_from,
+    claim_from,
+    origin_events,
+)
+from energy.attestation import date_of, day_number, day_of_row, last_slot_of
+from energy.attested import ROOT_BYTES, OriginLedger
+from energy.errors import AuditError, Refusal
+from energy.merkle import MerkleTree, leaf_of
+from energy.messages import Domain
+from energy.registry import Registry
+from energy.rows import Row
+from energy.units import day_of
+
+_ORIGIN = interface("Origin")
+T = TypeVar("T")
+
+
+def readable(block: int, events: Callable[[], T]) -> T:
+    """Return a block's events.
+
+    Raises:
+        AuditError: if the node tells something that no contract writes.
+    """
+    try:
+        return events()
+    except (DecodingError, ValueError) as error:
+        raise AuditError(f"block {block}: its logs must be readable, got {error}") from error
+
+
+class Counts(Protocol):
+    """What the audit counts of roots and claims."""
+
+    signatures: int
+    roots: int
+    attestations: int
+    claims: int
+    claimed_wh: int
+
+
+class OriginAuditor:
+    """A twin that follows the transactions of a ledger of origins."""
+
+    def __init__(
+        self, address: str, market: str, registry: Registry, domain: Domain, counts: Counts
+    ) -> None:
+        self.address = address.lower()
+        self._market = market.lower()
+        self.ledger = OriginLedger(registry, domain)
+        self.counts = counts
+        self.roots: dict[int, bytes] = {}
+        self._is_created = False
+        self._rows: dict[int, list[Row]] = {}
+        self._attested_in: dict[tuple[int, int], int] = {}
+        self._claimed: set[Row] = set()
+
+    def traced(self, slot: int, used: Iterable[Row]) -> None:
+        """Take a slot's rows; the slots come in order."""
+        day = day_number(day_of(slot))
+        rows = self._rows.setdefault(day, [])
+        rows += used
+        if slot == last_slot_of(day):
+            del self._rows[day]
+            if rows:
+                self.roots[day] = MerkleTree(rows).root
+                self.counts.roots += 1
+
+    def follow(self, transaction: Transaction) -> None:
+        """Run a transaction again and compare.
+
+        Raises:
+            AuditError: at the first thing that the rules do not allow.
+        """
+        logs = [log for log in transaction.logs if log.address.lower() == self.address]
+        if not logs:
+            return
+        block = transaction.block
+        if transaction.to is None:
+            self._create(transaction)
+            return
+        if not self._is_created:
+            raise AuditError(f"block {block}: the ledger of origins must have been created")
+        if transaction.to.lower() != self.address:
+            raise AuditError(
+                f"block {block}: what is signed must be sent to the ledger of origins itself, "
+                f"got it by way of {transaction.to}"
+            )
+        try:
+            expected = self._run(transaction)
+        except Refusal as refusal:
+            raise AuditError(
+                f"block {block}: a transaction must have been refused, got status 1: {refusal}"
+            ) from refusal
+        found = readable(block, lambda: origin_events(logs))
+        if found != expected:
+            raise AuditError(f"block {block}: events must be {expected}, got {found}")
+
+    def finish(self, contract: OriginContract) -> None:
+        """Compare roots with the rows, and what the chain keeps of roots and claims."""
+        for (day, site), root in sorted(self.ledger.roots().items()):
+            self._check_root(self._attested_in[day, site], day, root, f"site {site} attests")
+            kept = contract.root_of(day, site)
+            if kept != root:
+                raise AuditError(
+                    f"day {date_of(day)}: the root of site {site} must be 0x{root.hex()}, "
+                    f"got 0x{kept.hex()}"
+                )
+        for day in {day for day, _ in self._attested_in}:
+            standing, kept_standing = self.ledger.standing_of(day), contract.standing_of(day)
+            if standing != kept_standing:
+                raise AuditError(
+                    f"day {date_of(day)}: its standing must be {standing}, got {kept_standing}"
+                )
+        for row in sorted(self._claimed, key=lambda row: (row.slot, row.site)):
+            claimed, kept_claimed = self.ledger.claimed_of(row), contract.claimed_of(row)
+            if claimed != kept_claimed:
+                raise AuditError(
+                    f"slot {row.slot}: of a row of site {row.site} {claimed} Wh must be claimed, "
+                    f"got {kept_claimed} Wh"
+                )
+
+    def _create(self, transaction: Transaction) -> None:
+        arguments = _ORIGIN.constructor_arguments(transaction.data)
+        if arguments is None:
+            raise AuditError(
+                f"block {transaction.block}: the code must be this version's ledger of origins"
+            )
+        if arguments[0].lower() != self._market:
+            raise AuditError(
+                f"block {transaction.block}: the registry must be {self._market}, "
+                f"got {arguments[0]}"
+            )
+        self._is_created = True
+
+    def _run(self, transaction: Transaction) -> list[RootAttested | Claimed]:
+        call = _ORIGIN.read_call(transaction.data)
+        if call is None:
+            raise AuditError(f"block {transaction.block}: a call must be known, got none")
+        name, values = call
+        self.counts.signatures += 1
+        if name == "attest":
+            attestation, signature = attestation_from(values)
+            if not self.ledger.attest(transaction.time, attestation, signature):
+                return []
+            self.counts.attestations += 1
+            day, site = attestation.day, attestation.site
+            self._attested_in[day, site] = transaction.block
+            return [RootAttested(day, site, attestation.root, attestation.replaced)]
+        claim, root, proof, signature = claim_from(values)
+        row = claim.row
+        self._check_root(transaction.block, day_of_row(row), root, f"site {row.site} claims on")
+        self.ledger.claim(transaction.time, claim, root, proof, signature)
+        self.counts.claims += 1
+        self.counts.claimed_wh += claim.energy
+        self._claimed.add(row)
+        event = Claimed(
+            row.slot,
+            row.site,
+            leaf_of(row),
+            claim.start,
+            claim.energy,
+            claim.beneficiary,
+            claim.purpose,
+        )
+        return [event]
+
+    def _check_root(self, block: int, day: int, root: bytes, who: str) -> None:
+        """A root is that of the rows which the chain's readings and flows give."""
+        own = self.roots.get(day)
+        if own is None:
+            raise AuditError(
+                f"block {block}: day {date_of(day)} must be settled to its end before {who} "
+                f"a root of it, got 0x{root.hex()}"
+            )
+        if own[:ROOT_BYTES] != root[:ROOT_BYTES]:
+            raise AuditError(
+                f"block {block}: the root of day {date_of(day)} that {who} must be that of its "
+                f"rows, 0x{own.hex()}, got 0x{root.hex()}"
+            )

@@ -1,0 +1,147 @@
+"""What commands share: options, what they mean, and how they are read."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from datetime import date
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from chain.store import Store, opened
+from energy.errors import SettingError
+from energy.units import half_hour, slot_from, slots_of
+from orchestrator.words import Language, short
+
+DEMO_FOLDER = Path(".yui/demo")
+DEFAULT_STORE = DEMO_FOLDER / "store.sqlite"
+
+Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")]
+Day = Annotated[str | None, typer.Option(help="The day, as 2019-06-04; the store's if not given.")]
+SiteName = Annotated[str, typer.Argument(help="The site's name or number.")]
+StorePath = Annotated[Path, typer.Option("--store", help="The store to read.")]
+InLanguage = Annotated[Language, typer.Option("--language", help="en or ja.")]
+
+When = Annotated[str, typer.Argument(help="A half hour, as '2019-06-04 18:30', or a day.")]
+
+Names = Mapping[str, dict[int, str]]
+
+_STEPS = {
+    "chain": "starting a chain",
+    "deploy": "deploying the market",
+    "enrol": "enrolling the sites",
+    "day": "slots settled",
+    "attest": "attesting the day's root",
+    "audit": "auditing",
+}
+
+
+@contextmanager
+def progress_bar() -> Iterator[Shown]:
+    """Show a bar on stderr while the block runs."""
+    bar = Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        console=Console(stderr=True),
+        transient=True,
+    )
+    with bar:
+        yield Shown(bar)
+
+
+class Shown:
+    """A progress bar that is told steps by name."""
+
+    def __init__(self, bar: Progress) -> None:
+        self._bar = bar
+        self._task = bar.add_task("", total=None)
+
+    def __call__(self, step: str, done: int, total: int) -> None:
+        self._bar.update(self._task, description=_STEPS[step], completed=done, total=total)
+
+
+@contextmanager
+def store_at(path: Path) -> Iterator[tuple[Store, Names]]:
+    """Open a store, with its sites' names by language.
+
+    Raises:
+        SettingError: if there is none.
+    """
+    if not path.exists():
+        raise SettingError(f"{path} must be a store (run `yui demo` first), got no such file")
+    engine = opened(str(path))
+    with engine.connect() as connection:
+        store = Store(connection)
+        both = {
+            int(site): pair for site, pair in json.loads(store.setting("names") or "{}").items()
+        }
+        yield (
+            store,
+            {
+                "en": {site: pair[0] for site, pair in both.items()},
+                "ja": {site: pair[1] for site, pair in both.items()},
+            },
+        )
+    engine.dispose()
+
+
+def site_number(names: Names, wanted: str) -> int:
+    """Return the number of a site that a person names in either language, or by number."""
+    for language in names.values():
+        for site, name in language.items():
+            if wanted.lower() in (str(site), name.lower(), short(name)):
+                return site
+    known = ", ".join(names["en"].values())
+    raise SettingError(f"a site must be one of {known}, got {wanted!r}")
+
+
+def day_from(text: str) -> date:
+    """Return the date that a person names."""
+    try:
+        return date.fromisoformat(text)
+    except ValueError as error:
+        raise SettingError(f"a day must be as 2019-06-04, got {text!r}") from error
+
+
+def stored_day(store: Store, day: str | None) -> date:
+    """Return the named day, or else the store's."""
+    return day_from(day or store.setting("day") or "")
+
+
+def span_of(text: str) -> range:
+    """Return the one slot that a person names, as a range."""
+    try:
+        slot = slot_from(text)
+    except ValueError as error:
+        raise SettingError(str(error)) from error
+    return range(slot, slot + 1)
+
+
+def slots_named(text: str) -> range:
+    """Return the slots of a day, or the one slot, that a person names."""
+    return slots_of(day_from(text)) if re.fullmatch(r"\d+-\d+-\d+", text) else span_of(text)
+
+
+def say_what_may_vanish(slots: list[int]) -> None:
+    """Say of which half hours the settlement can still vanish while the chain forks."""
+    if slots:
+        print(f"seen, not final yet: {len(slots)} half hours, from {half_hour(min(slots))} on")
+
+
+def print_json(value: object) -> None:
+    """Print a value as JSON."""
+    print(json.dumps(value, ensure_ascii=False, indent=2))
+
+
+def write_json(path: Path, content: object) -> None:
+    """Write a value as JSON to a file, whose folder is made if need be."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(content, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")

@@ -1,0 +1,215 @@
+"""`yui plan`: what a site's battery should do in the coming day, why, and what it costs."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import replace
+from datetime import date, timedelta
+from math import sqrt
+from pathlib import Path
+from typing import Annotated
+
+import numpy as np
+import typer
+
+from energy.errors import SettingError
+from energy.units import PRICE_PER_YEN, SLOTS_PER_DAY, slot_of_day, slots_of
+from orchestrator import screen
+from orchestrator.plan_view import chart, plan_json, plan_view
+from orchestrator.setting.series import load_series, pv_series
+from orchestrator.setting.sites import Setting, Site, load_setting
+from orchestrator.words import Language, short
+from vpp.calendar import works_on
+from vpp.chemistry import chemistry
+from vpp.forecast import History, Past
+from vpp.gaps import filled
+from vpp.market import quotes
+from vpp.model import Array, Battery, Demand, Problem, Reserve, Tier
+from vpp.planner import planned
+from vpp.prices import price_days
+
+HISTORY_DAYS = 28
+BEYOND = SLOTS_PER_DAY
+"""Slots planned beyond the day that is shown, so that its evening does not end the world."""
+WH = 1_000
+TARIFF, SYNTHETIC = "tariff", "synthetic"
+
+
+def plan(
+    site: Annotated[str, typer.Option(help="The site with the battery.")] = "Kesennuma",
+    day: Annotated[str, typer.Option(help="The day, as 2019-06-04.")] = "2019-06-04",
+    prices: Annotated[
+        str, typer.Option(help="tariff, synthetic (a bundled year), or a file of prices by day.")
+    ] = TARIFF,
+    markup: Annotated[
+        float, typer.Option(help="What buying costs above such a price, JPY/kWh.")
+    ] = 5.0,
+    book: Annotated[
+        float | None, typer.Option(help="Price expected in the order book, JPY/kWh.")
+    ] = None,
+    book_kwh: Annotated[
+        float, typer.Option(help="What can be traded there in a half hour, each way.")
+    ] = 5.0,
+    known: Annotated[
+        bool, typer.Option("--known", help="Plan on what the day really brought, not forecasts.")
+    ] = False,
+    stored: Annotated[
+        float | None, typer.Option(help="kWh the battery could deliver at midnight.")
+    ] = None,
+    demand: Annotated[float, typer.Option(help="Demand charge, JPY a kW of the peak.")] = 0.0,
+    reached: Annotated[float, typer.Option(help="The month's peak so far, kW.")] = 0.0,
+    reserve: Annotated[
+        float, typer.Option(help="Price of reserve, both ways, JPY a kW and half hour.")
+    ] = 0.0,
+    reserve_hours: Annotated[
+        float, typer.Option(help="How long reserve must be deliverable, hours.")
+    ] = 1.0,
+    kind: Annotated[str, typer.Option("--chemistry", help="lfp, nmc, or none: no wear.")] = "lfp",
+    explain: Annotated[
+        bool, typer.Option("--explain", help="Say why, and what would change it.")
+    ] = False,
+    chart_file: Annotated[
+        Path | None, typer.Option("--chart", help="Draw it to a file, .png or .svg.")
+    ] = None,
+    sites: Annotated[Path | None, typer.Option(help="A sites file of your own.")] = None,
+    language: Annotated[Language, typer.Option("--language", help="en or ja.")] = Language.ENGLISH,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")] = False,
+) -> None:
+    """Plan a battery's day: cheapest, sparing the battery, with reserve, and say why."""
+    setting = load_setting(sites)
+    place = _battery_site(setting, site)
+    try:
+        the_day = date.fromisoformat(day)
+    except ValueError as error:
+        raise SettingError(f"a day must be as 2019-06-04, got {day!r}") from error
+    slots = slots_of(the_day)
+    span = range(slots.start, slots.stop + BEYOND)
+    load, pv, notes = _expected(place, slots, span, known)
+    purchases, sales, unknown = _tiers(setting, the_day, span, prices, markup)
+    if book is not None:
+        fee = setting.tariffs[0].fee / PRICE_PER_YEN
+        purchases = (*purchases, Tier("book, bought", book + fee, book_kwh))
+        sales = (*sales, Tier("book, sold", book, book_kwh))
+    reserves = [Reserve(reserve, reserve_hours) if reserve else None for _ in ("up", "down")]
+    problem = Problem(
+        load_kwh=load,
+        pv_kwh=pv,
+        purchases=purchases,
+        sales=sales,
+        batteries=(battery_of(place, stored, kind, _worth(sales)),),
+        import_kw=place.connection_power / 10,
+        export_kw=place.connection_power / 10,
+        demand=Demand(demand, reached) if demand else None,
+        reserve_up=reserves[0],
+        reserve_down=reserves[1],
+        first_slot=slots.start,
+    )
+    made = planned(problem)
+    made = replace(made, notes=(*made.notes, *notes, *unknown))
+    offers = quotes(made, setting.tariffs[0].fee, place.ask, place.bid)
+    shown = [offer for offer in offers if offer.slot in slots]
+    name = place.name_ja if language is Language.JAPANESE else place.name
+    if chart_file is not None:
+        chart(made, chart_file, f"{short(name)} {the_day}", language)
+    if as_json:
+        print(json.dumps(plan_json(made, shown, place.name), ensure_ascii=False, indent=2))
+        return
+    console = screen.console()
+    console.print(plan_view(made, shown, short(name), the_day, language, explain=explain))
+
+
+def battery_of(site: Site, stored_kwh: float | None, kind: str, worth: float) -> Battery:
+    """Return a site's battery for planning, half full if nothing is said of it.
+
+    The sites file states what can be delivered and the round trip; half of the loss is taken to
+    fall on each way. `kind` is a chemistry's key or `none`; what is left in it at the end is worth
+    `worth` JPY for each kWh that can be delivered.
+    """
+    assert site.battery is not None
+    given = site.battery
+    one_way = sqrt(given.efficiency / 1000)
+    capacity, least = (wh / WH / one_way for wh in (given.capacity_wh, given.minimum_wh))
+    initial = (capacity + least) / 2 if stored_kwh is None else stored_kwh / one_way
+    power = given.power / 10
+    battery = Battery(
+        site.name, capacity, power, power, initial, one_way, one_way, least,
+        end_value=worth * one_way,
+    )  # fmt: skip
+    if kind == "none":
+        return battery
+    of_kind = chemistry(kind)
+    return replace(battery, wear=of_kind.wear(capacity), rests=of_kind.rests(capacity))
+
+
+def _battery_site(setting: Setting, wanted: str) -> Site:
+    for site in setting.sites:
+        names = (str(site.number), site.name.lower(), site.name_ja, short(site.name_ja))
+        if wanted.lower() in names:
+            if site.battery is None:
+                raise SettingError(f"{site.name} must have a battery to plan for, and has none")
+            return site
+    known = ", ".join(site.name for site in setting.sites)
+    raise SettingError(f"a site must be one of {known}, got {wanted!r}")
+
+
+def _expected(site: Site, day: range, span: range, known: bool) -> tuple[Array, Array, list[str]]:
+    """Return (load, PV, notes): kWh a slot, forecast from the days before or as they were."""
+    if site.load_column is None:
+        raise SettingError(f"{site.name} must have a load_column in the sites file to be played")
+    loads, sun, column = load_series(), pv_series(), site.load_column
+    last = slots_of(loads.last_day).stop
+
+    def happened(slots: Iterable[int]) -> Iterable[tuple[int, Past]]:
+        for slot in slots:
+            yield slot, Past(loads.load(column, slot), sun.generation(site.pv_power, slot))
+
+    if known:
+        # Beyond the series' end the day repeats.
+        inside = [slot if slot < last else slot - SLOTS_PER_DAY for slot in span]
+        pasts = [past for _, past in happened(inside)]
+        return (
+            np.array([past.used for past in pasts]) / WH,
+            np.array([past.generated for past in pasts]) / WH,
+            [],
+        )
+    first = max(day.start - HISTORY_DAYS * SLOTS_PER_DAY, slots_of(loads.first_day).start)
+    history = History(works_on, dict(happened(range(first, day.start))))
+    notes = []
+    days = len(history.slots) // SLOTS_PER_DAY
+    if not days:
+        notes.append("no past, no forecast: planned as if nothing were used or generated")
+    elif days < 7:
+        notes.append(f"the forecast rests on {days} days of the past")
+    load = np.array([history.load(slot) for slot in span]) / WH
+    return load, np.array([history.generation(slot) for slot in span]) / WH, notes
+
+
+def _tiers(
+    setting: Setting, day: date, span: range, prices: str, markup: float
+) -> tuple[tuple[Tier, ...], tuple[Tier, ...], list[str]]:
+    """Return (what buying costs, what selling brings, notes)."""
+    if prices == TARIFF:
+        tariffs = [setting.tariffs[slot_of_day(slot)] for slot in span]
+        buy, sell = (
+            np.array([getattr(tariff, way) for tariff in tariffs]) / PRICE_PER_YEN
+            for way in ("selling", "buying")  # the utility's view
+        )
+        return (Tier("utility", buy),), (Tier("utility, sold", sell),), []
+    first, days = price_days(None if prices == SYNTHETIC else Path(prices))
+    number = (day - first).days
+    if not 0 <= number < len(days):
+        last = first + timedelta(days=len(days) - 1)
+        raise SettingError(f"a day must be within {first} and {last} for these prices, got {day}")
+    unknown = np.full(SLOTS_PER_DAY, np.nan)
+    tomorrow = days[number + 1] if number + 1 < len(days) else unknown
+    tariff = np.array([setting.tariffs[slot_of_day(slot)].buying for slot in span])
+    price, notes = filled(
+        "the price", np.concatenate([days[number], tomorrow]), tariff / PRICE_PER_YEN
+    )
+    return (Tier("utility", price + markup),), (Tier("utility, sold", price),), notes
+
+
+def _worth(sales: tuple[Tier, ...]) -> float:
+    """Return what energy left at the end could at least be sold for: the mean price."""
+    return float(np.mean(sales[0].price))

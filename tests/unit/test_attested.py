@@ -1,0 +1,419 @@
+"""Roots and claims: the contract on a real EVM beside its twin, call by call."""
+
+from __future__ import annotations
+
+import re
+from contextlib import suppress
+from datetime import date
+from pathlib import Path
+
+import pytest
+from eth_account import Account
+from eth_account.messages import encode_typed_data
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
+
+from chain.evm import EvmChain
+from chain.market import MarketContract
+from chain.origin import Claimed, OriginContract, RootAttested, origin_events
+from energy import errors
+from energy.attestation import NO_ROOT, Attestation, Claim, day_number, signed, typed
+from energy.attested import OriginLedger, Standing
+from energy.errors import Refusal
+from energy.lots import Kind, Origin
+from energy.market import MarketRules
+from energy.merkle import MerkleTree, leaf_of
+from energy.messages import address_of
+from energy.registry import Ratings, Registry
+from energy.rows import Row
+from energy.units import SLOT_SECONDS, slots_of
+from tests.desk import MET
+
+# What the tests below meet, as they say it themselves.
+MET.update(
+    getattr(errors, name)
+    for name in re.findall(r"raises\(errors\.(\w+)\)", Path(__file__).read_text())
+)
+THE_DAY = date(2019, 6, 4)
+DAY = day_number(THE_DAY)
+SLOTS = slots_of(THE_DAY)
+END = (SLOTS[-1] + 1) * SLOT_SECONDS
+HORIZON = 96
+RATINGS = Ratings(100_000, 2_000, 800, 150, 440, 900)
+ROOTS = [bytes([number]) * 32 for number in (1, 2, 3)]
+
+
+def key(role: str, site: int, version: int = 0) -> bytes:
+    return f"{role} {site} {version}".encode().rjust(32, b"\1")
+
+
+def met(call):
+    """Return what a call returned, and the refusal that it met."""
+    try:
+        return call(), None
+    except Refusal as refusal:
+        return None, refusal
+
+
+class Both:
+    """The contract and its twin, told the same; each answer is compared."""
+
+    def __init__(self, sites: int) -> None:
+        start = (SLOTS[0] - HORIZON - 2) * SLOT_SECONDS
+        self.chain = EvmChain(start)
+        rules = MarketRules(SLOTS[0] - HORIZON, HORIZON, 3_600, 600, after_metering=False)
+        self.market = MarketContract.deployed(self.chain, self.chain.sender, rules)
+        self.origin = OriginContract.deployed(self.chain, self.market.address)
+        self.registry = Registry(HORIZON, self.chain.sender)
+        self.twin = OriginLedger(self.registry, self.origin.domain)
+        self.sites = sites
+        for site in range(sites):
+            keys = address_of(key("trader", site)), address_of(key("oracle", site))
+            self.market.enrol(SLOTS[0], *keys, RATINGS)
+            self.registry.enrol(start, self.chain.sender, SLOTS[0], *keys, RATINGS)
+        self.at(END)
+
+    def at(self, moment: int) -> None:
+        self.chain.set_time(moment)
+
+    def rotate(self, site: int, version: int) -> None:
+        """Give a site new keys, and let the time come from which they hold."""
+        since = self.chain.now() // SLOT_SECONDS + HORIZON + 1
+        keys = address_of(key("trader", site, version)), address_of(key("oracle", site, version))
+        self.market.amend(site, since, *keys, RATINGS)
+        self.registry.amend(self.chain.now(), self.chain.sender, site, since, *keys, RATINGS)
+        self.at(since * SLOT_SECONDS)
+
+    def retire(self, site: int) -> None:
+        since = self.chain.now() // SLOT_SECONDS + HORIZON + 1
+        self.market.retire(site, since)
+        self.registry.retire(self.chain.now(), self.chain.sender, site, since)
+        self.at(since * SLOT_SECONDS)
+
+    def attest(
+        self, site: int, root: bytes, replaced: bytes = NO_ROOT, day: int = DAY, version: int = 0
+    ) -> None:
+        message = Attestation(day, site, root, replaced)
+        self.attest_signed(
+            message, signed(message, self.origin.domain, key("oracle", site, version))
+        )
+
+    def attest_signed(self, message: Attestation, signature: bytes) -> None:
+        is_new, refusal = met(lambda: self.twin.attest(self.chain.now(), message, signature))
+        receipt, found = met(lambda: self.origin.attest(message, signature))
+        assert found == refusal
+        if refusal:
+            raise refusal
+        said = RootAttested(message.day, message.site, message.root, message.replaced)
+        assert origin_events(receipt.logs) == ([said] if is_new else [])
+        self.compare(message.day)
+
+    def compare(self, day: int = DAY) -> None:
+        assert self.origin.standing_of(day) == self.twin.standing_of(day)
+        for site in range(self.sites):
+            assert self.origin.root_of(day, site) == self.twin.root_of(day, site)
+
+    def claim(
+        self, claim: Claim, root: bytes, proof: list[bytes], signature: bytes | None = None
+    ) -> None:
+        signature = signature or signed(claim, self.origin.domain, key("trader", claim.row.site))
+        now = self.chain.now()
+        _, refusal = met(lambda: self.twin.claim(now, claim, root, proof, signature))
+        receipt, found = met(lambda: self.origin.claim(claim, root, proof, signature))
+        assert found == refusal
+        if refusal:
+            raise refusal
+        row = claim.row
+        assert origin_events(receipt.logs) == [
+            Claimed(
+                row.slot,
+                row.site,
+                leaf_of(row),
+                claim.start,
+                claim.energy,
+                claim.beneficiary,
+                claim.purpose,
+            )
+        ]
+        assert self.origin.claimed_of(row) == self.twin.claimed_of(row)
+
+
+ROWS = [
+    Row(SLOTS[36], 6, 8_100, Origin(Kind.GENERATION, 4, SLOTS[24]), 6),
+    Row(SLOTS[20], 0, 100_000, Origin(Kind.GENERATION, 1, SLOTS[20])),
+    Row(SLOTS[20], 0, 4_000, Origin(Kind.GRID, 0, SLOTS[20])),
+    *(Row(slot, 2, 10 + slot % 7, Origin(Kind.GENERATION, 2, slot)) for slot in SLOTS),
+]
+TREE = MerkleTree(ROWS)
+SITES = st.integers(0, 6)
+SOME_ROOTS = [TREE.root, ROOTS[0], ROOTS[1]]
+REPLACED = [NO_ROOT, *SOME_ROOTS]
+
+
+@pytest.fixture
+def both() -> Both:
+    return Both(7)
+
+
+@pytest.fixture
+def standing(both: Both) -> Both:
+    for site in range(5):
+        both.attest(site, TREE.root)
+    return both
+
+
+def claim_of(row: Row = ROWS[0], start: int = 0, energy: int = 8_100) -> Claim:
+    return Claim(row, start, energy, "宮城県", "RE100 2019")
+
+
+def test_a_root_stands_from_two_thirds_of_the_active_sites_on(both: Both) -> None:
+    for site in range(4):
+        both.attest(site, TREE.root)
+    assert both.origin.standing_of(DAY) == Standing(TREE.root[:24], 4, 0, 7)
+    assert not both.origin.standing_of(DAY).stands
+    both.attest(6, TREE.root)
+    assert both.origin.standing_of(DAY).stands
+
+
+def test_an_attestation_sent_twice_does_no_harm(both: Both) -> None:
+    both.attest(0, TREE.root)
+    both.attest(0, TREE.root)
+    assert both.origin.standing_of(DAY).attesting == 1
+
+
+def test_a_day_that_is_not_over_is_not_attested(both: Both) -> None:
+    both.at(END - 1)
+    with pytest.raises(errors.DayNotOver) as refused:
+        both.attest(0, TREE.root)
+    assert (refused.value.day, refused.value.end) == (DAY, END)
+
+
+def test_a_root_of_zero_is_not_attested(both: Both) -> None:
+    with pytest.raises(errors.RootMissing) as refused:
+        both.attest(0, bytes(32))
+    assert refused.value.day == DAY
+
+
+def test_only_sites_of_the_day_attest_it_with_their_own_key(both: Both) -> None:
+    with pytest.raises(errors.UnknownSite):
+        both.attest(7, TREE.root)
+    with pytest.raises(errors.UnknownSite):
+        both.attest(0, TREE.root, day=DAY - 1)
+    message = Attestation(DAY, 1, TREE.root)
+    with pytest.raises(errors.WrongSigner) as refused:
+        both.attest_signed(message, signed(message, both.origin.domain, key("oracle", 0)))
+    assert refused.value.site == 1
+    with pytest.raises(errors.WrongLength):
+        both.attest_signed(message, b"\0" * 65)
+
+
+def test_another_root_is_visible_and_blocks_claims_until_it_is_withdrawn(standing: Both) -> None:
+    standing.attest(5, ROOTS[0])
+    assert standing.origin.standing_of(DAY) == Standing(TREE.root[:24], 5, 1, 7)
+    assert standing.origin.root_of(DAY, 5) == ROOTS[0][:24]
+    with pytest.raises(errors.RootsConflict) as refused:
+        standing.claim(claim_of(), TREE.root, TREE.proof(ROWS[0]))
+    assert (refused.value.day, refused.value.dissenting) == (DAY, 1)
+    with pytest.raises(errors.RootNotReplaced):
+        standing.attest(5, TREE.root)
+    standing.attest(5, TREE.root, replaced=ROOTS[0])
+    standing.claim(claim_of(), TREE.root, TREE.proof(ROWS[0]))
+
+
+def test_an_old_attestation_does_not_come_back(standing: Both) -> None:
+    standing.attest(5, ROOTS[0])
+    standing.attest(5, TREE.root, replaced=ROOTS[0])
+    with pytest.raises(errors.RootNotReplaced):
+        standing.attest(5, ROOTS[0])
+
+
+def test_who_agreed_with_a_later_root_is_counted_when_sent_again(both: Both) -> None:
+    both.attest(0, ROOTS[0])
+    for site in range(1, 7):
+        both.attest(site, TREE.root)
+    assert both.origin.standing_of(DAY).dissenting == 6
+    both.attest(0, TREE.root, replaced=ROOTS[0])
+    for site in range(1, 7):
+        both.attest(site, TREE.root)
+    assert both.origin.standing_of(DAY) == Standing(TREE.root[:24], 7, 0, 7)
+
+
+def test_a_replaced_key_signs_nothing_more_and_the_new_one_attests_late(both: Both) -> None:
+    both.rotate(3, version=1)
+    with pytest.raises(errors.WrongSigner):
+        both.attest(3, TREE.root)
+    both.attest(3, TREE.root, version=1)
+
+
+def test_a_site_that_has_left_attests_no_more_but_is_counted_on_its_days(both: Both) -> None:
+    both.retire(3)
+    with pytest.raises(errors.UnknownSite):
+        both.attest(3, TREE.root)
+    assert both.origin.standing_of(DAY).active == 7
+
+
+def test_sites_beyond_a_word_are_counted_with_the_others() -> None:
+    both = Both(60)
+    for site in (0, 1, 57, 58):
+        both.attest(site, TREE.root)
+    both.attest(59, ROOTS[0])
+    assert both.origin.standing_of(DAY) == Standing(TREE.root[:24], 4, 1, 60)
+
+
+def test_a_row_is_claimed_in_parts_and_each_wh_once(standing: Both) -> None:
+    proof = TREE.proof(ROWS[0])
+    standing.claim(claim_of(energy=8_000), TREE.root, proof)
+    with pytest.raises(errors.AlreadyClaimed) as twice:
+        standing.claim(claim_of(energy=8_000), TREE.root, proof)
+    assert (twice.value.start, twice.value.claimed) == (0, 8_000)
+    with pytest.raises(errors.ClaimBeyondRow) as more:
+        standing.claim(claim_of(start=8_000, energy=101), TREE.root, proof)
+    assert (more.value.end, more.value.energy) == (8_101, 8_100)
+    with pytest.raises(errors.ClaimBeyondRow):
+        standing.claim(claim_of(start=8_000, energy=0), TREE.root, proof)
+    standing.claim(claim_of(start=8_000, energy=100), TREE.root, proof)
+    assert standing.origin.claimed_of(ROWS[0]) == 8_100
+
+
+def test_a_root_that_does_not_stand_bears_no_claim(both: Both) -> None:
+    both.attest(0, TREE.root)
+    with pytest.raises(errors.RootNotStanding) as refused:
+        both.claim(claim_of(), TREE.root, TREE.proof(ROWS[0]))
+    assert (refused.value.attesting, refused.value.needed) == (1, 5)
+
+
+def test_a_forged_proof_is_refused(standing: Both) -> None:
+    proof = TREE.proof(ROWS[0])
+    forged = Row(ROWS[0].slot, 6, 9_000, ROWS[0].origin, 6)
+    for row, root, path in (
+        (forged, TREE.root, proof),
+        (ROWS[0], TREE.root, proof[:-1]),
+        (ROWS[0], MerkleTree([forged]).root, []),
+        (forged, MerkleTree([forged]).root, []),
+    ):
+        with pytest.raises(errors.ProofWrong) as refused:
+            standing.claim(claim_of(row), root, path)
+        assert refused.value.day == DAY
+
+
+def test_another_sites_row_is_refused(standing: Both) -> None:
+    claim = claim_of()
+    by_other = signed(claim, standing.origin.domain, key("trader", 0))
+    with pytest.raises(errors.WrongSigner):
+        standing.claim(claim, TREE.root, TREE.proof(ROWS[0]), by_other)
+
+
+def test_what_was_not_generated_is_not_claimed(standing: Both) -> None:
+    with pytest.raises(errors.NotGenerated) as refused:
+        standing.claim(claim_of(ROWS[2], energy=1), TREE.root, TREE.proof(ROWS[2]))
+    assert refused.value.kind == Kind.GRID
+
+
+def test_a_site_that_has_left_claims_no_more(standing: Both) -> None:
+    standing.retire(6)
+    with pytest.raises(errors.UnknownSite):
+        standing.claim(claim_of(), TREE.root, TREE.proof(ROWS[0]))
+
+
+def test_wh_are_not_claimed_again_when_a_days_root_has_changed(standing: Both) -> None:
+    standing.claim(claim_of(), TREE.root, TREE.proof(ROWS[0]))
+    larger = Row(ROWS[0].slot, 6, 9_000, ROWS[0].origin, 6)
+    tree = MerkleTree([larger, *ROWS[1:]])
+    for site in range(5):
+        standing.attest(site, tree.root, replaced=TREE.root)
+    for site in range(5):
+        standing.attest(site, tree.root, replaced=TREE.root)
+    assert standing.origin.standing_of(DAY).stands
+    with pytest.raises(errors.AlreadyClaimed):
+        standing.claim(claim_of(larger, energy=9_000), tree.root, tree.proof(larger))
+    standing.claim(claim_of(larger, start=8_100, energy=900), tree.root, tree.proof(larger))
+
+
+def test_a_wallet_signs_the_same() -> None:
+    domain = Both(1).origin.domain
+    for message in (Attestation(DAY, 0, ROOTS[0], ROOTS[1]), claim_of()):
+        text = encode_typed_data(full_message=typed(message, domain))
+        by_wallet = Account.sign_message(text, key("trader", 0))
+        compact = signed(message, domain, key("trader", 0))
+        assert by_wallet.r.to_bytes(32) == compact[:32]
+        assert by_wallet.s | (by_wallet.v - 27) << 255 == int.from_bytes(compact[32:])
+
+
+def test_both_have_the_same_domain(both: Both) -> None:
+    assert both.origin.domain_separator() == both.origin.domain.separator
+    assert both.origin.registry().lower() == both.market.address
+
+
+class Ledger(RuleBasedStateMachine):
+    """Sites attest, change their minds, change keys, leave and claim, in any order."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.both = Both(7)
+        self.versions = dict.fromkeys(range(7), 0)
+        self.left: set[int] = set()
+
+    def tried(self, act) -> None:
+        """What the contract refuses, its twin has refused by the same name and values."""
+        with suppress(Refusal):
+            act()
+
+    @rule(site=SITES, root=st.sampled_from(SOME_ROOTS), replaced=st.sampled_from(REPLACED))
+    def attests(self, site, root, replaced):
+        self.tried(lambda: self.both.attest(site, root, replaced, version=self.versions[site]))
+
+    @rule(root=st.sampled_from(SOME_ROOTS))
+    def all_come_to_agree(self, root):
+        for _ in range(2):
+            for site, version in self.versions.items():
+                known = self.both.twin.root_of(DAY, site).ljust(32, b"\0")
+                self.tried(
+                    lambda s=site, k=known, v=version: self.both.attest(s, root, k, version=v)
+                )
+
+    @rule(site=SITES)
+    def attests_with_its_first_key(self, site):
+        self.tried(lambda: self.both.attest(site, TREE.root))
+
+    @rule(site=SITES)
+    def changes_its_keys(self, site):
+        if site not in self.left:
+            self.versions[site] += 1
+            self.both.rotate(site, self.versions[site])
+
+    @rule(site=st.sampled_from([4, 5]))
+    def leaves(self, site):
+        if site not in self.left:
+            self.left.add(site)
+            self.both.retire(site)
+
+    @rule(
+        row=st.sampled_from(ROWS[:4]),
+        start=st.sampled_from([0, 4_000, 8_000]),
+        energy=st.sampled_from([0, 10, 100, 4_000, 9_000]),
+        root=st.sampled_from([TREE.root, ROOTS[0]]),
+    )
+    def claims(self, row, start, energy, root):
+        signature = signed(
+            claim_of(row, start, energy),
+            self.both.origin.domain,
+            key("trader", row.site, self.versions[row.site]),
+        )
+        claim = claim_of(row, start, energy)
+        self.tried(lambda: self.both.claim(claim, root, TREE.proof(row), signature))
+
+    @invariant()
+    def invariant_each_wh_is_claimed_at_most_once(self):
+        for row in ROWS[:4]:
+            claimed = self.both.origin.claimed_of(row)
+            assert claimed == self.both.twin.claimed_of(row)
+            assert claimed <= row.energy
+
+    @invariant()
+    def invariant_both_say_the_same_of_a_day(self):
+        self.both.compare()
+
+
+Ledger.TestCase.settings = settings(max_examples=15, stateful_step_count=25, deadline=None)
+TestLedger = Ledger.TestCase

@@ -1,0 +1,1 @@
+"""Bundled data: prices and battery chemistries."""
