@@ -2,7 +2,7 @@
 # Another interpreter: make PYTHON=/path/to/python3 ...
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint unit contracts fuzz gas bench deploy geth network-test \
+.PHONY: help setup demo test lint unit contracts fuzz mutants gas bench deploy geth network-test \
 	trial-geth abi lock clean
 MAKEFLAGS += --no-print-directory
 export PYTHON
@@ -54,10 +54,13 @@ contracts: build/compiled ## The tests that run the contracts under brownie
 fuzz: setup ## A hundred thousand generated slots through contract and twin; SLOTS=... for more
 	@YUI_TWIN_SLOTS=$(SLOTS) $(BIN)/pytest --numprocesses auto $(TWIN)
 
+mutants: setup ## Break the contracts line by line, and see whether the tests notice; 15 minutes
+	@$(BIN)/python -m tests.mutants $(ARGS)
+
 gas: setup ## Write the gas of each step anew, for a review to see
 	@YUI_GAS_SNAPSHOT=1 $(BIN)/pytest -q tests/services/test_gas.py
 
-bench: setup ## Measure; ARGS="gas", "market", "day", "network", "origin", "site", "plan", "ageing" or "jepx", and --json FILE
+bench: setup ## Measure; ARGS="gas" and --json FILE; ARGS=--help lists the benches
 	@$(BIN)/python -m bench $(ARGS)
 
 deploy: build/compiled ## Deploy the contracts to the chain at RPC=http://host:port, or of NETWORK=folder

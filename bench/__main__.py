@@ -12,7 +12,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from bench import ageing, day, gas, jepx, market, network, origin, plan, site
+from bench import ageing, day, gas, jepx, market, network, origin, plan, site, strategies
 from bench.figures import Figure
 from energy.errors import SettingError
 
@@ -26,6 +26,7 @@ BENCHES = {
     "jepx": jepx.figures,
     "plan": plan.figures,
     "ageing": ageing.figures,
+    "strategies": strategies.figures,
 }
 
 

@@ -113,7 +113,7 @@ contract Market is IMarket, Registry, Signatures {
     /// @inheritdoc IMarket
     function push(bytes calldata readings, bytes calldata signatures) external {
         uint256 count = _countOf(readings, READING_BYTES, signatures);
-        uint256 buffer = _messages(READING_TYPE);
+        uint256 buffer = _readingMessages();
         bytes memory kept = packedMemory(readings.length);
         uint256 end;
         // Carried from turn to turn: the optimizer would load it from calldata at each of 16 uses.
@@ -255,7 +255,7 @@ contract Market is IMarket, Registry, Signatures {
         returns (uint256, bytes memory accepted)
     {
         uint256 allowance = _allowance(slot);
-        uint256 buffer = _messages(ORDER_TYPE);
+        uint256 buffer = _orderMessages();
         // No group yet: the first order reads its own.
         uint256 group = type(uint256).max;
         uint256 counters;

@@ -35,6 +35,8 @@ contract Origin is IOrigin, Signatures {
     uint256 private constant DISSENTERS = 0x3F;
     uint256 private constant ACTIVE = 1 << 56;
     uint256 private constant GENERATION = 0;
+    // Used below, in a slice of calldata, which slither does not follow.
+    // slither-disable-next-line unused-state
     uint256 private constant ROW_BYTES = 224;
 
     bytes32 private constant ATTESTATION_TYPE =
@@ -91,6 +93,8 @@ contract Origin is IOrigin, Signatures {
         require(
             bytes24(root) == _standing(day) && MerkleProofLib.verifyCalldata(proof, root, leaf), ProofWrong(day)
         );
+        // Of a site's two keys, the one that claims.
+        // slither-disable-next-line unused-return
         (address trader,) = registry.siteAt(row.site, block.timestamp / SLOT_SECONDS);
         require(trader != address(0), UnknownSite(0, row.site));
         bytes32 message = keccak256(
@@ -187,6 +191,8 @@ contract Origin is IOrigin, Signatures {
     }
 
     function _oracle(uint256 site, uint256 slot) private view returns (address oracle) {
+        // Of a site's two keys, the one that attests.
+        // slither-disable-next-line unused-return
         (, oracle) = registry.siteAt(site, slot);
     }
 

@@ -11,10 +11,10 @@ abstract contract Signatures {
 
     bytes32 private constant DOMAIN_TYPE =
         keccak256("EIP712Domain(string name,string version,uint256 chainId,address verifyingContract)");
-    bytes32 internal constant ORDER_TYPE = keccak256(
+    bytes32 private constant ORDER_TYPE = keccak256(
         "Order(uint32 slot,uint16 site,uint8 side,uint32 energy,uint24 price,uint8 sequence,bool fresh)"
     );
-    bytes32 internal constant READING_TYPE = keccak256(
+    bytes32 private constant READING_TYPE = keccak256(
         "Reading(uint32 slot,uint16 site,uint32 imported,uint32 exported,uint32 generated,uint32 charged,uint32 discharged,uint32 stored,uint8 quality,uint8 revision)"
     );
     /// @dev Half the order of secp256k1: with a larger s a signature would have a twin (EIP-2).
@@ -41,7 +41,7 @@ abstract contract Signatures {
     /// the struct (at STRUCT), and what is asked of ecrecover (at RECOVERY). What all messages
     /// share is written once; abi.encode and ecrecover() of the language would take new memory
     /// for each, which 1,000 orders would pay for with 800 gas each.
-    function _messages(bytes32 kind) internal view returns (uint256 buffer) {
+    function _messages(bytes32 kind) private view returns (uint256 buffer) {
         bytes32 separator = _domainSeparator();
         assembly ("memory-safe") {
             buffer := mload(0x40)
@@ -51,6 +51,10 @@ abstract contract Signatures {
             mstore(add(buffer, STRUCT), kind)
         }
     }
+
+    function _orderMessages() internal view returns (uint256 buffer) { return _messages(ORDER_TYPE); }
+
+    function _readingMessages() internal view returns (uint256 buffer) { return _messages(READING_TYPE); }
 
     /// @dev Who signed an order, 0 if its signature is none. Warning: the caller compares with an
     /// address that is not 0, and has checked that `index` is inside.

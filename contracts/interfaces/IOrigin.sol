@@ -44,7 +44,7 @@ interface IOrigin {
     error ClaimBeyondRow(uint256 end, uint256 energy);
 
     /// @notice The deployment counts this registry's sites and keys.
-    event RegistryChosen(address registry);
+    event RegistryChosen(address indexed registry);
     /// @param replaced The root that the site attested before, 0 for none.
     event RootAttested(uint256 indexed day, uint256 indexed site, bytes32 root, bytes32 replaced);
     /// @param leaf The row's leaf in its day's tree.

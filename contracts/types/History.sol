@@ -22,7 +22,8 @@ function versionAt(History storage history, uint256 slot) view returns (uint256 
     }
 }
 
-/// @notice Add a version. It supersedes those that were planned for its slot or later.
+/// @notice Add a version. It supersedes those that were planned for its slot or later; they go, so
+/// that a look-up never passes more versions than there are slots with changes.
 function change(History storage history, uint256 word) {
     uint256[] storage past = history.past;
     past.push(history.latest);

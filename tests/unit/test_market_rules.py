@@ -11,11 +11,9 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-import numpy as np
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
-from scipy.optimize import linprog
 
 from energy.clearing import Clearing, cleared, live_orders, ranking_of
 from energy.errors import AuditError
@@ -28,6 +26,7 @@ from energy.registry import NETWORK, UTILITY, Ratings, Registry, Tariff
 from energy.rows import Holdings
 from energy.settlement import Settlement, corrected, settled
 from energy.units import SLOT_SECONDS
+from tests.unit.test_optimum import best_surplus
 
 SLOT = 866_458
 TARIFF = Tariff(selling=22_000, buying=8_000, fee=1_000)
@@ -413,7 +412,7 @@ def test_law_no_better_set_of_trades_exists(book: list[Order], fee: int) -> None
     bids, asks = filled(book, ranking.bids, traded), filled(book, ranking.asks, traded)
     surplus = sum(order.price * part for order, part in bids)
     surplus -= sum((order.price + fee) * part for order, part in asks)
-    assert surplus == best_surplus([order for order, _ in bids], [order for order, _ in asks], fee)
+    assert surplus == best_surplus(book, fee)
     # The trades are these fills, and each is within its order's limit, fee included.
     for side, found, limits in zip((bids, asks), by_site(clearing), (1, -1), strict=True):
         by_orders: Counter[int] = Counter()
@@ -425,21 +424,6 @@ def test_law_no_better_set_of_trades_exists(book: list[Order], fee: int) -> None
         assert +by_orders == +found
     assert all(one.seller != one.buyer and one.energy for one in clearing.trades)
     check_clearing(SLOT, book, clearing, fee)
-
-
-def best_surplus(bids: Sequence[Order], asks: Sequence[Order], fee: int) -> int:
-    """The largest surplus, by scipy's linear programming (HiGHS)."""
-    if not bids or not asks:
-        return 0
-    gains = np.array([[one.price - other.price - fee for other in asks] for one in bids])
-    rows = np.kron(np.eye(len(bids)), np.ones(len(asks)))
-    columns = np.kron(np.ones(len(bids)), np.eye(len(asks)))
-    limits = [order.energy for order in (*bids, *asks)]
-    solved = linprog(-gains.ravel(), A_ub=np.vstack([rows, columns]), b_ub=limits, method="highs")
-    assert solved.success
-    # A corner of a transport problem with whole limits is whole.
-    flows = np.round(solved.x).astype(int)
-    return int(sum(int(gain) * int(flow) for gain, flow in zip(gains.ravel(), flows, strict=True)))
 
 
 @settings(max_examples=150, deadline=None)

@@ -61,7 +61,7 @@ def others() -> str:
         for top, distributions in packages_distributions().items()
         if not any(normal(each) in names for each in distributions)
     }
-    assert {"brownie", "scipy", "numpy", "sqlalchemy", "pytest"} <= found
+    assert {"brownie", "scipy", "numpy", "pytest"} <= found
     return ",".join(sorted(found))
 
 

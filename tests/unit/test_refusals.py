@@ -15,10 +15,11 @@ import pytest
 from coincurve import PrivateKey
 from eth_utils.address import to_checksum_address
 from eth_utils.crypto import keccak
+from pyrevm import AccountInfo
 
 from chain.contract import interface
 from chain.events import Corrected, OrdersPosted, market_events
-from chain.evm import SENDER
+from chain.evm import SENDER, EvmChain
 from chain.market import MarketContract
 from energy import errors
 from energy.clearing import Clearing, Ranking, ranking_of
@@ -101,6 +102,7 @@ def test_the_ring_keeps_a_slot_until_it_is_settled(desk: Desk) -> None:
     book = desk.twin.slots[SLOT % RING].book
     clearing = desk.does("clear", SLOT, book, ranking_of(book, TARIFF.fee))
     assert isinstance(clearing, Clearing)
+    desk.refuses_readings(errors.SlotUnsettled(SLOT), reading(OGAWARA, again))
     desk.does("settle", SLOT, clearing.trades)
     desk.push(reading(OGAWARA, again))
 
@@ -351,6 +353,23 @@ def test_after_metering_a_closed_book_counts_for_what_was_read_by_then() -> None
     desk.does("settle", SLOT, [])
 
 
+def test_after_metering_no_order_counts_by_a_reading_of_an_older_slot() -> None:
+    rules = replace(RULES, after_metering=True)
+    desk = Desk(rules).open()
+    desk.at(END)
+    desk.push(*(reading(site, generated=9_000, exported=9_000) for site in range(3)))
+    desk.at(rules.gate_of(SLOT))
+    desk.does("settle", SLOT, [])
+    again = SLOT + RING
+    desk.at(rules.gate_of(again) - 1)
+    orders = [ask(OGAWARA, 3_000, 9_000, slot=again), bid(SENDAI, 3_000, 12_000, slot=again)]
+    desk.post(*orders)
+    desk.push(reading(SENDAI, again))
+    desk.at(rules.gate_of(again))
+    clearing = desk.does("clear", again, orders, ranking_of(orders, TARIFF.fee))
+    assert clearing == Clearing(0, ())
+
+
 def test_after_metering_readings_of_an_empty_book_may_come_late() -> None:
     rules = replace(RULES, after_metering=True)
     desk = Desk(rules).open()
@@ -496,6 +515,15 @@ def test_a_signature_for_another_deployment_does_not_live_here(desk: Desk) -> No
         assert signer_of(order, other, signature) == address_of(key("trader", OGAWARA))
         desk.refuses(errors.WrongSigner(0, OGAWARA), "post", SLOT, [order], [signature])
     desk.post(order)
+
+
+def test_after_a_fork_with_another_id_signatures_are_for_that_chain(desk: Desk) -> None:
+    code = desk.chain._evm.get_code(desk.contract.address)
+    forked_chain = EvmChain(FIRST_SLOT * SLOT_SECONDS, chain_id=desk.chain.chain_id + 1)
+    forked_chain._evm.insert_account_info(desk.contract.address, AccountInfo(code=code))
+    forked = MarketContract(forked_chain, desk.contract.address)
+    assert forked.domain_separator() == forked.domain.separator
+    assert forked.domain_separator() != desk.contract.domain_separator()
 
 
 @meets(errors.WrongSigner)

@@ -13,10 +13,11 @@ from chain.evm import SENDER, EvmChain
 from chain.market import MarketContract
 from energy import errors
 from energy.clearing import Clearing, ranking_of
-from energy.market import RING
+from energy.market import RING, is_assumed
 from energy.messages import address_of, sign
 from energy.records import Order, Side, Trade, voiding_order
 from energy.registry import MOST_LEAD, MOST_PLANS, Ratings, Tariff
+from energy.settlement import Settlement
 from energy.units import SLOT_SECONDS
 from tests.desk import (
     BEGIN,
@@ -37,6 +38,7 @@ from tests.desk import (
     key,
     meets,
     owners_acts,
+    reading,
 )
 
 EARLIEST = SLOT + RULES.horizon + 1
@@ -176,6 +178,23 @@ def test_a_retired_site_never_comes_back(desk: Desk) -> None:
     desk.refuses(refused, "suspend", SENDAI, EARLIEST + 5)
     desk.refuses(refused, "retire", SENDAI, EARLIEST + 5)
     assert desk.does("enrol", EARLIEST, *owners_keys(5), PLAIN) == 3, "its id is not given again"
+
+
+def test_of_more_sites_than_a_word_has_bits_all_stay_active_in_new_terms() -> None:
+    desk = Desk()
+    desk.does("enact_tariff", FIRST_SLOT + 5, [TARIFF] * 48)
+    for site in range(258):
+        desk.enrol(site, FIRST_SLOT + 5)
+    desk.does("suspend", SENDAI, SLOT)
+    desk.at(RULES.deadline_of(SLOT))
+    desk.push(reading(257))
+    settlement = desk.does("settle", SLOT, [])
+    assert isinstance(settlement, Settlement)
+    assert settlement.entries[257] == -5_000 * TARIFF.selling
+    missed = desk.contract.reading_of(SLOT, 256)
+    assert missed is not None
+    assert is_assumed(missed)
+    assert desk.contract.reading_of(SLOT, SENDAI) is None
 
 
 def test_a_plan_is_replaced_by_a_later_one_for_its_slot_or_before(desk: Desk) -> None:
