@@ -35,6 +35,7 @@ from chain.network.profile import profile_at
 from chain.network.trial import TrialChain, trial
 from chain.network.votes import standing, voted
 from chain.node import NodeChain
+from chain.origin import OriginContract
 from chain.store import Store
 from energy.errors import ChainError, NotOwner, SettingError, TooSoon
 from energy.units import SLOT_SECONDS
@@ -232,13 +233,17 @@ def test_brownie_deploys_once_and_leaves_the_market_out_of_the_deployers_hands(c
     (network / "manifest.json").unlink(missing_ok=True)
     first, again = deployed(), deployed()
     profile = profile_at(network)
-    owned = f"Its owner is {profile.safe.lower()}; the deployer {profile.accounts['deployer']}"
+    deployer = profile.accounts["deployer"]
+    owned = f"The market's owner is {profile.safe.lower()}; the deployer {deployer}"
     assert "Market is deployed at" in first
+    assert "Origin is deployed at" in first
     assert owned in first
     assert "nothing to do" in again
     assert owned in again
     manifest = json.loads((network / "manifest.json").read_text())
-    market = MarketContract(chain, manifest["contracts"]["Market"]["address"])
+    market, origin = (manifest["contracts"][name]["address"] for name in ("Market", "Origin"))
+    assert OriginContract(chain, origin).registry() == market
+    market = MarketContract(chain, market)
     with pytest.raises(NotOwner):
         market.change_owner(chain.sender)
     (network / "manifest.json").unlink()
