@@ -229,8 +229,9 @@ def week() -> None:
             settings = Settings(
                 folder,
                 0,
-                ChainSettings(node.url, market.address, node.chain_id, 0, 0),
+                ChainSettings(node.url, market.address, None, node.chain_id, 0, 0),
                 KeySettings(folder, None, None),
+                folder,
                 folder,
                 30,
                 SAMPLE_SECONDS,

@@ -72,7 +72,7 @@ class TerminalChain:
 
     async def newest_block(self) -> Block:
         """Return the chain's newest block."""
-        return await asyncio.to_thread(lambda: Block(*self._node.head()))
+        return await asyncio.to_thread(lambda: Block(*self.node.head()))
 
     async def terms_of(self, site: int, slots: Sequence[int]) -> list[SiteTerms]:
         """Return a site's keys and ratings in some slots, those in which it takes part."""
@@ -84,6 +84,7 @@ class TerminalChain:
         return await asyncio.to_thread(asked)
 
     @property
-    def _node(self) -> NodeChain:
+    def node(self) -> NodeChain:
+        """The node that is asked."""
         assert isinstance(self.market.chain, NodeChain)
         return self.market.chain

@@ -11,15 +11,15 @@ import json
 import os
 import secrets
 import subprocess
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Protocol
 
 from coincurve import PrivateKey, PublicKey
 from eth_account import Account
 
 from energy.errors import SettingError
-from energy.messages import HALF_ORDER, Domain, address_of, digest, sign
+from energy.messages import HALF_ORDER, Domain, address_of, digest, signature_of
 from energy.records import Reading
 
 ORDER = 0xFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFEBAAEDCE6AF48A03BBFD25E8CD0364141
@@ -27,12 +27,12 @@ ORDER = 0xFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFEBAAEDCE6AF48A03BBFD25E8CD0364141
 SIGNER_SECONDS = 10.0
 
 
-class Signer(Protocol):
-    """Signs readings; `address` is that of its key."""
+class Signer(ABC):
+    """Signs for one deployment's market; `address` is that of its key, enrolled for the site."""
 
-    @property
-    def address(self) -> str:
-        """The checksummed address that is enrolled for the site."""
+    def __init__(self, domain: Domain, address: str) -> None:
+        self.domain = domain
+        self.address = address
 
     def sign(self, reading: Reading) -> bytes:
         """Return a reading's compact signature (64 bytes).
@@ -40,35 +40,41 @@ class Signer(Protocol):
         Raises:
             SettingError: if the signer does not sign.
         """
+        return self.sign_digest(digest(reading, self.domain))
+
+    @abstractmethod
+    def sign_digest(self, message: bytes) -> bytes:
+        """Return the compact signature of a digest (32 bytes).
+
+        Raises:
+            SettingError: if the signer does not sign.
+        """
 
 
-class KeySigner:
-    """A private key (32 bytes) in memory, for one deployment."""
+class KeySigner(Signer):
+    """A private key (32 bytes) in memory."""
 
     def __init__(self, domain: Domain, key: bytes) -> None:
-        self.domain = domain
-        self.address = address_of(key)
+        super().__init__(domain, address_of(key))
         self._key = key
 
-    def sign(self, reading: Reading) -> bytes:
-        """Return a reading's compact signature."""
-        return sign(reading, self.domain, self._key)
+    def sign_digest(self, message: bytes) -> bytes:
+        """Return the compact signature of a digest."""
+        return signature_of(message, self._key)
 
 
-class CommandSigner:
+class CommandSigner(Signer):
     """A command that is given a digest (64 hex digits) and prints r and s (128) or r, s and v.
 
-    It is run for each reading, without a shell. An answer that is not of `address` is refused.
+    It is run for each message, without a shell. An answer that is not of `address` is refused.
     """
 
     def __init__(self, domain: Domain, address: str, command: Sequence[str]) -> None:
-        self.domain = domain
-        self.address = address
+        super().__init__(domain, address)
         self.command = tuple(command)
 
-    def sign(self, reading: Reading) -> bytes:
-        """Return a reading's compact signature."""
-        message = digest(reading, self.domain)
+    def sign_digest(self, message: bytes) -> bytes:
+        """Return the compact signature of a digest."""
         try:
             done = subprocess.run(
                 [*self.command, message.hex()],

@@ -3,6 +3,7 @@
     sample   the devices, every few seconds
     close    half hours that are over
     deliver  readings to the chain; it reconnects, and backs off while the chain is away
+    attest   the origins of each day that is over, recomputed from the chain
     prune    what is no longer needed
     serve    health and metrics on a local port
     watch    tells systemd that all of this is alive
@@ -25,9 +26,11 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 
+from chain.attesting import Attestor
 from chain.terminal import TerminalChain
-from energy.errors import ChainError
+from energy.errors import ChainError, Refusal, SettingError
 from oracle import health
+from oracle.attestation import attestor_of
 from oracle.clock import REFUSE_SECONDS, ClockWatch
 from oracle.deployment import check_enrolled, connected, signer_of
 from oracle.device import Instruments
@@ -37,6 +40,7 @@ from oracle.settings import Settings
 from oracle.terminal import Terminal
 
 DELIVER_SECONDS = 15
+ATTEST_SECONDS = 600
 MOST_BACKOFF_SECONDS = 300
 PRUNE_SECONDS = 3600
 WATCH_SECONDS = 10
@@ -53,6 +57,7 @@ class Service:
     terminal: Terminal
     payer: bytes
     chain: TerminalChain | None = None
+    attestor: Attestor | None = None
     watch: ClockWatch = field(default_factory=ClockWatch)
     store_works: bool = True
     delivered_seconds: int = 0
@@ -103,6 +108,22 @@ class Service:
             log.error(said("store.failed", error=error))
         self.delivered_seconds = now
 
+    async def attest(self) -> None:
+        """Attest the days that are over and settled; what does not pass now is tried again."""
+        if self.chain is None or self.watch.refuses:
+            return
+        try:
+            if self.attestor is None:
+                self.attestor = attestor_of(self.settings, self.chain, self.terminal.signer)
+            if self.attestor is None:
+                return
+            for day in await asyncio.to_thread(self.attestor.attest_due):
+                log.info(said("attested", day=day))
+        except ChainError:
+            return  # told by the deliveries
+        except (Refusal, SettingError) as error:
+            log.warning(said("attestation.waits", error=error))
+
     def _check_clock(self, block: int, block_seconds: int) -> None:
         before = self.watch.refuses, self.watch.warns
         self.watch.observe(self.terminal.clock(), block, block_seconds)
@@ -125,10 +146,11 @@ class Service:
     # The whole.
 
     async def once(self) -> None:
-        """Do each duty once, as a test: sample, close, deliver."""
+        """Do each duty once, as a test: sample, close, deliver, attest."""
         await self.sample()
         await self.close()
         await self.deliver()
+        await self.attest()
 
     async def run(self) -> None:
         """Run until cancelled."""
@@ -139,6 +161,7 @@ class Service:
                 duties.create_task(self._every("sample", self.settings.sample_seconds, self.sample))
                 duties.create_task(self._every("close", self.settings.sample_seconds, self.close))
                 duties.create_task(self._deliver_for_good())
+                duties.create_task(self._every("attest", ATTEST_SECONDS, self.attest))
                 duties.create_task(self._every("prune", PRUNE_SECONDS, self.prune))
                 duties.create_task(self._watch())
 

@@ -6,6 +6,7 @@
     [chain]
     rpc = "http://127.0.0.1:8545"
     market = "0x..."                    # or manifest = "manifest.json", a deployment's
+    origin = "0x..."                    # the ledger of origins; the manifest's if not given
     chain_id = 31337                    # what signatures are for; the manifest's if not given
     confirmations = 4                   # blocks on top of one that nothing takes back
     gas_price_wei = 1_000_000_000
@@ -20,6 +21,7 @@
 
     [store]
     outbox = "outbox.sqlite"
+    chain = "chain.sqlite"              # what the chain says, to attest each day's origins
     keep_days = 30                      # of samples; readings are kept for good
 
     [run]
@@ -61,10 +63,11 @@ MOST_SITES = 1000
 
 @dataclass(frozen=True)
 class ChainSettings:
-    """Where the chain is, and which market on it."""
+    """Where the chain is, and which market and ledger of origins on it."""
 
     rpc: str
     market: str
+    origin: str | None
     chain_id: int
     confirmations: int
     gas_price_wei: int
@@ -95,6 +98,7 @@ class Settings:
     chain: ChainSettings
     key: KeySettings
     outbox: Path
+    store: Path
     keep_days: int
     sample_seconds: int
     timeout_seconds: float
@@ -118,6 +122,7 @@ def load_settings(path: Path) -> Settings:
         _chain(table.part("chain"), beside),
         _key(table.part("key"), beside),
         beside / store.text("outbox", "outbox.sqlite"),
+        beside / store.text("chain", "chain.sqlite"),
         store.whole("keep_days", 1, 36_500, 30),
         run.whole("sample_seconds", 1, 300, 10),
         run.number("timeout_seconds", 0.05, 30.0, 1.0),
@@ -131,13 +136,14 @@ def load_settings(path: Path) -> Settings:
 
 def _chain(part: Table, beside: Path) -> ChainSettings:
     market, chain_id = part.text("market", ""), part.whole("chain_id", 0, 2**63, 0)
+    origin = part.text("origin", "")
     manifest = part.text("manifest", "")
     if bool(market) == bool(manifest):
         raise part.error("market", "be given, or manifest, not both", market or manifest)
     network = part.text("network", "")
     if manifest:
-        market, told = _from_manifest(beside / manifest)
-        chain_id = chain_id or told
+        market, of_manifest, told = _from_manifest(beside / manifest)
+        chain_id, origin = chain_id or told, origin or of_manifest
     depth, gas_price = part.whole_or_none("confirmations", 0, 1000), 1_000_000_000
     if network:
         if depth is not None:
@@ -149,9 +155,12 @@ def _chain(part: Table, beside: Path) -> ChainSettings:
         raise part.error("market", "be an address (0x and 40 hex digits)", market)
     if not chain_id:
         raise part.error("chain_id", "be the number of the chain, 1 or more", chain_id)
+    if origin and not is_address(origin):
+        raise part.error("origin", "be an address (0x and 40 hex digits)", origin)
     chain = ChainSettings(
         part.text("rpc"),
         to_checksum_address(market),
+        to_checksum_address(origin) if origin else None,
         chain_id,
         4 if depth is None else depth,
         part.whole("gas_price_wei", 0, 10**15, gas_price),
@@ -162,10 +171,13 @@ def _chain(part: Table, beside: Path) -> ChainSettings:
     return chain
 
 
-def _from_manifest(path: Path) -> tuple[str, int]:
+def _from_manifest(path: Path) -> tuple[str, str, int]:
+    """Read the market's address, the ledger of origins' if there is one, and the chain's id."""
     try:
         manifest = json.loads(path.read_text(encoding="utf-8"))
-        return str(manifest["contracts"]["Market"]["address"]), int(manifest.get("chain_id", 0))
+        contracts = manifest["contracts"]
+        origin = str(contracts.get("Origin", {}).get("address", ""))
+        return str(contracts["Market"]["address"]), origin, int(manifest.get("chain_id", 0))
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise SettingError(f"{path} must be a deployment's manifest, got {error!r}") from error
 

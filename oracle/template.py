@@ -19,6 +19,7 @@ number = {site}
 [chain]
 rpc = {rpc}
 market = {market}
+# origin = "0x..."          # the ledger of origins: then each day is attested
 chain_id = {chain_id}
 confirmations = 4
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import shutil
 import subprocess
@@ -24,6 +25,7 @@ from chain.market import MarketContract
 from chain.node import NodeChain, Transaction
 from chain.origin import OriginContract
 from chain.store import Store, opened
+from chain.terminal import TerminalChain
 from energy.attestation import NO_ROOT, Attestation, Claim, day_number, signed
 from energy.errors import (
     AuditError,
@@ -41,6 +43,8 @@ from energy.records import Reading
 from energy.registry import Ratings, Tariff
 from energy.rows import Row
 from energy.units import SLOT_SECONDS, slots_of
+from oracle.service import service_of
+from oracle.settings import load_settings
 from orchestrator.audit import audited
 from orchestrator.audit_market import Findings
 from orchestrator.cli import app
@@ -196,6 +200,40 @@ def test_each_terminal_comes_to_the_same_root_by_itself(place: Place) -> None:
     standing = place.origin.standing_of(DAY)
     assert (standing.root, standing.attesting, standing.dissenting) == (place.root[:24], 3, 0)
     assert place.attestor(0).attest_due() == []
+
+
+def test_a_terminals_service_signs_the_root_that_it_recomputed_and_no_other(
+    place: Place, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    place.attest(SENDAI, FORGED)
+    keystore = place.keystore("oracle", TOME)
+    secret = tmp_path / "passphrase"
+    secret.touch(0o600)
+    secret.write_text(PASSPHRASE)
+    settings = tmp_path / "oracle.toml"
+    settings.write_text(
+        f"""
+        site.number = {TOME}
+        chain = {{ rpc = "{place.node.url}", manifest = "{place.manifest}", chain_id = 31337 }}
+        key = {{ keystore = "{keystore}", passphrase = "{secret}" }}
+        device = [{{ role = "meter", host = "127.0.0.1", port = 1, ceiling_w = 80_000 }}]
+        """
+    )
+
+    async def attest() -> None:
+        async with service_of(load_settings(settings)) as service:
+            await service.attest()  # before it is connected, nothing
+            payer = NodeChain(place.node.url, key("oracle", TOME))
+            service.chain = TerminalChain(MarketContract(payer, place.market.address))
+            for _ in range(2):
+                await service.attest()
+
+    with caplog.at_level("INFO"):
+        asyncio.run(attest())
+    assert place.origin.root_of(DAY, TOME) == place.root[:24]
+    assert place.origin.standing_of(DAY).attesting == 1, "the forged root was first, and dissents"
+    assert [line for line in caplog.messages if "attest" in line] == [f"attested day={THE_DAY}"]
+    assert (tmp_path / "chain.sqlite").exists(), "a store of its own"
 
 
 def test_a_terminal_replaces_a_root_that_it_finds_otherwise(place: Place) -> None:
