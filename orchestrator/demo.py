@@ -257,6 +257,7 @@ async def run_day(
             progress("attest", number, len(sites))
             await asyncio.to_thread(site.attest, origin)
         progress("audit", SLOTS_PER_DAY, SLOTS_PER_DAY)
+        await asyncio.to_thread(node.wait_until_final, node.height())
         findings = await asyncio.to_thread(audited, node, address, origin)
         engine.dispose()
     return DemoDay(day, store_path, address, origin, deployed_by, findings)

@@ -17,6 +17,7 @@ from chain.store import Store, opened
 from energy.errors import ChainError, GateClosed
 from energy.messages import address_of
 from energy.units import SLOT_SECONDS
+from orchestrator.audit import audited
 
 START = 1_559_574_000
 SITES = 3
@@ -189,6 +190,18 @@ def test_a_node_of_another_chain_is_refused(town, tmp_path):
     profile = create(tmp_path / "net", "x", members, 7_001, 1)
     with pytest.raises(ChainError, match="must be of chain 7001, got 7000"):
         profile.chain(town.node.url)
+
+
+def test_an_audit_goes_on_from_what_is_final_when_what_was_only_seen_vanishes(town, tmp_path):
+    town.bury()
+    state, slot = tmp_path / "audit.state", town.first_slot + 1
+    town.relay.take([town.order(slot, 1)])
+    town.relay.push()
+    assert audited(town.node, town.market.address, state=state).orders == 0
+    town.give_up(1)
+    town.relay.push()
+    town.bury()
+    assert audited(town.node, town.market.address, state=state).orders == 1
 
 
 def test_a_chain_of_one_node_is_final_at_once(town):
