@@ -2,7 +2,8 @@
 # Another interpreter: make PYTHON=/path/to/python3 ...
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint unit contracts fuzz mutants gas bench deploy abi lock clean
+.PHONY: help setup demo test lint unit contracts fuzz mutants gas bench deploy geth network-test \
+	trial-geth abi lock clean
 MAKEFLAGS += --no-print-directory
 export PYTHON
 
@@ -17,7 +18,7 @@ TWIN := tests/unit/test_twin.py
 help: ## Say what there is
 	@echo "Yui: public buildings trade surplus solar electricity."
 	@echo
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 18
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 18
 	@echo
 	@echo "Python 3.11 or newer and Node 20 or newer are all it needs; it keeps to this folder."
 
@@ -39,7 +40,7 @@ lint: .venv/ready build/analysed ## Style and types, and what slither says of th
 	@$(BIN)/ruff format --check --quiet .
 	@$(BIN)/mypy
 
-unit: setup build/compiled ## All tests but those that run the contracts under brownie; ARGS for pytest
+unit: setup build/compiled trial-geth ## All tests but those that run the contracts under brownie; ARGS for pytest
 	@$(BIN)/pytest --numprocesses auto --dist loadfile $(TESTED) --ignore=$(TWIN) --cov --cov-report=term:skip-covered $(ARGS)
 	@$(BIN)/pytest --numprocesses auto $(TWIN)
 
@@ -62,9 +63,20 @@ gas: setup ## Write the gas of each step anew, for a review to see
 bench: setup ## Measure; ARGS="gas" and --json FILE; ARGS=--help lists the benches
 	@$(BIN)/python -m bench $(ARGS)
 
-deploy: build/compiled ## Deploy the contracts to the chain at RPC=http://host:port
-	@test -n "$(RPC)" || { echo "make deploy needs the chain's address: RPC=http://host:port"; exit 1; }
-	@YUI_RPC_URL="$(RPC)" $(WITH_TOOLS) python deploy/deploy.py
+deploy: build/compiled ## Deploy the contracts to the chain at RPC=http://host:port, or of NETWORK=folder
+	@test -n "$(RPC)$(NETWORK)" || { echo "make deploy needs the chain: RPC=http://host:port or NETWORK=folder"; exit 1; }
+	@YUI_RPC_URL="$(RPC)" YUI_NETWORK="$(NETWORK)" $(WITH_TOOLS) python deploy/deploy.py
+
+geth: .venv/ready ## Build the validators' client, and the one for trials, with Go; once
+	@$(BIN)/python -m chain.network.client
+	@$(BIN)/python -m chain.network.client --trial
+
+network-test: setup trial-geth ## Seven validators: faults, load, what one can execute; ARGS="--json FILE"
+	@$(BIN)/python -m bench network $(ARGS)
+
+# Without Go the tests that need it are skipped, and say so.
+trial-geth: .venv/ready
+	@if command -v go >/dev/null; then $(BIN)/python -m chain.network.client --trial >/dev/null; fi
 
 # Half a minute, so only when a contract has changed; what may stay is said in docs/ledger.md.
 build/analysed: $(SOURCES) foundry.toml slither.config.json .venv/ready node_modules/ready

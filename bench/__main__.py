@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import signal
 import sys
 from dataclasses import asdict
 from pathlib import Path
@@ -11,7 +12,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from bench import ageing, day, gas, jepx, market, origin, plan, site, strategies
+from bench import ageing, day, gas, jepx, market, network, origin, plan, site, strategies
 from bench.figures import Figure
 from energy.errors import SettingError
 
@@ -19,6 +20,7 @@ BENCHES = {
     "gas": gas.figures,
     "market": market.figures,
     "day": day.figures,
+    "network": network.figures,
     "origin": origin.figures,
     "site": site.figures,
     "jepx": jepx.figures,
@@ -34,6 +36,8 @@ def main() -> int:
     parser.add_argument("name", choices=BENCHES)
     parser.add_argument("--json", type=Path, metavar="FILE", help="where the figures are written")
     options = parser.parse_args()
+    # Asked to end, it ends as by Ctrl-C: what it started is stopped first.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         found = BENCHES[options.name]()
     except SettingError as error:

@@ -17,6 +17,7 @@ from eth_utils.crypto import keccak
 
 from energy.errors import ChainError, Refusal, refusal_from
 
+_REASON = keccak(text="Error(string)")[:4]
 _PUSH1, _PUSH32 = 0x60, 0x7F
 
 
@@ -97,6 +98,8 @@ class Interface:
     name: str
     abi: tuple[Mapping[str, Any], ...]
     bytecode: bytes
+    runtime: bytes = b""
+    """The code that then stands at its address, where it was published."""
 
     def init_code(self, arguments: Sequence[Any]) -> bytes:
         """Return the code that creates the contract with these constructor arguments."""
@@ -201,10 +204,15 @@ def interface(name: str) -> Interface:
     """Return a contract's interface as it was exported at the last compilation."""
     text = files("chain").joinpath("abi", f"{name}.json").read_text()
     exported = json.loads(text)
-    return Interface(name, tuple(exported["abi"]), bytes.fromhex(exported["bytecode"][2:]))
+    codes = (bytes.fromhex(exported.get(code, "0x")[2:]) for code in ("bytecode", "runtime"))
+    return Interface(name, tuple(exported["abi"]), *codes)
 
 
 def refusal_or_error(data: bytes, what: str) -> Refusal | ChainError:
     """Return the error that a revert's data stand for; `what` was being done."""
     refusal = refusal_from(data)
-    return refusal or ChainError(f"{what} must not revert, got 0x{data.hex()}")
+    if refusal:
+        return refusal
+    if data[:4] == _REASON:
+        return ChainError(f"{what} must not revert, got {decode(['string'], data[4:])[0]}")
+    return ChainError(f"{what} must not revert, got 0x{data.hex()}")

@@ -47,6 +47,14 @@ class EvmChain:
             BlockEnv(number=self._block, timestamp=time, basefee=0, gas_limit=GAS_LIMIT)
         )
 
+    def code_at(self, address: str) -> bytes:
+        """Return the code of an account, with zeros after it; empty if it has none."""
+        return bytes(self._evm.get_code(address) or b"")
+
+    def storage_at(self, address: str, slot: int) -> int:
+        """Return a word of a contract's storage."""
+        return int(self._evm.storage(address, slot))
+
     def deploy(self, init_code: bytes) -> tuple[str, Receipt]:
         """Create a contract and return its address."""
         try:

@@ -1,7 +1,8 @@
 """From a chain's events to the store, block by block, one commit a block.
 
-A block that the chain gave up is taken back with all that came after it. A slot is traced
-(`energy.origin`) once it and all before it are settled.
+What is *seen* is indexed at once; the store keeps up to which block it is *final*. A block that
+the chain gave up is taken back with all that came after it, and what the chain has instead is
+read. A slot is traced (`energy.origin`) once it and all before it are settled.
 """
 
 from __future__ import annotations
@@ -41,7 +42,8 @@ def indexed(engine: Engine, node: NodeChain, address: str) -> int:
     """Bring a store up to the chain's newest block and return that block's number.
 
     Raises:
-        ChainError: if the chain cannot be reached, or the store is of another market.
+        ChainError: if the chain cannot be reached or is behind the store, if the store is of
+            another market, or if a final block has been replaced.
     """
     with engine.begin() as connection:
         store = Store(connection)
@@ -52,23 +54,43 @@ def indexed(engine: Engine, node: NodeChain, address: str) -> int:
         begin = _common_block(store, node) + 1
     head = node.height()
     logs = node.logs(address, begin, head)
-    for block, found in groupby(logs, key=itemgetter(0)):
+    for (block, digest), found in groupby(logs, key=itemgetter(0)):
         with engine.begin() as connection:
-            _index_block(
-                Store(connection), block, node.block_hash(block), (log for _, log in found)
-            )
+            _index_block(Store(connection), block, digest, (log for _, log in found))
+    # What was read so deep below the newest block was so deep then: no fork came between.
+    with engine.begin() as connection:
+        Store(connection).set("final", str(head - node.depth))
     return head
 
 
 def _common_block(store: Store, node: NodeChain) -> int:
-    """Return the newest indexed block that the chain still has; forget those after it."""
+    """Return the newest indexed block that the chain still has; forget those after it.
+
+    All blocks that were not final are looked at, not the newest alone: while the chain forked,
+    some may have been read from one branch and the next from another.
+    """
     height = node.height()
+    for block, digest in store.blocks_after(store.final_block()):
+        if block > height or node.block_hash(block) != digest:
+            store.take_back(block)
+            break
     while (last := store.last_block()) is not None:
         block, digest = last
         if block <= height and node.block_hash(block) == digest:
             return block
+        if node.depth:
+            raise ChainError(_lost(block, height))
         store.take_back(block)
     return -1
+
+
+def _lost(block: int, height: int) -> str:
+    if block > height:
+        return f"the node must have final block {block}, got {height}: it is behind"
+    return (
+        f"block {block} was final and must stand, got another: more than half of the validators "
+        "have rewritten it; a new store would follow them"
+    )
 
 
 def _index_block(store: Store, block: int, digest: bytes, logs: Iterable[Log]) -> None:

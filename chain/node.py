@@ -2,11 +2,16 @@
 
 Transactions carry a legacy gas price, so that a proof-of-authority node takes them. The sender
 is a local key, or an account that the node itself holds (a development node).
+
+What is *seen* can vanish while the chain forks; what is *final* has `depth` blocks on top and
+stays. On a network of members the depth is that of its profile (`chain.network`); a chain of
+one node has depth 0.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
 from copy import copy
 from dataclasses import dataclass
 from typing import Any
@@ -22,7 +27,7 @@ from web3.exceptions import (
     Web3RPCError,
 )
 from web3.middleware import ExtraDataToPOAMiddleware
-from web3.types import BlockIdentifier, TxParams, TxReceipt
+from web3.types import BlockIdentifier, TxParams, TxReceipt, Wei
 
 from chain.contract import Log, Receipt, refusal_or_error
 from energy.errors import ChainError
@@ -48,15 +53,22 @@ class Transaction:
 
 
 class NodeChain:
-    """A chain at a URL; `key` is the 32-byte private key of who pays for transactions."""
+    """A chain at a URL; `key` is the 32-byte private key of who pays for transactions.
 
-    def __init__(self, url: str, key: bytes | None = None, gas_price_wei: int = 0) -> None:
+    A `gas_price_wei` above 0 is raised to twice the base fee where that is more.
+    """
+
+    def __init__(
+        self, url: str, key: bytes | None = None, gas_price_wei: int = 0, depth: int = 0
+    ) -> None:
         self.url = url
+        self.depth = depth
+        self._key = key
         self.web3 = Web3(HTTPProvider(url, request_kwargs={"timeout": 30}))
         self.web3.middleware_onion.inject(ExtraDataToPOAMiddleware, layer=0)
         self._account = Account.from_key(key) if key else None
         self._gas_price = gas_price_wei
-        self._call_block: BlockIdentifier = "latest"
+        self._asked_block: Callable[[], BlockIdentifier] = lambda: "latest"
         try:
             self.chain_id = self.web3.eth.chain_id
         except (OSError, Web3Exception) as error:
@@ -66,6 +78,21 @@ class NodeChain:
         else:
             accounts = self.web3.eth.accounts
             self.sender = str(accounts[0]) if accounts else "0x" + "00" * 20
+
+    def as_sender(self, key: bytes) -> NodeChain:
+        """Return the same chain with another key that pays."""
+        return NodeChain(self.url, key, self._gas_price, self.depth)
+
+    def as_final(self) -> NodeChain:
+        """Return the same chain with calls answered by what is final when they are made."""
+        final = copy(self)
+        final._asked_block = lambda: max(self.final_height(), 0)
+        return final
+
+    @property
+    def key(self) -> bytes | None:
+        """The private key that pays; None where the node holds it."""
+        return self._key
 
     def now(self) -> int:
         """Return the newest block's time, unix seconds."""
@@ -90,8 +117,34 @@ class NodeChain:
     def at_block(self, number: int) -> NodeChain:
         """Return the same chain with calls answered as of a block."""
         past = copy(self)
-        past._call_block = number
+        past._asked_block = lambda: number
         return past
+
+    def final_height(self) -> int:
+        """Return the newest final block's number; -1 while there is none."""
+        return max(self.height() - self.depth, -1)
+
+    def wait_until_final(self, block: int, timeout_seconds: float = 120.0) -> None:
+        """Return once a block of that number is final.
+
+        Raises:
+            ChainError: if it takes longer.
+        """
+        end = time.monotonic() + timeout_seconds
+        while (height := self.final_height()) < block:
+            if time.monotonic() > end:
+                raise ChainError(
+                    f"block {block} must be final within {timeout_seconds:g} s, got {height}"
+                )
+            time.sleep(0.1)
+
+    def balance_of(self, address: str) -> int:
+        """Return what an account has to pay gas with, wei."""
+        return int(self.web3.eth.get_balance(Web3.to_checksum_address(address)))
+
+    def time_of(self, number: int) -> int:
+        """Return a block's time, unix seconds."""
+        return int(self.web3.eth.get_block(number)["timestamp"])
 
     def block_hash(self, number: int) -> bytes:
         """Return a block's hash."""
@@ -108,21 +161,25 @@ class NodeChain:
         assert address is not None
         return str(address), self._receipt(receipt)
 
-    def send(self, to: str, data: bytes) -> Receipt:
+    def send(self, to: str, data: bytes, value_wei: int = 0) -> Receipt:
         """Send a transaction and wait until it is in a block."""
-        receipt = self._sent({"to": Web3.to_checksum_address(to), "data": HexBytes(data)})
-        return self._receipt(receipt)
+        transaction: TxParams = {"to": Web3.to_checksum_address(to), "data": HexBytes(data)}
+        if value_wei:
+            transaction["value"] = Web3.to_wei(value_wei, "wei")
+        return self._receipt(self._sent(transaction))
 
     def call(self, to: str, data: bytes) -> bytes:
-        """Ask without a transaction, at the newest block or that of `at_block`."""
+        """Ask without a transaction, at the newest block, or as `at_block` and `as_final` say."""
         call: TxParams = {"to": Web3.to_checksum_address(to), "data": HexBytes(data)}
         try:
-            return bytes(self.web3.eth.call(call, self._call_block))
+            return bytes(self.web3.eth.call(call, self._asked_block()))
         except (OSError, Web3Exception) as error:
             raise _error("a call", error) from error
 
-    def logs(self, address: str, first_block: int, last_block: int) -> Iterator[tuple[int, Log]]:
-        """Yield a contract's logs with their block's number, in order of the chain."""
+    def logs(
+        self, address: str, first_block: int, last_block: int
+    ) -> Iterator[tuple[tuple[int, bytes], Log]]:
+        """Yield a contract's logs with their block's number and hash, in order of the chain."""
         for start in range(first_block, last_block + 1, LOGS_BLOCKS):
             end = min(start + LOGS_BLOCKS - 1, last_block)
             for log in self.web3.eth.get_logs(
@@ -132,7 +189,7 @@ class NodeChain:
                     "toBlock": end,
                 }
             ):
-                yield int(log["blockNumber"]), _log(log)
+                yield (int(log["blockNumber"]), bytes(log["blockHash"])), _log(log)
 
     def transactions(
         self, addresses: Sequence[str], first_block: int, last_block: int
@@ -162,16 +219,12 @@ class NodeChain:
             tuple(_log(log) for log in receipt["logs"]),
         )
 
-    def time_of(self, block: int) -> int:
-        """Return a block's time, unix seconds."""
-        return int(self.web3.eth.get_block(block)["timestamp"])
-
     def _sent(self, transaction: TxParams) -> TxReceipt:
         eth = self.web3.eth
         transaction["from"] = Web3.to_checksum_address(self.sender)
         try:
             transaction["gas"] = int(eth.estimate_gas(transaction) * GAS_MARGIN)
-            transaction["gasPrice"] = Web3.to_wei(self._gas_price, "wei")
+            transaction["gasPrice"] = self._price()
             if self._account:
                 transaction["nonce"] = eth.get_transaction_count(self._account.address, "pending")
                 transaction["chainId"] = self.chain_id
@@ -189,6 +242,12 @@ class NodeChain:
             self.call(str(transaction.get("to", "")), bytes(HexBytes(transaction["data"])))
             raise ChainError(f"transaction {sent.to_0x_hex()} must succeed, got status 0")
         return receipt
+
+    def _price(self) -> Wei:
+        if not self._gas_price:
+            return Wei(0)
+        base_fee = self.web3.eth.get_block("latest").get("baseFeePerGas", 0)
+        return Wei(max(self._gas_price, 2 * base_fee))
 
     def _receipt(self, receipt: TxReceipt) -> Receipt:
         return Receipt(

@@ -218,6 +218,24 @@ class Store:
         ).first()
         return (row.block, bytes(row.hash)) if row else None
 
+    def blocks_after(self, number: int) -> list[tuple[int, bytes]]:
+        """Return the indexed blocks after a number, each with its hash, in order."""
+        query = select(BLOCKS).where(BLOCKS.c.block > number).order_by(BLOCKS.c.block)
+        return [(row.block, bytes(row.hash)) for row in self._connection.execute(query)]
+
+    def final_block(self) -> int:
+        """Return the newest block that is final; -1 before the first."""
+        return int(self.setting("final") or -1)
+
+    def final_slots(self, slots: range) -> frozenset[int]:
+        """Return those of some slots whose settlement is final."""
+        query = select(ENTRIES.c.slot).where(
+            _within(ENTRIES, slots),
+            ENTRIES.c.revision == -1,
+            ENTRIES.c.block <= self.final_block(),
+        )
+        return frozenset(self._connection.scalars(query.distinct()))
+
     def slots(self) -> list[int]:
         """Return the settled slots, in order."""
         query = select(ENTRIES.c.slot).where(ENTRIES.c.revision == -1).distinct()

@@ -44,13 +44,9 @@ class Block(NamedTuple):
 
 @dataclass(frozen=True)
 class TerminalChain:
-    """A market as a terminal sees it; transactions are paid for by the chain's sender.
-
-    A block with `confirmations` others on top of it is beyond recall.
-    """
+    """A market as a terminal sees it; transactions are paid for by the chain's sender."""
 
     market: MarketContract
-    confirmations: int = 0
 
     async def post_readings(self, readings: Sequence[Signed]) -> str:
         """Send readings in one transaction, and return its hash."""
@@ -67,10 +63,10 @@ class TerminalChain:
 
     def _standing(self, slot: int, site: int) -> Standing:
         newest = self.market.reading_of(slot, site)
-        if not self.confirmations or newest is None:
+        chain = self.market.chain
+        if newest is None or not isinstance(chain, NodeChain) or not chain.depth:
             return Standing(newest, newest)
-        node = self.node
-        deep = node.height() - self.confirmations
+        deep = chain.final_height()
         final = self.market.at_block(deep).reading_of(slot, site) if deep >= 0 else None
         return Standing(final, newest)
 

@@ -10,6 +10,8 @@ Environment:
     YUI_MANIFEST      the manifest, instead of deploy/manifests/<chain id>.json
     YUI_MODE          ahead or after-metering, instead of the sites file's
     YUI_OWNER         who may change the registry; the deployer, if not given
+    YUI_NETWORK       the folder of a members' network: its node, deployer's key and manifest, and
+                      its council as owner, which is created if it is not there yet
     YUI_REDEPLOY      1: deploy anew where the manifest does not hold
     YUI_DEPLOYER_KEYSTORE, YUI_DEPLOYER_PASSPHRASE_FILE
                       the deployer's key (keystore V3) and the file with its passphrase; an
@@ -32,7 +34,12 @@ from brownie.exceptions import VirtualMachineError
 from eth_abi.exceptions import EncodingError
 from eth_utils.address import is_address, to_checksum_address
 from eth_utils.crypto import keccak
+from web3.exceptions import ContractLogicError
 
+from chain.contract import interface
+from chain.network.genesis import GAS_PRICE_WEI
+from chain.network.profile import profile_at
+from chain.safe import creation_of
 from energy.errors import ChainError, SettingError, YuiError
 from energy.units import slot_at
 from orchestrator.setting.sites import load_setting
@@ -47,7 +54,9 @@ Manifest = dict[str, Any]
 def main() -> None:
     """Deploy to the connected network, unless its manifest says that this is done."""
     try:
+        create_council()
         print(deployed())
+        print(ownership())
     except YuiError as error:
         sys.exit(str(error))
 
@@ -91,13 +100,55 @@ def placed(
         if not anew:
             raise ChainError(f"{shown(path)} must hold, but {flaw}: YUI_REDEPLOY=1 deploys anew")
         print(f"Deploying {name} anew: {flaw}.")
-    try:
-        # Not `account.deploy`, which fails on a live network after the transaction was sent.
-        receipt = account.transfer(data="0x" + init_code.hex(), silent=True, skip_undo=True)
-    except (VirtualMachineError, ValueError) as error:
-        raise ChainError(f"the chain must take the deployment, got {error}") from error
+    receipt = sent(account, data="0x" + init_code.hex())
     write(path, manifest_of(name, container, receipt, arguments, init_code, manifest))
     return False, f"{name} is deployed at {receipt.contract_address}; see {shown(path)}."
+
+
+def create_council() -> None:
+    """Create the council of the members' network, if there is one and it has none yet.
+
+    Raises:
+        ChainError: if the chain does not take it.
+    """
+    named = os.environ.get("YUI_NETWORK")
+    if not named:
+        return
+    profile = profile_at(Path(named))
+    if not web3.eth.get_code(profile.safe):
+        call = creation_of(profile.seats, profile.threshold)
+        sent(deployer(), to=call.to, data="0x" + call.data.hex())
+
+
+def sent(account: Any, **transaction: Any) -> Any:
+    """Send a transaction at a price that a proof-of-authority node takes; return its receipt.
+
+    Raises:
+        ChainError: if the chain does not take it.
+    """
+    base_fee = web3.eth.get_block("latest").get("baseFeePerGas", 0)
+    if base_fee:
+        transaction["gas_price"] = max(GAS_PRICE_WEI, 2 * base_fee)
+    try:
+        # Not `account.deploy`, which fails on a live network after the transaction was sent.
+        return account.transfer(silent=True, skip_undo=True, **transaction)
+    except (VirtualMachineError, ValueError) as error:
+        raise ChainError(f"the chain must take the deployment, got {error}") from error
+
+
+def ownership() -> str:
+    """Return a sentence about who may change the registry, as the chain has it."""
+    recorded = manifest_at(manifest_path(web3.chain_id))
+    assert recorded is not None
+    # Not brownie's own contract object, which fails on a live network.
+    code, to, by = interface("Market"), recorded["contracts"]["Market"]["address"], deployer()
+    holder = code.result("owner", web3.eth.call({"to": to, "data": code.call("owner")}))
+    attempt = {"to": to, "from": by.address, "data": code.call("changeOwner", by.address)}
+    try:
+        web3.eth.call(attempt)
+    except (ContractLogicError, VirtualMachineError, ValueError):
+        return f"The market's owner is {holder}; the deployer {by.address} may change nothing."
+    return f"The market's owner is {holder}, the deployer; changeOwner hands it on."
 
 
 def deployer() -> Any:

@@ -23,7 +23,7 @@ async def connected(settings: Settings, payer: bytes) -> TerminalChain:
     wanted = settings.chain
 
     def connect() -> TerminalChain:
-        node = NodeChain(wanted.rpc, payer, wanted.gas_price_wei)
+        node = NodeChain(wanted.rpc, payer, wanted.gas_price_wei, wanted.confirmations)
         where = f"{settings.path}: [chain]"
         if node.chain_id != wanted.chain_id:
             raise SettingError(
@@ -35,7 +35,7 @@ async def connected(settings: Settings, payer: bytes) -> TerminalChain:
             raise SettingError(
                 f"{where} market must be a market on {wanted.rpc}, got {wanted.market}"
             )
-        return TerminalChain(market, wanted.confirmations)
+        return TerminalChain(market)
 
     return await asyncio.to_thread(connect)
 

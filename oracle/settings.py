@@ -10,6 +10,7 @@
     chain_id = 31337                    # what signatures are for; the manifest's if not given
     confirmations = 4                   # blocks on top of one that nothing takes back
     gas_price_wei = 1_000_000_000
+    # or network = "network.json", the members' profile: it tells these two and the chain_id
 
     [key]
     keystore = "oracle.json"
@@ -49,6 +50,7 @@ from pathlib import Path
 
 from eth_utils.address import is_address, to_checksum_address
 
+from chain.network.profile import profile_at
 from energy.errors import SettingError
 from energy.messages import Domain
 from oracle.device import Device, SiteDevices
@@ -138,9 +140,17 @@ def _chain(part: Table, beside: Path) -> ChainSettings:
     manifest = part.text("manifest", "")
     if bool(market) == bool(manifest):
         raise part.error("market", "be given, or manifest, not both", market or manifest)
+    network = part.text("network", "")
     if manifest:
         market, of_manifest, told = _from_manifest(beside / manifest)
         chain_id, origin = chain_id or told, origin or of_manifest
+    depth, gas_price = part.whole_or_none("confirmations", 0, 1000), 1_000_000_000
+    if network:
+        if depth is not None:
+            raise part.error("confirmations", "be given, or network, not both", depth)
+        profile = profile_at(beside / network)
+        chain_id = chain_id or profile.chain_id
+        depth, gas_price = profile.depth, profile.gas_price_wei
     if not is_address(market):
         raise part.error("market", "be an address (0x and 40 hex digits)", market)
     if not chain_id:
@@ -152,8 +162,8 @@ def _chain(part: Table, beside: Path) -> ChainSettings:
         to_checksum_address(market),
         to_checksum_address(origin) if origin else None,
         chain_id,
-        part.whole("confirmations", 0, 1000, 4),
-        part.whole("gas_price_wei", 0, 10**15, 1_000_000_000),
+        4 if depth is None else depth,
+        part.whole("gas_price_wei", 0, 10**15, gas_price),
     )
     if not chain.rpc.startswith(("http://", "https://")):
         raise part.error("rpc", "be an address that begins with http:// or https://", chain.rpc)

@@ -36,7 +36,8 @@ def audited(
 ) -> Findings:
     """Audit a deployment on a chain; `progress` is told blocks done and blocks in all.
 
-    `market` and `origin` are addresses; without the second, roots and claims are left out. With
+    What is not final yet is left out. `market` and `origin` are addresses; without the second,
+    roots and claims are left out. With
     `state`, an audit goes on from where that file's ended, and leaves it for the next one.
 
     Raises:
@@ -44,10 +45,11 @@ def audited(
         ChainError: if the chain cannot be reached.
         SettingError: if the state is of another deployment or chain.
     """
-    contract = MarketContract(node, market)
-    ledger = OriginContract(node, origin) if origin else None
+    head = node.final_height()
+    then = node.at_block(head)
+    contract = MarketContract(then, market)
+    ledger = OriginContract(then, origin) if origin else None
     auditor, done = _resumed(state, node, market, origin)
-    head = node.height()
     addresses = [market, origin] if origin else [market]
     for transaction in node.transactions(addresses, done + 1, head):
         auditor.follow(transaction, contract.domain)
@@ -99,7 +101,7 @@ def _resumed(
     before = saved.chain_id, saved.auditor.address, ledger
     if before != (node.chain_id, market.lower(), origin.lower() if origin else None):
         raise SettingError(f"{state} must be of this deployment, got one of {before}")
-    if saved.block > node.height() or node.block_hash(saved.block) != saved.block_hash:
+    if saved.block > node.final_height() or node.block_hash(saved.block) != saved.block_hash:
         raise AuditError(f"block {saved.block}: its hash must be 0x{saved.block_hash.hex()}")
     return saved.auditor, saved.block
 

@@ -12,6 +12,7 @@ from sqlalchemy import Engine
 
 from chain.attesting import Attestor, key_signed
 from chain.indexer import indexed
+from chain.network.profile import profile_at
 from chain.node import NodeChain
 from chain.origin import OriginContract
 from chain.store import opened
@@ -185,6 +186,9 @@ def audit(
     state: Annotated[
         Path | None, typer.Option(help="Go on from this file's audit, and leave it for the next.")
     ] = None,
+    network: Annotated[
+        Path | None, typer.Option(help="The members' network: what is not final is left out.")
+    ] = None,
     language: InLanguage = Language.ENGLISH,
     as_json: Json = False,
 ) -> None:
@@ -192,7 +196,7 @@ def audit(
     market, origin = _contracts(manifest)
     with progress_bar() as progress:
         findings = audited(
-            NodeChain(rpc),
+            profile_at(network).chain(rpc) if network else NodeChain(rpc),
             market,
             origin,
             lambda done, total: progress("audit", done, total),

@@ -13,8 +13,8 @@ from chain.store import Store
 from energy.errors import SettingError
 from energy.units import half_hour, slots_of
 from oracle import cli as site_cli
-from orchestrator import claim_commands, screen, statement_commands
-from orchestrator.demo import DemoDay, run_day, with_mode
+from orchestrator import claim_commands, council_cli, network_cli, screen, statement_commands
+from orchestrator.demo import ANVIL, NETWORKS, DemoDay, run_day, with_mode
 from orchestrator.options import (
     DEFAULT_STORE,
     DEMO_FOLDER,
@@ -25,6 +25,7 @@ from orchestrator.options import (
     day_from,
     print_json,
     progress_bar,
+    say_what_may_vanish,
     site_number,
     store_at,
     stored_day,
@@ -43,6 +44,8 @@ app = typer.Typer(
     "for every kWh used where and when it was generated.",
 )
 
+app.add_typer(network_cli.app, name="network")
+app.add_typer(council_cli.app, name="council")
 app.add_typer(site_cli.oracle, name="oracle")
 app.add_typer(site_cli.simulate, name="simulate")
 
@@ -64,14 +67,19 @@ def demo(
         Path | None, typer.Option(help="A sites file of your own; see the bundled example.")
     ] = None,
     folder: Annotated[Path, typer.Option(help="Where the day is kept.")] = DEMO_FOLDER,
+    network: Annotated[
+        str, typer.Option(help="anvil, or poa: each site's own validator, a block a second.")
+    ] = ANVIL,
 ) -> None:
     """Run a day from meter to statement on a chain of its own, and print what came of it."""
     if mode is not None and mode not in MODES:
         raise SettingError(f"--mode must be one of {', '.join(MODES)}, got {mode!r}")
+    if network not in NETWORKS:
+        raise SettingError(f"--network must be one of {', '.join(NETWORKS)}, got {network!r}")
     setting = with_mode(load_setting(sites), mode)
     the_day = day_from(day)
     with progress_bar() as progress:
-        done = asyncio.run(run_day(setting, the_day, folder, progress, sites))
+        done = asyncio.run(run_day(setting, the_day, folder, progress, sites, network))
     with store_at(folder / "store.sqlite") as (store, names):
         slots = slots_of(the_day)
         report = day_report(store, slots)
@@ -123,6 +131,7 @@ def trades(
             number = site_number(names, site)
             found = [pair for pair in found if number in (pair[0].seller, pair[0].buyer)]
         prices = {trade.slot: store.price(trade.slot) for trade, _ in found}
+        final = store.final_slots(slots)
         if as_json:
             print_json(
                 [
@@ -134,12 +143,14 @@ def trades(
                         "energy_wh": trade.energy,
                         "delivered_wh": delivered,
                         "price_milliyen_per_kwh": prices[trade.slot],
+                        "final": trade.slot in final,
                     }
                     for trade, delivered in found
                 ]
             )
             return
         screen.console().print(screen.trades_view(found, prices, names[language], language))
+        say_what_may_vanish([trade.slot for trade, _ in found if trade.slot not in final])
 
 
 statement_commands.mount(app)

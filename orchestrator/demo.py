@@ -1,6 +1,7 @@
 """A day of the sites file, from meter to statement, on a chain of its own.
 
-Everything in it is real but the buildings: a node (anvil), the contract, deployed by brownie
+Everything in it is real but the buildings: a node (anvil), or a network of the sites' own
+validators that is governed by their council; the contract, deployed by brownie
 where it is installed; a Modbus server for each site's devices, which play the bundled series;
 a terminal for each site that reads them, signs and pushes; a trading agent for each site that
 knows its own past readings and no more; the battery's commands over Modbus. Only the clock is
@@ -15,17 +16,22 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
-from contextlib import AsyncExitStack
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator
+from contextlib import AsyncExitStack, contextmanager
+from dataclasses import astuple, dataclass, replace
 from datetime import date
 from pathlib import Path
 
 from chain.anvil import AnvilChain, anvil
 from chain.attesting import Attestor, key_signed
+from chain.council import MARKET, Act, Council
 from chain.market import MarketContract
+from chain.network.keys import key_at
+from chain.network.profile import profile_at
+from chain.network.trial import TrialChain, trial
 from chain.node import NodeChain, fresh_key
 from chain.origin import OriginContract
+from chain.safe import creation_of
 from chain.store import Store, opened
 from chain.terminal import TerminalChain
 from energy.errors import ChainError, SettingError
@@ -54,6 +60,12 @@ HISTORY_DAYS = 28
 ORDER_SECONDS = 60
 """How long before the gate, or after the slot's end, agents send their orders."""
 REVERT_SECONDS = 2 * SLOT_SECONDS
+
+ANVIL, POA = "anvil", "poa"
+NETWORKS = (ANVIL, POA)
+"""A development chain, or seven members' validators that seal a block a second."""
+
+DemoChain = AnvilChain | TrialChain
 
 Progress = Callable[[str, int, int], None]
 """Told what is being done, slots settled and slots in all."""
@@ -120,8 +132,7 @@ class SiteOfDay:
         instruments = Instruments(self.simulator.devices())
         stack.callback(instruments.close)
         stack.callback(self.outbox.close)
-        self.node_url = node.url
-        self.market = MarketContract(NodeChain(node.url, self.oracle_key), address)
+        self.market = MarketContract(node.as_sender(self.oracle_key), address)
         self.terminal = Terminal(
             self.site.number,
             instruments,
@@ -145,10 +156,11 @@ class SiteOfDay:
 
     def attest(self, origin: str) -> None:
         """Recompute the day's root from the chain alone, and attest it."""
-        contract = OriginContract(self.market.chain, origin)
+        node = self.market.chain
+        assert isinstance(node, NodeChain)
+        contract = OriginContract(node, origin)
         store = opened("sqlite://")
         sign = key_signed(contract, self.oracle_key)
-        node = NodeChain(self.node_url)
         attestor = Attestor(store, node, self.market.address, contract, self.site.number, sign)
         attestor.attest_due()
         store.dispose()
@@ -198,7 +210,12 @@ class SiteOfDay:
 
 
 async def run_day(
-    setting: Setting, day: date, folder: Path, progress: Progress, sites_file: Path | None = None
+    setting: Setting,
+    day: date,
+    folder: Path,
+    progress: Progress,
+    sites_file: Path | None = None,
+    network: str = ANVIL,
 ) -> DemoDay:
     """Run a day and return what it left in `folder`, whose content is replaced.
 
@@ -214,7 +231,7 @@ async def run_day(
     slots = slots_of(day)
     start = (slots.start - setting.market.horizon_slots - 3) * SLOT_SECONDS
     progress("chain", 0, SLOTS_PER_DAY)
-    with anvil(start, log=folder / "anvil.log") as node:
+    with _chain(network, start, folder, setting) as node:
         progress("deploy", 0, SLOTS_PER_DAY)
         address, origin, deployed_by = await asyncio.to_thread(
             _deployed, node, setting, folder, sites_file
@@ -240,13 +257,14 @@ async def run_day(
             progress("attest", number, len(sites))
             await asyncio.to_thread(site.attest, origin)
         progress("audit", SLOTS_PER_DAY, SLOTS_PER_DAY)
+        await asyncio.to_thread(node.wait_until_final, node.height())
         findings = await asyncio.to_thread(audited, node, address, origin)
         engine.dispose()
     return DemoDay(day, store_path, address, origin, deployed_by, findings)
 
 
 async def _run(
-    node: AnvilChain,
+    node: DemoChain,
     market: MarketContract,
     mover: Mover,
     sites: list[SiteOfDay],
@@ -296,6 +314,11 @@ async def _run(
         if moment > node.now():
             await asyncio.to_thread(node.set_time, moment)
         await act(slot)
+    while mover.first_open < slots.stop and settled == len(slots):
+        # Seen is not final yet, and what has vanished is done again.
+        await asyncio.to_thread(node.wait_until_final, node.height())
+        await move(slots[-1])
+    await move(slots[-1])
     if settled != len(slots):
         raise ChainError(f"all {len(slots)} slots must be settled, got {settled}")
 
@@ -306,22 +329,62 @@ def _column(site: Site) -> str:
     return site.load_column
 
 
+@contextmanager
+def _chain(network: str, start: int, folder: Path, setting: Setting) -> Iterator[DemoChain]:
+    if network == ANVIL:
+        with anvil(start, log=folder / "anvil.log") as node:
+            yield node
+        return
+    names = [site.name.lower() for site in setting.sites]
+    with trial(folder / "network", names, start) as (chain, _):
+        yield chain
+
+
 def _enrol(
-    node: AnvilChain,
+    node: DemoChain,
     market: MarketContract,
     setting: Setting,
     sites: list[SiteOfDay],
     first_slot: int,
 ) -> None:
-    market.enact_tariff(first_slot, setting.tariffs)
-    for site in sites:
-        trader, oracle = address_of(site.trader_key), address_of(site.oracle_key)
+    keys = [(address_of(site.trader_key), address_of(site.oracle_key)) for site in sites]
+    for _, oracle in keys:
         node.fund(oracle)
-        market.enrol(first_slot, trader, oracle, site.site.ratings)
+    if isinstance(node, TrialChain):
+        words = tuple(tariff.to_word() for tariff in setting.tariffs)
+        acts = [Act(MARKET, market.address, "enactTariff", (first_slot, words))]
+        for site, pair in zip(sites, keys, strict=True):
+            arguments = (first_slot, *pair, astuple(site.site.ratings))
+            acts.append(Act(MARKET, market.address, "enrol", arguments))
+        _decide(node, acts)
+        return
+    market.enact_tariff(first_slot, setting.tariffs)
+    for site, pair in zip(sites, keys, strict=True):
+        market.enrol(first_slot, *pair, site.site.ratings)
+
+
+def _decide(node: TrialChain, acts: list[Act]) -> None:
+    """Let as many members as are needed sign, and execute it."""
+    profile = profile_at(node.network)
+    council = Council(node, profile.safe)
+    proposal = council.proposal(acts)
+    for member in profile.members[: profile.threshold]:
+        proposal = proposal.signed(key_at(node.network / "members" / member.name / "council.json"))
+    council.execute(proposal)
+
+
+def _owner(node: DemoChain) -> str:
+    """Return who is to own the market: on the members' network, their council."""
+    if not isinstance(node, TrialChain):
+        return node.sender
+    profile = profile_at(node.network)
+    creation = creation_of(profile.seats, profile.threshold)
+    node.send(creation.to, creation.data)
+    return profile.safe
 
 
 def _deployed(
-    node: AnvilChain, setting: Setting, folder: Path, sites_file: Path | None
+    node: DemoChain, setting: Setting, folder: Path, sites_file: Path | None
 ) -> tuple[str, str, str]:
     """Deploy market and ledger of origins; return their addresses and what deployed them."""
     root = Path(__file__).resolve().parent.parent
@@ -332,8 +395,8 @@ def _deployed(
     ):
         first_slot = node.now() // SLOT_SECONDS + 1
         rules: MarketRules = setting.market.rules(first_slot)
-        market = MarketContract.deployed(node, node.sender, rules).address
-        return market, OriginContract.deployed(node, market).address, "web3"
+        market = MarketContract.deployed(node, _owner(node), rules)
+        return market.address, OriginContract.deployed(node, market.address).address, "web3"
     manifest = folder / "manifest.json"
     environment = {
         **os.environ,
@@ -341,6 +404,11 @@ def _deployed(
         "YUI_MANIFEST": str(manifest),
         "YUI_MODE": setting.market.mode,
     }
+    if isinstance(node, TrialChain):
+        accounts = node.network.absolute() / "accounts"
+        environment["YUI_OWNER"] = _owner(node)
+        environment["YUI_DEPLOYER_KEYSTORE"] = str(accounts / "deployer.json")
+        environment["YUI_DEPLOYER_PASSPHRASE_FILE"] = str(accounts / "deployer.passphrase")
     if sites_file:
         environment["YUI_SITES"] = str(sites_file.resolve())
     done = subprocess.run(

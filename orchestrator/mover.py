@@ -1,7 +1,8 @@
 """The clock's hand: it moves every slot as far as its time allows, and relays signed orders.
 
 It holds nothing that the chain does not: started again, or twice at once, it goes on from
-what the chain says. Time is the chain's, in unix seconds.
+what the chain says. A slot is left alone only when its settlement is final: what vanishes in a
+fork is done again. Time is the chain's, in unix seconds.
 """
 
 from __future__ import annotations
@@ -19,6 +20,9 @@ from chain.store import Store
 from energy.errors import (
     AlreadyCleared,
     AlreadySettled,
+    GateOpen,
+    NotCleared,
+    NotTheBook,
     NotTheTrades,
     ReadingsOpen,
     Refusal,
@@ -27,6 +31,13 @@ from energy.market import OPEN, SETTLED
 from energy.records import Order, packed
 from energy.units import SLOT_SECONDS
 from orchestrator.clearing import proposed
+
+_PASSING = (
+    *(AlreadyCleared, AlreadySettled, GateOpen),
+    *(NotCleared, NotTheBook, NotTheTrades, ReadingsOpen),
+)
+"""Another mover was first (and cleared what the store has not seen yet), the chain forked (to a
+block before the gate, or without some orders), or a reading may still come: look again."""
 
 _STAGE_SHIFT = 216
 _HASH_MASK = (1 << 192) - 1
@@ -89,28 +100,47 @@ class Mover:
         self.node = node
         self.store = store
         self._next = first_slot
-        self._settled: set[int] = set()
+        self._settled: dict[int, int] = {}
+        """The settled slots from `_next` on, each with the chain's height when it was seen so."""
+        self._told: set[int] = set()
+        self._final = -1
 
     def move(self, now: int) -> list[int]:
-        """Do all that is due at a time; return the slots that were settled.
+        """Do all that is due at a time; return the slots now seen to be settled, each once.
 
         Raises:
             ChainError: if the chain cannot be reached.
         """
         indexed(self.store, self.node, self.market.address)
-        done = []
+        self._final = self.node.final_height()
+        done: list[int] = []
         slot = self._next
         while self.market.rules.gate_of(slot) <= now:
-            if slot not in self._settled and self._moved(slot, now):
-                self._settled.add(slot)
-                done.append(slot)
+            if not self._is_final(slot):
+                if not self._moved(slot, now):
+                    self._settled.pop(slot, None)
+                elif slot not in self._settled:
+                    self._settled[slot] = self.node.height()
+                    done += [slot] if slot not in self._told else []
             slot += 1
-        while self._next in self._settled:
-            self._settled.remove(self._next)
+        self._told.update(done)
+        self._final = self.node.final_height()
+        while self._is_final(self._next):
+            del self._settled[self._next]
+            self._told.discard(self._next)
             self._next += 1
         if done:
             indexed(self.store, self.node, self.market.address)
         return done
+
+    @property
+    def first_open(self) -> int:
+        """The first slot whose settlement is not final yet."""
+        return self._next
+
+    def _is_final(self, slot: int) -> bool:
+        seen = self._settled.get(slot)
+        return seen is not None and seen <= self._final
 
     def _moved(self, slot: int, now: int) -> bool:
         """Move one slot; return whether it is settled."""
@@ -134,8 +164,6 @@ class Mover:
             if now < (slot + 1) * SLOT_SECONDS:
                 return False
             self.market.settle(slot, trades)
-        except (AlreadyCleared, AlreadySettled, NotTheTrades, ReadingsOpen):
-            # Another mover was first (and cleared what the store has not seen yet), or a
-            # reading may still come: look again next time.
+        except _PASSING:
             return False
         return True

@@ -16,7 +16,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from chain.store import Store, opened
 from energy.errors import SettingError
-from energy.units import slot_from, slots_of
+from energy.units import half_hour, slot_from, slots_of
 from orchestrator.words import Language, short
 
 DEMO_FOLDER = Path(".yui/demo")
@@ -128,6 +128,12 @@ def span_of(text: str) -> range:
 def slots_named(text: str) -> range:
     """Return the slots of a day, or the one slot, that a person names."""
     return slots_of(day_from(text)) if re.fullmatch(r"\d+-\d+-\d+", text) else span_of(text)
+
+
+def say_what_may_vanish(slots: list[int]) -> None:
+    """Say of which half hours the settlement can still vanish while the chain forks."""
+    if slots:
+        print(f"seen, not final yet: {len(slots)} half hours, from {half_hour(min(slots))} on")
 
 
 def print_json(value: object) -> None:

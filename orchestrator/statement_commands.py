@@ -27,6 +27,7 @@ from orchestrator.options import (
     When,
     day_from,
     print_json,
+    say_what_may_vanish,
     site_number,
     slots_named,
     span_of,
@@ -90,6 +91,8 @@ def statement(
             print(pdf)
         else:
             screen.console().print(screen.statement_view(found, shown, language))
+            settled = set(slots) & set(store.slots())
+            say_what_may_vanish(sorted(settled - store.final_slots(slots)))
 
 
 def proof(

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from chain.network.folders import create, new_member
 from energy.errors import SettingError
 from oracle.modbus import Serial, Tcp
 from oracle.settings import load_settings
@@ -65,6 +66,16 @@ def test_a_deployments_manifest_may_name_the_market(tmp_path: Path):
     (tmp_path / "manifest.json").write_text("{}")
     with pytest.raises(SettingError, match="manifest.json must be a deployment's manifest"):
         loaded(tmp_path, text)
+
+
+def test_the_members_network_tells_its_chain_and_how_deep_is_final(tmp_path: Path):
+    members = [new_member(tmp_path / name, name, port=at) for at, name in enumerate("abc", 1)]
+    create(tmp_path / "net", "x", members, 7_001, 1)
+    text = WHOLE.replace("chain_id = 31337", 'network = "net/network.json"')
+    chain = loaded(tmp_path, text).chain
+    assert (chain.chain_id, chain.confirmations) == (7_001, 2)
+    with pytest.raises(SettingError, match="confirmations must be given, or network, not both"):
+        loaded(tmp_path, text.replace("[key]", "confirmations = 0\n[key]"))
 
 
 def test_what_init_writes_is_read(tmp_path: Path):

@@ -1,0 +1,1 @@
+"""A proof-of-authority network that its members run: made, started, voted on, looked at."""
