@@ -343,11 +343,6 @@ def registers_from(
     return registers
 
 
-def float_bits(number: float) -> int:
-    """Return the 32 bits of a float: what `registers_of` takes for a point of that type."""
-    return int.from_bytes(struct.pack(">f", number))
-
-
 def _numbers(models: str) -> range:
     first, _, last = models.partition("-")
     return range(int(first), int(last or first) + 1)

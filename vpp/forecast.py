@@ -19,7 +19,7 @@ from threadpoolctl import threadpool_limits
 from energy.errors import SettingError
 from energy.records import Reading
 from energy.units import SLOTS_PER_DAY, day_of, slot_of_day
-from vpp.calendar import kind_of, works_on
+from vpp.calendar import kind_of
 from vpp.model import Array
 
 LOAD_DAYS = 4
@@ -187,11 +187,3 @@ def _checked(levels: Sequence[float]) -> None:
     for level in levels:
         if not 0 < level < 1:
             raise SettingError(f"a quantile must lie between 0 and 1, got {level}")
-
-
-def history_of(readings: Sequence[Reading]) -> History:
-    """Return the history of a site's readings, on Japan's calendar."""
-    history = History(works_on)
-    for reading in readings:
-        history.add(reading)
-    return history

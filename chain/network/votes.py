@@ -28,11 +28,6 @@ class Standing:
     needed: int
 
 
-def validators_of(node: MemberNode) -> tuple[str, ...]:
-    """Return who seals at the node's newest block."""
-    return tuple(to_checksum_address(signer) for signer in node.ask("clique_getSigners"))
-
-
 def standing(node: MemberNode, candidate: str) -> Standing:
     """Return how the vote on a candidate stands at the node's newest block."""
     snapshot = node.ask("clique_getSnapshot")
