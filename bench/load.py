@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 from eth_account import Account
 from web3.types import Nonce, TxParams, Wei
@@ -48,6 +50,7 @@ def sustained(chain: TrialChain, nodes: Sequence[MemberNode], seconds: int) -> l
     batches = batches[: seconds * OFFERED_A_SECOND // BATCH]
     relay = Pipeline(nodes[0].chain(), key_at(chain.network / "accounts" / "relay.json"))
     before, begun = chain.height(), time.monotonic()
+    sender_begun, nodes_begun = time.process_time(), _processor_seconds(nodes)
     for number, (slot, orders, signatures) in enumerate(batches):
         time.sleep(max(begun + number * BATCH / OFFERED_A_SECOND - time.monotonic(), 0))
         relay.wait(room=OUTSTANDING)
@@ -55,12 +58,31 @@ def sustained(chain: TrialChain, nodes: Sequence[MemberNode], seconds: int) -> l
         relay.send(market.address, data, BATCH * _GAS_OF_AN_ORDER)
     relay.wait()
     spent = time.monotonic() - begun
+    sender_spent = time.process_time() - sender_begun
+    nodes_spent = _processor_seconds(nodes) - nodes_begun
     count = orders_in(chain, market.address, before + 1, chain.height())
     return [
         Figure("orders sent and not on the chain", len(batches) * BATCH - count, "count", 0),
         Figure(f"orders a second, sustained {spent:.0f} s", count / spent, "1/s"),
         Figure("seconds for 1,000 of them", 1000 * spent / count, "s", 1.0),
+        Figure(
+            f"processor time of {len(nodes)} validators for 1,000 of them",
+            1000 * nodes_spent / count,
+            "s",
+        ),
+        Figure("processor time of their sender", 1000 * sender_spent / count, "s"),
     ]
+
+
+def _processor_seconds(nodes: Sequence[MemberNode]) -> float:
+    """Return the processor time that nodes have taken: a busy machine hardly disturbs it."""
+    ticks = 0
+    for node in nodes:
+        if (pid := node.pid()) is not None:
+            # After the name in brackets; see proc(5): utime and stime are fields 14 and 15.
+            fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+            ticks += int(fields[11]) + int(fields[12])
+    return ticks / os.sysconf("SC_CLK_TCK")
 
 
 def _batches(market: MarketContract, slots: range) -> Iterator[tuple[int, bytes, bytes]]:

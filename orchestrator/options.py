@@ -14,6 +14,9 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
+from chain.network.folders import MEMBER_FILE, member_at
+from chain.network.profile import PROFILE_FILE, profile_at
+from chain.node import NodeChain
 from chain.store import Store, opened
 from energy.errors import SettingError
 from energy.units import half_hour, slot_from, slots_of
@@ -27,6 +30,19 @@ Day = Annotated[str | None, typer.Option(help="The day, as 2019-06-04; the store
 SiteName = Annotated[str, typer.Argument(help="The site's name or number.")]
 StorePath = Annotated[Path, typer.Option("--store", help="The store to read.")]
 InLanguage = Annotated[Language, typer.Option("--language", help="en or ja.")]
+
+Rpc = Annotated[
+    str | None,
+    typer.Option(help="A node of the chain, as http://127.0.0.1:8545; the network's if not given."),
+]
+NetworkPath = Annotated[
+    Path | None,
+    typer.Option(
+        "--network",
+        help="The members' network (its folder, a member's own, or its network.json), which says "
+        "how deep is final; the network.json beside the manifest if not given.",
+    ),
+]
 
 When = Annotated[str, typer.Argument(help="A half hour, as '2019-06-04 18:30', or a day.")]
 
@@ -91,6 +107,33 @@ def store_at(path: Path) -> Iterator[tuple[Store, Names]]:
             },
         )
     engine.dispose()
+
+
+def chain_at(
+    rpc: str | None,
+    network: Path | None,
+    manifest: Path | None = None,
+    key: bytes | None = None,
+    gas_price_wei: int = 0,
+) -> NodeChain:
+    """Return the chain behind a node, as deep as its network says; `key` pays.
+
+    Without a network, named or beside the manifest, whatever is seen counts as final.
+
+    Raises:
+        SettingError: if neither a node nor a network is named.
+        ChainError: if no node answers, or one of another chain than the network's.
+    """
+    if network is None and manifest is not None:
+        beside = manifest.parent / PROFILE_FILE
+        network = beside if beside.exists() else None
+    if network is not None:
+        own = network / MEMBER_FILE if network.is_dir() else network.parent / MEMBER_FILE
+        url = member_at(own).url if own.exists() else None
+        return profile_at(network).chain(rpc or url, key)
+    if rpc is None:
+        raise SettingError("--rpc or --network must be given, got neither")
+    return NodeChain(rpc, key, gas_price_wei)
 
 
 def site_number(names: Names, wanted: str) -> int:

@@ -11,7 +11,7 @@ from chain.network.folders import create, new_member
 from energy.errors import SettingError
 from oracle.modbus import Serial, Tcp
 from oracle.settings import load_settings
-from oracle.template import settings_text
+from oracle.template import Place, settings_text
 
 MARKET = "0x" + "22" * 20
 WHOLE = """
@@ -79,7 +79,7 @@ def test_the_members_network_tells_its_chain_and_how_deep_is_final(tmp_path: Pat
 
 
 def test_what_init_writes_is_read(tmp_path: Path):
-    settings = loaded(tmp_path, settings_text(3, MARKET, 7, "http://10.0.0.1:8545", None))
+    settings = loaded(tmp_path, settings_text(3, Place("http://10.0.0.1:8545", MARKET, 7), None))
     assert settings.site == 3
     assert [device.role for device in settings.devices.devices] == ["meter", "inverter", "battery"]
 
