@@ -202,9 +202,11 @@ class NodeChain:
             return bytes(self.web3.eth.get_block(number)["hash"])
 
     def code_at(self, address: str) -> bytes:
-        """Return the code of an account; empty if it has none."""
+        """Return the code of an account, as of the block of calls; empty if it has none."""
         with _answered():
-            return bytes(self.web3.eth.get_code(Web3.to_checksum_address(address)))
+            return bytes(
+                self.web3.eth.get_code(Web3.to_checksum_address(address), self._asked_block())
+            )
 
     def deploy(self, init_code: bytes) -> tuple[str, Receipt]:
         """Create a contract and return its address."""
