@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import date
+from functools import wraps
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
@@ -134,6 +136,29 @@ def chain_at(
     if rpc is None:
         raise SettingError("--rpc or --network must be given, got neither")
     return NodeChain(rpc, key, gas_price_wei)
+
+
+def with_options(
+    made: Callable[..., Any],
+) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Give a command the options of a function, and as its first argument what that returns."""
+    shared = inspect.signature(made, eval_str=True).parameters
+
+    def decorated(command: Callable[..., None]) -> Callable[..., None]:
+        own = list(inspect.signature(command, eval_str=True).parameters.values())[1:]
+        parameters = [
+            each.replace(kind=inspect.Parameter.KEYWORD_ONLY) for each in (*own, *shared.values())
+        ]
+
+        @wraps(command)
+        def run(**given: Any) -> None:
+            command(made(**{name: given.pop(name) for name in shared}), **given)
+
+        run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+        run.__annotations__ = {each.name: each.annotation for each in parameters}
+        return run
+
+    return decorated
 
 
 def site_number(names: Names, wanted: str) -> int:

@@ -302,7 +302,7 @@ def test_a_quorum_enrols_a_site_off_line_and_fewer_cannot(governed, chain, netwo
     ja = yui("council", "show", file, "--network", network, "--language", "ja").output
     assert "新しい拠点を登録" in ja
     done = yui("council", "execute", file, copy, "--network", network)
-    assert "final: 3 blocks on top" in done.output
+    assert "has 3 blocks on top" in done.output
     assert governed.site_at(0, from_slot).trader == trader
     assert governed.tariff_at(from_slot) == TARIFF
     with pytest.raises(SettingError, match="it was executed or overtaken"):
