@@ -22,7 +22,7 @@ from chain.network.folders import (
 )
 from chain.network.liveness import watched
 from chain.network.local import down, state_of, up
-from chain.network.node import MemberNode, nodes_in
+from chain.network.node import MemberNode, holds_nodes, nodes_in
 from chain.network.profile import genesis_hash, profile_at
 from energy.errors import SettingError
 from orchestrator import network_upkeep
@@ -172,7 +172,11 @@ def peer(
     other = member_at(file)
     profile = with_member(profile_at(network), other)
     profile.write(network)
-    for node in nodes_in(network):
+    # Whoever made the network for others holds no member's folder.
+    nodes = nodes_in(network) if holds_nodes(network) else []
+    if not nodes:
+        print(f"{network} knows {other.name} at {other.host}:{other.port}")
+    for node in nodes:
         if node.name == other.name:
             continue
         if node.folder != network.absolute():

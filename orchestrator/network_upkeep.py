@@ -76,15 +76,24 @@ def vote(
         print(f"{len(after.voters)} votes of {after.needed} needed: others must vote")
 
 
-def refresh(network: Network = DEFAULT_NETWORK) -> None:
+def refresh(
+    network: Network = DEFAULT_NETWORK,
+    known_by: Annotated[
+        Path | None,
+        typer.Option(
+            "--from", help="Where no node runs: a member's folder or network.json to take it from."
+        ),
+    ] = None,
+) -> None:
     """Renew the profile by what the chain says: who seals, and so how deep is final."""
+    if known_by is not None:
+        _renew(network, profile_at(known_by))
+        return
     nodes = _answering(network)
     sealers = [to_checksum_address(each) for each in nodes[0].ask("clique_getSigners")]
     for node in nodes:
         node.keep_validators(sealers)
-    profile = profile_at(network).with_validators(tuple(sealers))
-    profile.write(network)
-    print(f"{len(sealers)} validators, final {profile.depth} blocks deep")
+    _renew(network, profile_at(network).with_validators(tuple(sealers)))
 
 
 def funds(
@@ -138,6 +147,17 @@ def pay(
     chain = _chain(network).as_sender(key_at(_keystore(network, payer)))
     chain.finally_in(chain.send(address, b"", round(coins * COIN)))
     print(f"{profile.name_of(address)} has {chain.balance_of(address) / COIN:,.3f} coins")
+
+
+def _renew(network: Path, profile: Profile) -> None:
+    before = profile_at(network)
+    if (profile.chain_id, profile.safe) != (before.chain_id, before.safe):
+        raise SettingError(
+            f"--from must be of chain {before.chain_id} with council {before.safe}, got chain "
+            f"{profile.chain_id} with {profile.safe}"
+        )
+    profile.write(network if network.is_dir() else network.parent)
+    print(f"{len(profile.validators)} validators, final {profile.depth} blocks deep")
 
 
 def _keystore(network: Path, payer: str) -> Path:

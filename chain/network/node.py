@@ -271,3 +271,8 @@ def nodes_in(folder: Path) -> list[MemberNode]:
         SettingError: if it is neither.
     """
     return [MemberNode(folder)] if (folder / MEMBER_FILE).exists() else member_nodes(folder)
+
+
+def holds_nodes(folder: Path) -> bool:
+    """Say whether a folder is a member's own, or a network's with members' folders in it."""
+    return (folder / MEMBER_FILE).exists() or any((folder / "members").glob(f"*/{PROFILE_FILE}"))

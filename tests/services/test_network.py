@@ -151,6 +151,15 @@ def test_a_validator_that_lost_its_disk_syncs_and_seals_again(nodes):
     await_joined(nodes)
 
 
+def test_a_node_that_steps_back_from_its_newest_blocks_takes_those_of_the_others(nodes):
+    """What the watch does to end a deadlock, done to a node that is in none."""
+    node, others = nodes[1], nodes[-1]
+    height = node.height()
+    node.ask("debug_setHead", hex(height - node.profile.depth + 1))
+    await_height([node], height + node.profile.depth)
+    assert node.chain().block_hash(height) == others.chain().block_hash(height)
+
+
 def test_validators_come_and_go_by_vote_of_more_than_half(nodes, network):
     own = network / "members" / "tome"
     new = new_member(own, "tome", port=nodes[0].member.port + 1_000, rpc_port=0)
