@@ -11,7 +11,7 @@ import tomllib
 from pathlib import Path
 
 import pytest
-import yaml
+import yaml  # type: ignore[import-untyped]
 
 from chain.network.client import PACKAGE, geth_program
 from chain.network.folders import create, new_member
