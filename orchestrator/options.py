@@ -14,7 +14,7 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from chain.store import Store, opened
+from chain.store import Store, opened, stored
 from energy.errors import SettingError
 from energy.units import half_hour, slot_from, slots_of
 from orchestrator.words import Language, short
@@ -78,8 +78,7 @@ def store_at(path: Path) -> Iterator[tuple[Store, Names]]:
     if not path.exists():
         raise SettingError(f"{path} must be a store (run `yui demo` first), got no such file")
     engine = opened(str(path))
-    with engine.connect() as connection:
-        store = Store(connection)
+    with stored(engine) as store:
         both = {
             int(site): pair for site, pair in json.loads(store.setting("names") or "{}").items()
         }
