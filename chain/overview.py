@@ -109,7 +109,7 @@ def slot_lines(store: Store, slots: range) -> list[SlotLine]:
         .where(within(ORDERS.c.slot, since))
         .group_by(ORDERS.c.slot)
     )
-    waiting: dict[int, int] = dict(counted.tuples())
+    waiting: dict[int, int] = dict(counted.all())
     final = store.final_block()
     found = []
     for slot in sorted({*clearings, *settlements, *waiting}):

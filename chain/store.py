@@ -128,7 +128,7 @@ class Store:
         """Return the price of each cleared slot of some."""
         query = select(CLEARINGS.c.slot, CLEARINGS.c.price)
         found = self.connection.execute(query.where(within(CLEARINGS.c.slot, slots)))
-        return dict(found.tuples())
+        return dict(found.all())
 
     def trades(self, slots: range, site: int | None = None) -> list[tuple[Trade, int | None]]:
         """Return the trades of some slots, each with what was delivered (None: not settled).
@@ -180,7 +180,8 @@ class Store:
         )
         if account is not None:
             query = query.where(ENTRIES.c.account == account)
-        found = self.connection.execute(query.order_by(ENTRIES.c.slot, ENTRIES.c.account))
+        order = (ENTRIES.c.slot, ENTRIES.c.account, ENTRIES.c.block, ENTRIES.c.revision)
+        found = self.connection.execute(query.order_by(*order))
         return [(slot, account, microyen) for slot, account, microyen in found]
 
     def owed(self, account: int, slots: range) -> tuple[int, int]:
@@ -251,7 +252,8 @@ class Store:
             within(ORIGINS.c.origin_slot, slots),
             ORIGINS.c.part.in_(["used", "lost", "utility", "unmetered"]),
         )
-        found = self.connection.execute(query.order_by(ORIGINS.c.slot, ORIGINS.c.position))
+        order = (ORIGINS.c.slot, ORIGINS.c.position, ORIGINS.c.part)
+        found = self.connection.execute(query.order_by(*order))
         return [(part, _row(values)) for part, *values in found]
 
     def holdings(self) -> Holdings:

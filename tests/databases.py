@@ -49,22 +49,22 @@ def postgresql() -> Iterator[str]:
     user = _unprivileged()
     try:
         shutil.chown(folder, user)
-        as_user = {} if user == getpass.getuser() else {"user": user}
-        cluster = folder / "cluster"
+        as_user = None if user == getpass.getuser() else user
+        cluster = str(folder / "cluster")
         subprocess.run(
             [initdb, "-D", cluster, "-U", "yui", "-A", "trust", "-E", "UTF8", "--no-sync"],
             check=True,
             capture_output=True,
             cwd=folder,
-            **as_user,
+            user=as_user,
         )
         with (folder / "log").open("wb") as log:
             running = subprocess.Popen(
-                [server, "-D", cluster, "-k", folder, "-h", "", "-F"],
+                [server, "-D", cluster, "-k", str(folder), "-h", "", "-F"],
                 stdout=log,
                 stderr=log,
                 cwd=folder,
-                **as_user,
+                user=as_user,
             )
         try:
             _wait(folder, running)

@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy import Engine, MetaData, create_engine, insert, inspect, select, text
@@ -271,8 +272,8 @@ def test_a_store_from_before_steps_were_numbered_is_brought_up_to_date_and_keeps
             names = [column.name for column in table.c]
             with full.engine.connect() as source:
                 found = source.execute(select(*(META.tables[table.name].c[n] for n in names)))
-                rows = [dict(row._mapping) for row in found]
-            connection.execute(insert(table), rows)
+                held = [dict(row._mapping) for row in found]
+            connection.execute(insert(table), held)
     old.dispose()
     upgraded = content(opened(url))
     for name, rows in newest.items():
@@ -456,9 +457,9 @@ def test_what_is_asked_of_one_site_is_that_sites_part_of_all(
         assert {row.row.origin.kind for row in statement.rows} == {Kind.GENERATION, Kind.GRID}
 
 
-def sides_of(flow: object) -> tuple[int, int]:
+def sides_of(flow: Any) -> tuple[int, int]:
     trade = flow[0] if isinstance(flow, tuple) else flow
-    return trade.seller, trade.buyer  # type: ignore[attr-defined]
+    return trade.seller, trade.buyer
 
 
 def test_a_change_replaces_what_was_planned_for_its_slot_or_later() -> None:
