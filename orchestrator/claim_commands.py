@@ -8,7 +8,6 @@ from typing import Annotated
 
 import typer
 from eth_account import Account
-from sqlalchemy import Engine
 
 from chain.attesting import Attestor, key_signed
 from chain.indexer import indexed
@@ -32,6 +31,7 @@ from orchestrator.options import (
     StorePath,
     When,
     chain_at,
+    engine_at,
     print_json,
     progress_bar,
     site_number,
@@ -108,7 +108,7 @@ def claim(
     node = chain_at(rpc, network, manifest, key, gas_price)
     market, address = _contracts(manifest)
     contract = OriginContract(node, address)
-    indexed(_engine(store_path), node, market)
+    indexed(engine_at(store_path), node, market)
     done = []
     with store_at(store_path) as (store, names):
         number, span = site_number(names, site), slots_named(when)
@@ -244,12 +244,6 @@ def _demand_final(store: Store, slots: set[int]) -> None:
             f"a half hour must be final to be claimed, got {half_hour(min(unsure))} that is only "
             "seen: a fork can still change it"
         )
-
-
-def _engine(path: Path) -> Engine:
-    if not path.exists():
-        raise SettingError(f"{path} must be a store (run `yui demo` first), got no such file")
-    return opened(str(path))
 
 
 def _contracts(manifest: Path) -> tuple[str, str]:

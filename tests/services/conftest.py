@@ -1,11 +1,13 @@
-"""What the tests share that need the members' network: four validators in processes of their own.
+"""What the service tests share: stores on each kind of database, and the members' network.
 
-Real nodes on a clock that is set; a block a second. Each file has a network of its own.
+The network: four validators in processes of their own, real nodes on a clock that is set, a
+block a second; each file has one of its own.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from itertools import count
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -15,9 +17,28 @@ from chain.network.client import geth_program
 from chain.network.node import MemberNode
 from chain.network.trial import TrialChain, trial
 from energy.errors import ChainError
+from tests.databases import fresh_database, postgresql
 
+FreshStore = Callable[[], str]
 MEMBERS = ("ogawara", "sendai", "osaki", "kesennuma")
 START = 1_559_574_000
+
+
+@pytest.fixture(scope="session")
+def postgresql_folder() -> Iterator[str]:
+    """A PostgreSQL that runs for these tests alone."""
+    with postgresql() as folder:
+        yield folder
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def fresh_store(request: pytest.FixtureRequest, tmp_path: Path) -> FreshStore:
+    """Make the address of a new store, on each kind of database."""
+    if request.param == "sqlite":
+        number = count()
+        return lambda: str(tmp_path / f"store{next(number)}.sqlite")
+    folder = request.getfixturevalue("postgresql_folder")
+    return lambda: fresh_database(folder)
 
 
 @pytest.fixture(scope="module")
