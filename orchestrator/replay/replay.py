@@ -15,6 +15,7 @@ After metering, orders come a minute after the slot's end. Times in unix seconds
 from __future__ import annotations
 
 import heapq
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
@@ -77,6 +78,8 @@ class Replay:
     rules: MarketRules = field(init=False)
     acts: int = 0
     """How many acts were done."""
+    gas: Counter[str] = field(default_factory=Counter)
+    """What was used, by what it was for; the EVM in this process does not tell."""
 
     def __post_init__(self) -> None:
         self.rules = self.market.rules
@@ -167,6 +170,7 @@ class Replay:
         receipt = self.market.post(
             slot, [signed.order for signed in found], [signed.signature for signed in found]
         )
+        self.gas["order"] += receipt.gas_used
         for event in market_events(receipt.logs):
             if isinstance(event, OrdersPosted):
                 self._book(slot).orders += event.orders
@@ -179,6 +183,7 @@ class Replay:
         data = packed(book.orders)
         proposal = proposed(slot, data, fee)
         receipt = self.market.clear_packed(slot, data, proposal.bids, proposal.asks)
+        self.gas["clear"] += receipt.gas_used
         for event in market_events(receipt.logs):
             if isinstance(event, Cleared):
                 book.trades = event.trades
@@ -189,12 +194,16 @@ class Replay:
 
     def _read(self, slot: int) -> None:
         signed = [site.read(slot) for site in self.sites]
-        self.market.push([reading for reading, _ in signed], [each for _, each in signed])
+        receipt = self.market.push(
+            [reading for reading, _ in signed], [each for _, each in signed]
+        )
+        self.gas["meter"] += receipt.gas_used
         self._book(slot).readings = {reading.site: reading for reading, _ in signed}
 
     def _settle(self, slot: int) -> None:
         book = self._books.pop(slot, _Book())
         receipt = self.market.settle(slot, book.trades)
+        self.gas["settle"] += receipt.gas_used
         for event in market_events(receipt.logs):
             if isinstance(event, Settled):
                 check_settlement(slot, book.trades, book.readings, event)
