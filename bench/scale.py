@@ -69,7 +69,9 @@ def figures() -> list[Figure]:
     found = [*_gas()]
     seconds: dict[int, float] = {}
     with (
-        LocalCluster(n_workers=WORKERS, threads_per_worker=1, dashboard_address=None) as cluster,
+        LocalCluster(  # type: ignore[no-untyped-call]
+            n_workers=WORKERS, threads_per_worker=1, dashboard_address=None
+        ) as cluster,
         Client(cluster) as client,  # type: ignore[no-untyped-call]
     ):
         for size in SIZES:
@@ -85,10 +87,10 @@ def _size(client: Client, size: int) -> tuple[list[Figure], float]:
     regions = -(-size // REGION)
     sites = [size // regions] * regions
     begun = time.monotonic()
-    futures = client.map(  # type: ignore[no-untyped-call]
+    futures = client.map(
         _region, sites, range(regions), [slots] * regions, [regions == 1] * regions
     )
-    done: list[Region] = client.gather(futures)
+    done: list[Region] = client.gather(futures)  # type: ignore[no-untyped-call]
     wall = (time.monotonic() - begun) * SLOTS_PER_DAY / len(slots)
     counted = "" if len(slots) == SLOTS_PER_DAY else f", counted up from {len(slots)} half hours"
     name = f"{size:,} sites in {regions} market{'s' if regions > 1 else ''}"
