@@ -31,6 +31,8 @@ from orchestrator.options import (
     stored_day,
 )
 from orchestrator.plan import plan
+from orchestrator.replay.cli import replay
+from orchestrator.replay.scenario_cli import compare
 from orchestrator.report import day_report
 from orchestrator.setting.sites import MODES, load_setting
 from orchestrator.statement import statement_of
@@ -156,6 +158,8 @@ def trades(
 statement_commands.mount(app)
 claim_commands.mount(app)
 app.command()(plan)
+app.command()(replay)
+app.command("scenarios")(compare)
 
 
 if __name__ == "__main__":
