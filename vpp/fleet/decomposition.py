@@ -68,7 +68,7 @@ def decomposed(
     parts = [sorted(part.tolist()) for part in np.array_split(order, min(groups, sites))]
     workers.take(fleet, parts)
     master, search, tried = Master(fleet), _Search(fleet), []
-    waiting = [admissible(fleet, point) for point in points]
+    waiting = [admissible(fleet, point) for point in (*_within_hard_limits(fleet), *points)]
     while True:
         prices = waiting.pop(0)
         answers = workers.answers(prices)
@@ -98,6 +98,20 @@ def decomposed(
         made_by="prices",
         points=ranked(tried, mix.weights, search.centre, POINTS),
     )
+
+
+def _within_hard_limits(fleet: Fleet) -> list[Array]:
+    """Return prices at which no site offers reserve, if what can be sold of it is limited: that is
+    the one limit without a breach, and with this schedule among them some mix keeps it."""
+    parts, is_needed = [], False
+    for limit in fleet.limits:
+        price = np.zeros(limit.slots.size)
+        reserve = {"reserve up": fleet.reserve_up, "reserve down": fleet.reserve_down}.get(limit.kind)
+        if reserve is not None and np.isfinite(np.broadcast_to(limit.upper, price.shape)).any():
+            price += np.max(np.asarray(reserve.price)) + 1.0
+            is_needed = True
+        parts.append(price)
+    return [np.concatenate(parts)] if is_needed else []
 
 
 class _Search:
