@@ -34,6 +34,7 @@ from orchestrator.plan import plan
 from orchestrator.report import day_report
 from orchestrator.setting.sites import MODES, load_setting
 from orchestrator.statement import statement_of
+from orchestrator.verification.commands import report
 from orchestrator.words import Language
 
 app = typer.Typer(
@@ -156,6 +157,7 @@ def trades(
 statement_commands.mount(app)
 claim_commands.mount(app)
 app.command()(plan)
+app.command()(report)
 
 
 if __name__ == "__main__":

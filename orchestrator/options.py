@@ -39,6 +39,7 @@ _STEPS = {
     "day": "slots settled",
     "attest": "attesting the day's root",
     "audit": "auditing",
+    "report": "reporting",
 }
 
 

@@ -107,7 +107,9 @@ def _steps(facts: Facts) -> tuple[Step, ...]:
     text = files("orchestrator.verification").joinpath("data", "gas.toml").read_text("utf-8")
     lines = tomllib.loads(text)
     return tuple(
-        Step(key, times, records, lines[key]["transaction"] * times + lines[key]["record"] * records)
+        Step(
+            key, times, records, lines[key]["transaction"] * times + lines[key]["record"] * records
+        )
         for key, (times, records) in amounts.items()
     )
 

@@ -19,7 +19,8 @@ from vpp.planner import planned
 from vpp.safe import safe_plan
 from vpp.solver import HighsSolver
 
-WEEK = 7 * SLOTS_PER_DAY
+WEEK, BEYOND = 7 * SLOTS_PER_DAY, 2 * SLOTS_PER_DAY
+"""A plan's slots that are kept, and those that it sees after them."""
 STEPS = 10
 """Of the histograms: tenths of the capacity."""
 AS_RUN, SELF_USE, PLANNED, SPARING = "as_run", "self_use", "planned", "sparing"
@@ -91,7 +92,7 @@ def _store(facts: Facts, site: int) -> Store:
 def _strategies(facts: Facts, site: int, path: Array) -> tuple[Strategy, ...]:
     """Return the strategies for the site's own load and sun, the utility's prices, no market.
 
-    Plans see the whole week: they are bounds, not forecasts.
+    Plans see the whole week and two days more: they are bounds, not forecasts.
     """
     days = facts.settled.sum() / SLOTS_PER_DAY
     a_year = 365.25 / days
@@ -118,18 +119,15 @@ def _strategies(facts: Facts, site: int, path: Array) -> tuple[Strategy, ...]:
         return float(cost.sum()) * a_year
 
     def strategy(key: str, stored: Array, names: list[str], bill: float) -> Strategy:
-        found = {
-            name: outlook(stored, float(days), size, chemistries()[name])
-            for name in names
-        }
+        found = {name: outlook(stored, float(days), size, chemistries()[name]) for name in names}
         return Strategy(key, bill, found)
 
     def weekly(wear: Wear | None) -> Array:
         solver, start, parts = HighsSolver(60), least, []
         for first in range(0, len(used), WEEK):
-            plan = planned(problem(slice(first, first + WEEK), start, wear), solver)
-            parts.append(plan.stored[0])
-            start = float(np.clip(plan.stored[0][-1], least, size))
+            plan = planned(problem(slice(first, first + WEEK + BEYOND), start, wear), solver)
+            parts.append(plan.stored[0][:WEEK])
+            start = float(np.clip(parts[-1][-1], least, size))
         return np.concatenate(parts)
 
     names = sorted(chemistries())

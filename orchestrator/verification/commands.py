@@ -1,0 +1,131 @@
+"""`yui report`."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table as Drawn
+
+from chain.store import Store, opened
+from energy.errors import SettingError
+from orchestrator.options import (
+    DEFAULT_STORE,
+    InLanguage,
+    Json,
+    StorePath,
+    print_json,
+    progress_bar,
+)
+from orchestrator.verification.document import (
+    html_of,
+    json_of,
+    period_line,
+    source_line,
+    write_csv,
+    write_markdown,
+    write_report_pdf,
+)
+from orchestrator.verification.facts import settled_slots
+from orchestrator.verification.period import period_from
+from orchestrator.verification.report import STEPS, Figures, figures_of
+from orchestrator.verification.section import Voice
+from orchestrator.verification.summary import summary_section
+from orchestrator.words import Language, short
+
+
+def report(
+    period: Annotated[
+        str | None,
+        typer.Option(help="2019, 2019-05, 2019-05-15 or 2019-05-15..2019-06-11; all if not given."),
+    ] = None,
+    html: Annotated[Path | None, typer.Option(help="Write one self-contained page.")] = None,
+    pdf: Annotated[Path | None, typer.Option(help="Write a document to print.")] = None,
+    markdown: Annotated[
+        Path | None,
+        typer.Option(help="Write report-en.md or report-ja.md, and its charts, to this folder."),
+    ] = None,
+    comma: Annotated[
+        Path | None, typer.Option("--csv", help="Write each table as CSV to this folder.")
+    ] = None,
+    co2_factor: Annotated[
+        float | None, typer.Option(help="kg CO2 for a kWh of the utility; the bundled one if not.")
+    ] = None,
+    rpc: Annotated[
+        str | None, typer.Option(help="A node, for blocks and the validators' share of them.")
+    ] = None,
+    store_path: StorePath = DEFAULT_STORE,
+    language: InLanguage = Language.ENGLISH,
+    as_json: Json = False,
+) -> None:
+    """Verify a period from chain data alone: energy, money against no trading, wear, audit."""
+    figures, both = _figures(store_path, period, rpc, co2_factor)
+    names = both[language]
+    written = []
+    if html:
+        html.parent.mkdir(parents=True, exist_ok=True)
+        html.write_text(html_of(figures, language, names), encoding="utf-8")
+        written.append(html)
+    if pdf:
+        write_report_pdf(figures, language, names, pdf)
+        written.append(pdf)
+    if markdown:
+        written.append(write_markdown(figures, language, names, markdown))
+    if comma:
+        write_csv(figures, language, names, comma)
+        written.append(comma)
+    if as_json:
+        print_json(json_of(figures, both[Language.ENGLISH]))
+    elif written:
+        for path in written:
+            print(path)
+    else:
+        _print(figures, Voice(language, names))
+
+
+def _figures(
+    store_path: Path | str, period: str | None, rpc: str | None, co2_factor: float | None
+) -> tuple[Figures, dict[Language, list[str]]]:
+    at = str(store_path)
+    folder = None if "://" in at else Path(at).parent
+    if folder and not Path(at).exists():
+        raise SettingError(f"{at} must be a store (run `yui demo` first), got no such file")
+    engine = opened(at)
+    try:
+        with engine.connect() as connection, progress_bar() as progress:
+            slots = period_from(period, settled_slots(connection))
+
+            def shown(step: str, done: int, total: int) -> None:
+                progress("report", done, total)
+
+            figures = figures_of(connection, slots, folder, rpc, co2_factor, shown)
+            progress("report", STEPS, STEPS)
+            pairs = json.loads(Store(connection).setting("names") or "{}")
+    finally:
+        engine.dispose()
+    sites = range(figures.facts.sites)
+    names = [pairs.get(str(site), [str(site), str(site)]) for site in sites]
+    return figures, {
+        Language.ENGLISH: [pair[0] for pair in names],
+        Language.JAPANESE: [short(pair[1]) for pair in names],
+    }
+
+
+def _print(figures: Figures, say: Voice) -> None:
+    section = summary_section(figures, say)
+    console = Console()
+    console.print(say("title"), style="bold")
+    console.print(period_line(figures, say))
+    console.print(source_line(figures, say))
+    table = section.tables[0]
+    drawn = Drawn(title=table.title, title_justify="left")
+    for number, column in enumerate(table.columns):
+        drawn.add_column(column.heading, justify="right" if number == 1 else "left")
+    for cells in table.shown():
+        drawn.add_row(*cells)
+    console.print(drawn)
+    for finding in section.findings:
+        console.print(f"• {finding}", highlight=False)
