@@ -34,6 +34,7 @@ FONT = "'Noto Sans CJK JP','Noto Sans JP','IPAexGothic','Hiragino Sans',sans-ser
 WIDTH = 720
 _LEFT, _RIGHT, _TOP, _BOTTOM = 62, 12, 12, 44
 _TICKS = 5
+_LABELS = 13
 
 
 def _svg(width: float, height: float, title: str, body: Sequence[str], style: str) -> str:
@@ -52,6 +53,16 @@ def _text(x: float, y: float, text: str, anchor: str = "start", size: int = 11) 
         f'<text class="ink" x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}" '
         f'font-size="{size}">{escape(text)}</text>'
     )
+
+
+def _legend(keys: Sequence[tuple[str, int]], at: float) -> list[str]:
+    """Return a line that names colours."""
+    found = []
+    for key, colour in keys:
+        found.append(f'<rect class="c{colour}" x="{at:g}" y="4" width="11" height="11"/>')
+        found.append(_text(at + 15, 14, key))
+        at += 30 + round(sum(12 if ord(letter) > 255 else 6.4 for letter in key))
+    return found
 
 
 def ticks(low: float, high: float) -> list[float]:
@@ -78,6 +89,7 @@ class _Plot:
         unit: str,
         height: int,
         keys: Sequence[str],
+        colours: Sequence[int] = range(8),
     ) -> None:
         self.labels, self.height = labels, height
         self.top = _TOP + (18 if keys else 0) + 14
@@ -85,21 +97,18 @@ class _Plot:
         self.marks = ticks(min(low, 0.0), max(high, 0.0))
         self.step = (WIDTH - _LEFT - _RIGHT) / max(len(labels), 1)
         self.body: list[str] = []
-        at = _LEFT
-        for number, key in enumerate(keys):
-            self.body.append(f'<rect class="c{number}" x="{at}" y="4" width="11" height="11"/>')
-            self.body.append(_text(at + 15, 14, key))
-            at += 30 + round(sum(12 if ord(letter) > 255 else 6.4 for letter in key))
+        self.body += _legend([(key, colours[number]) for number, key in enumerate(keys)], _LEFT)
         self.body.append(_text(_LEFT - 6, self.top - 7, unit, "end"))
         digits = max(0, -floor(log10(self.marks[1] - self.marks[0])))
         for mark in self.marks:
             y = self.y(mark)
             heavy = ' stroke-width="1.4"' if mark == 0 else ""
             self.body.append(
-                f'<line class="srule" x1="{_LEFT}" x2="{WIDTH - _RIGHT}" y1="{y:.1f}" y2="{y:.1f}"{heavy}/>'
+                f'<line class="srule" x1="{_LEFT}" x2="{WIDTH - _RIGHT}" y1="{y:.1f}" '
+                f'y2="{y:.1f}"{heavy}/>'
             )
             self.body.append(_text(_LEFT - 6, y + 4, f"{mark:,.{digits}f}", "end"))
-        every = max(1, ceil(len(labels) / 24))
+        every = next(n for n in (1, 2, 4, 8, 16, 64) if len(labels) / n <= _LABELS)
         for number, label in enumerate(labels):
             if number % every == 0:
                 self.body.append(_text(self.x(number), self.bottom + 16, label, "middle"))
@@ -120,17 +129,18 @@ def bars(
     series: Sequence[tuple[str, Sequence[float]]],
     unit: str,
     stacked: bool = False,
+    colours: Sequence[int] = range(8),
     height: int = 260,
     style: str = "",
 ) -> str:
-    """Return a chart of bars, one or several for each label."""
+    """Return a chart of bars, one or several for each label; `colours` by series."""
     if stacked:
         tops = [sum(max(values[n], 0) for _, values in series) for n in range(len(labels))]
         lows = [sum(min(values[n], 0) for _, values in series) for n in range(len(labels))]
     else:
         tops = lows = [value for _, values in series for value in values]
     keys = [name for name, _ in series] if len(series) > 1 else []
-    plot = _Plot(labels, min(lows, default=0), max(tops, default=0), unit, height, keys)
+    plot = _Plot(labels, min(lows, default=0), max(tops, default=0), unit, height, keys, colours)
     room = plot.step * 0.72
     for place in range(len(labels)):
         base = {True: 0.0, False: 0.0}
@@ -144,7 +154,8 @@ def bars(
             ends = plot.y(begin), plot.y(begin + value)
             base[value > 0] = begin + value
             plot.body.append(
-                f'<rect class="c{number}" x="{x:.1f}" y="{min(ends):.1f}" width="{wide:.1f}" '
+                f'<rect class="c{colours[number]}" x="{x:.1f}" y="{min(ends):.1f}" '
+                f'width="{wide:.1f}" '
                 f'height="{abs(ends[1] - ends[0]):.1f}"/>'
             )
     return _svg(WIDTH, height, title, plot.body, style)
@@ -180,13 +191,15 @@ def sankey(
     title: str,
     columns: Sequence[Sequence[tuple[str, str]]],
     flows: Sequence[Flow],
-    unit: str,
+    keys: Sequence[tuple[str, int]],
+    least: float = 0.0,
     height: int = 430,
     style: str = "",
 ) -> str:
     """Return a Sankey diagram: columns of nodes (key, label), and flows between them.
 
-    A node is as high as what comes in or goes out, whichever is more. A flow may pass a column.
+    A node is as high as what comes in or goes out, whichever is more. A flow may pass a column;
+    one below `least` counts, and is not drawn. `keys` name the colours.
     """
     came: dict[str, float] = {}
     left: dict[str, float] = {}
@@ -195,9 +208,9 @@ def sankey(
         came[end] = came.get(end, 0.0) + amount
     size = {key: max(came.get(key, 0.0), left.get(key, 0.0)) for key in {*came, *left}}
     nodes = [[node for node in column if size.get(node[0])] for column in columns]
-    gap, top, thick = 12.0, 8.0, 12.0
+    gap, top, thick = 12.0, 34.0, 12.0
     tallest = max(sum(size[key] for key, _ in column) for column in nodes)
-    scale = (height - 2 * top - gap * max(len(column) - 1 for column in nodes)) / tallest
+    scale = (height - top - 8 - gap * max(len(column) - 1 for column in nodes)) / tallest
     body, place, out_at, in_at = [], {}, {}, {}
     margin, last = 150.0, len(nodes) - 1
     for number, column in enumerate(nodes):
@@ -208,26 +221,31 @@ def sankey(
             tall = size[key] * scale
             place[key], out_at[key], in_at[key] = x, y, y
             body.append(
-                f'<rect class="ink" x="{x:.1f}" y="{y:.1f}" width="{thick:g}" height="{max(tall, 1):.1f}"/>'
+                f'<rect class="ink" x="{x:.1f}" y="{y:.1f}" width="{thick:g}" '
+                f'height="{max(tall, 1):.1f}"/>'
             )
             words = f"{label} {size[key]:,.0f}"
-            at, anchor = (x - 6, "end") if number == 0 else (x + thick + 6, "start")
-            body.append(_text(at, y + tall / 2 + 4, words, anchor))
+            if 0 < number < last:
+                body.append(_text(x + thick / 2, y - 5, words, "middle"))
+            else:
+                at, anchor = (x - 6, "end") if number == 0 else (x + thick + 6, "start")
+                body.append(_text(at, y + tall / 2 + 4, words, anchor))
             y += tall + gap
     order = {key: rank for rank, key in enumerate(key for column in nodes for key, _ in column)}
     ribbons = []
     for begin, end, amount, colour in sorted(flows, key=lambda f: (order[f[0]], order[f[1]])):
         tall = amount * scale
-        if tall <= 0:
-            continue
         x0, x1 = place[begin] + thick, place[end]
         y0, y1 = out_at[begin] + tall / 2, in_at[end] + tall / 2
         out_at[begin] += tall
         in_at[end] += tall
+        if amount < least:
+            continue
         middle = (x0 + x1) / 2
         ribbons.append(
             f'<path class="sc{colour}" stroke-opacity="0.55" stroke-width="{max(tall, 0.4):.2f}" '
-            f'd="M{x0:.1f} {y0:.1f}C{middle:.1f} {y0:.1f} {middle:.1f} {y1:.1f} {x1:.1f} {y1:.1f}"/>'
+            f'd="M{x0:.1f} {y0:.1f}C{middle:.1f} {y0:.1f} {middle:.1f} {y1:.1f} '
+            f'{x1:.1f} {y1:.1f}"/>'
         )
-    body.append(_text(WIDTH - 4, height - 4, unit, "end"))
+    body += _legend(keys, 4)
     return _svg(WIDTH, height, title, [*ribbons, *body], style)

@@ -134,10 +134,8 @@ def write_markdown(
     page = [f"# {say('title')}", period_line(figures, say) + "  ", source_line(figures, say)]
     for section in sections_of(figures, say):
         page.append(f"## {section.title}")
-        page += [f"- {finding}" for finding in section.findings]
-        page[-len(section.findings) :] = ["\n".join(page[-len(section.findings) :])] * bool(
-            section.findings
-        )
+        if section.findings:
+            page.append("\n".join(f"- {finding}" for finding in section.findings))
         for chart in section.charts:
             name = f"{chart.key.replace('_', '-')}-{language}.svg"
             (folder / name).write_text(chart.svg + "\n", encoding="utf-8")
@@ -146,10 +144,16 @@ def write_markdown(
         if section.method:
             page.append(f"**{say('method')}.** " + " ".join(section.method))
         if section.again:
-            page.append(f"**{say('again')}.** {say('again_note')}\n\n```sql\n{section.again}\n```")
+            page.append(_recipe(section, say))
     path = folder / f"report-{language}.md"
     path.write_text("\n\n".join(page) + "\n", encoding="utf-8")
     return path
+
+
+def _recipe(section: Section, say: Voice) -> str:
+    if not section.again.startswith("select"):
+        return f"**{say('again')}.** `{section.again}`"
+    return f"**{say('again')}.** {say('again_note')}\n\n```sql\n{section.again}\n```"
 
 
 def _markdown(table: Table) -> str:

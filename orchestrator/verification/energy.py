@@ -9,8 +9,7 @@ import numpy as np
 from energy.lots import Kind
 from energy.units import SLOTS_PER_DAY
 from orchestrator.verification.facts import Facts
-from orchestrator.verification.period import halves, months
-from vpp.model import Array
+from orchestrator.verification.period import Array, halves, months
 
 _DAY, _PART, _SITE, _KIND, _ORIGIN, _BATTERY, _ENERGY = range(7)
 DIRECT = -1
@@ -50,6 +49,8 @@ class EnergyFigures:
     """Generated at the site: what batteries hold more of it at the end than at the start."""
     paths: dict[tuple[int, int, int], int]
     """Wh used, by (generating site or -1 for the utility, battery or -1, using site)."""
+    losses: dict[tuple[int, int], int]
+    """Wh lost, by (generating site or -1 for the utility, battery)."""
     month_names: list[str]
     month_use: Array
     """By month: used, from own roofs, from the roofs of others."""
@@ -77,7 +78,8 @@ def energy_figures(facts: Facts) -> EnergyFigures:
     matrix = np.zeros((sites, sites), np.int64)
     at = used & solar
     np.add.at(matrix, (rows[at, _ORIGIN], rows[at, _SITE]), rows[at, _ENERGY])
-    grid = used & (rows[:, _KIND] == int(Kind.GRID))
+    utility = rows[:, _KIND] == int(Kind.GRID)
+    grid = used & utility
     generated = _by(facts, _of(facts, "entered") & solar, _ORIGIN)
     sold_on = _by(facts, _of(facts, "utility") & solar, _ORIGIN)
     lost_of = _by(facts, _of(facts, "lost") & solar, _ORIGIN)
@@ -111,6 +113,7 @@ def energy_figures(facts: Facts) -> EnergyFigures:
         lost_of=lost_of,
         held=generated - matrix.sum(axis=1) - sold_on - lost_of - unmetered,
         paths=_paths(rows[used & (solar | grid)]),
+        losses=_losses(rows[_of(facts, "lost") & (solar | utility)]),
         month_names=names,
         month_use=month_use,
     )
@@ -141,7 +144,7 @@ def used_by_half_hour(facts: Facts) -> tuple[Array, Array]:
 
 def _of(facts: Facts, part: str) -> Array:
     number = facts.parts.index(part) if part in facts.parts else -1
-    return facts.origins[:, _PART] == number
+    return np.asarray(facts.origins[:, _PART] == number)
 
 
 def _by(facts: Facts, chosen: Array, column: int) -> Array:
@@ -163,5 +166,12 @@ def _paths(rows: Array) -> dict[tuple[int, int, int], int]:
     }
 
 
+def _losses(rows: Array) -> dict[tuple[int, int], int]:
+    found: dict[tuple[int, int], int] = {}
+    for (origin, _, site), energy in _paths(rows).items():
+        found[origin, site] = found.get((origin, site), 0) + energy
+    return found
+
+
 def _share(part: Array, whole: Array) -> Array:
-    return np.asarray(part) / np.maximum(np.asarray(whole), 1)
+    return np.asarray(part / np.maximum(whole, 1))

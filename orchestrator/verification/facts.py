@@ -27,8 +27,8 @@ from chain.store import (
 from energy.errors import SettingError
 from energy.records import Quality, Side
 from energy.registry import NETWORK, UTILITY
-from energy.units import SLOTS_PER_DAY, slot_of_day
-from vpp.model import Array
+from energy.units import SLOTS_PER_DAY
+from orchestrator.verification.period import Array, halves
 
 ENERGIES = ("imported", "exported", "generated", "charged", "discharged", "stored")
 FLOW_KINDS = ("trade", "delivery", "pool")
@@ -205,6 +205,8 @@ def _placed(row: Array, column: Array, values: Array, shape: tuple[int, int]) ->
 
 
 def _entries(connection: Connection, slots: range, sites: int) -> tuple[Array, Array]:
+    """Return the settlements' entries, the last column marked where there is none; and the
+    corrections' sums."""
     rows = _rows(connection, ENTRIES, slots, ("slot", "account", "microyen", "revision"))
     columns = rows[:, 1].copy()
     columns[rows[:, 1] == UTILITY] = sites
@@ -240,13 +242,13 @@ def _tariffs(connection: Connection, slots: range) -> tuple[Array, Array, Array]
     query = select(*(TARIFFS.c[name] for name in columns)).order_by(TARIFFS.c.change)
     rows = _array(connection.execute(query).all(), len(columns))
     numbers = np.arange(slots.start, slots.stop)
-    halves = (np.arange(len(slots)) + slot_of_day(slots.start)) % SLOTS_PER_DAY
+    half = halves(slots)
     found = np.zeros((3, len(slots)), np.int64)
     for change in np.unique(rows[:, 0]):
         day = np.zeros((3, SLOTS_PER_DAY), np.int64)
         of_change = rows[rows[:, 0] == change]
         day[:, of_change[:, 2]] = of_change[:, 3:].T
-        found = np.where(numbers >= of_change[0, 1], day[:, halves], found)
+        found = np.where(numbers >= of_change[0, 1], day[:, half], found)
     return found[0], found[1], found[2]
 
 

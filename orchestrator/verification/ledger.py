@@ -71,7 +71,8 @@ def chain_figures(
         ChainError: if the node does not answer.
     """
     steps = _steps(facts)
-    size, depth, sealers = (None, None, None), None, None
+    size: tuple[int | None, int | None, int | None] = (None, None, None)
+    depth, sealers = None, None
     if rpc is not None:
         size, sealers = _of_node(rpc)
     elif folder is not None and (folder / "chain.sqlite").exists():

@@ -11,8 +11,7 @@ import numpy as np
 
 from energy.units import PRICE_PER_YEN, SLOTS_PER_DAY
 from orchestrator.verification.facts import Facts
-from orchestrator.verification.period import halves, months
-from vpp.model import Array
+from orchestrator.verification.period import Array, halves, months
 
 
 @dataclass(frozen=True)

@@ -15,8 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from orchestrator.verification.facts import Facts
-from orchestrator.verification.period import months
-from vpp.model import Array
+from orchestrator.verification.period import Array, months
 
 TERMS = ("trades", "pool", "broken", "utility", "fee")
 
@@ -38,7 +37,7 @@ class Money:
     paid: Array
     """Paid as settled, corrections included."""
     terms: dict[str, Array]
-    """What each is owed by trades at their price, pool, broken trades, utility, fee: settlements."""
+    """What settlements owe each for trades, pool, broken trades, by the utility, and fees."""
     corrections: Array
     """What each is owed by corrections."""
     utility_without: int
@@ -78,7 +77,7 @@ def money_figures(facts: Facts) -> Money:
     owed = facts.entries.sum(axis=0) + facts.corrections
     sites = facts.sites
     terms, broken = _terms(facts)
-    agreeing = (sum(terms.values()) == facts.entries[:, :sites]).all(axis=1) & facts.settled
+    agrees = np.equal(sum(terms.values()), facts.entries[:, :sites]).all(axis=1)
     names, places = months(facts.slots)
     gains = (bills + facts.entries[:, :sites]).sum(axis=1)
     pool = facts.between("pool")
@@ -91,7 +90,7 @@ def money_figures(facts: Facts) -> Money:
         utility=int(owed[sites]),
         network=int(owed[sites + 1]),
         fees=-int(terms["fee"].sum()),
-        agreeing=int(agreeing.sum()),
+        agreeing=int((agrees & facts.settled).sum()),
         slots=int(facts.settled.sum()),
         undelivered=broken["undelivered"],
         untaken=broken["untaken"],

@@ -5,12 +5,16 @@ from __future__ import annotations
 import re
 from calendar import monthrange
 from datetime import date
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from energy.errors import SettingError
 from energy.units import SLOTS_PER_DAY, day_of, slot_of_day, slots_of
-from vpp.model import Array
+
+Array = npt.NDArray[Any]
+"""Whole numbers, parts or flags; a docstring says which."""
 
 
 def period_from(text: str | None, settled: range) -> range:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from calendar import month_abbr
 
+import numpy as np
+
 from orchestrator.verification.charts import Flow, bars, sankey
 from orchestrator.verification.energy import DIRECT
 from orchestrator.verification.queries import query
@@ -12,6 +14,8 @@ from orchestrator.verification.section import Cell, Chart, Column, Section, Tabl
 from orchestrator.words import Language
 
 _WH = 1_000
+_FEWEST = 2_000
+"""What is less than one in so many of the whole is not drawn."""
 
 
 def percent(part: float, whole: float) -> float | None:
@@ -72,12 +76,12 @@ def energy_section(figures: Figures, say: Voice) -> Section:
 
     rows = [row(name, slice(site, site + 1)) for site, name in enumerate(say.names)]
     table = Table("energy", say("energy"), columns, (*rows, row(say("all"), slice(None))), 1)
+    # Batteries' first stock is too little to be seen: it stands in the table of flows.
     sources = [
         (say(word), (values / _WH).tolist())
         for word, values in (
             ("from_own", energy.own),
             ("from_others", energy.others),
-            ("rest", energy.rest),
             ("from_utility", energy.grid),
         )
     ]
@@ -97,9 +101,10 @@ def energy_section(figures: Figures, say: Voice) -> Section:
         tuple(months),
     )
     short = [_short(name, say) for name in energy.month_names]
+    used = np.maximum(energy.month_use[:, 0], 1)
     covers = [
-        (say("from_own"), [row[5] or 0.0 for row in months]),
-        (say("from_others"), [(row[6] or 0.0) - (row[5] or 0.0) for row in months]),
+        (say(word), (100 * energy.month_use[:, part] / used).tolist())
+        for word, part in (("from_own", 1), ("from_others", 2))
     ]
     return Section(
         "energy",
@@ -108,11 +113,13 @@ def energy_section(figures: Figures, say: Voice) -> Section:
         charts=(
             Chart(
                 "energy", say("energy_chart"),
-                bars(say("energy_chart"), say.names, sources, "kWh", True, style=say.style), "energy",
+                bars(say("energy_chart"), say.names, sources, "kWh", True, (0, 2, 3),
+                     style=say.style),
+                "energy",
             ),
             Chart(
                 "energy_by_month", say("energy_month_chart"),
-                bars(say("energy_month_chart"), short, covers, "%", True, style=say.style),
+                bars(say("energy_month_chart"), short, covers, "%", True, (0, 2), style=say.style),
                 "energy_by_month",
             ),
         ),
@@ -222,24 +229,27 @@ def _sankey(figures: Figures, say: Voice) -> str:
         else:
             into[origin, battery] = into.get((origin, battery), 0.0) + wh / _WH
             flows.append((f"battery{battery}", f"use{user}", wh / _WH, 1))
+    for (origin, battery), wh in energy.losses.items():
+        into[origin, battery] = into.get((origin, battery), 0.0) + wh / _WH
+        flows.append((f"battery{battery}", "lost", wh / _WH, 4))
     for (origin, battery), amount in into.items():
         begin = "utility" if origin == DIRECT else f"roof{origin}"
         flows.append((begin, f"battery{battery}", amount, 1))
-    for site, wh in enumerate(energy.lost_of):
-        for battery in figures.facts.batteries:
-            # Where there are several batteries, losses are shown with the first that lost any.
-            if wh and energy.lost[battery]:
-                flows.append((f"roof{site}", f"battery{battery}", wh / _WH, 1))
-                flows.append((f"battery{battery}", "lost", wh / _WH, 4))
-                break
     flows += [(f"roof{site}", "sold", float(wh) / _WH, 7) for site, wh in enumerate(energy.sold_on)]
+    total = float(energy.consumption.sum()) / _WH
     sites = range(len(say.names))
     left = [*((f"roof{n}", say("roof_of", site=say.names[n])) for n in sites)]
     left.append(("utility", say("utility")))
     middle = [(f"battery{n}", say("battery_at", site=say.names[n])) for n in sites]
     right = [*((f"use{n}", say.names[n]) for n in sites)]
     right += [("sold", say("sold_on")), ("lost", say("lost"))]
+    words = ("own_use", "others_use", "from_utility", "by_battery", "sold_on", "lost")
+    keys = [(say(word), colour) for word, colour in zip(words, (0, 2, 3, 1, 7, 4), strict=True)]
     return sankey(
-        say("sankey"), (left, middle, right), [f for f in flows if f[2] > 0], "kWh",
+        say("sankey"),
+        (left, middle, right),
+        [flow for flow in flows if flow[2] > 0],
+        keys,
+        least=total / _FEWEST,
         style=say.style,
-    )  # fmt: skip
+    )

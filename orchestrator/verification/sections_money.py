@@ -8,11 +8,11 @@ from energy.units import MICROYEN_PER_YEN, SLOTS_PER_DAY
 from orchestrator.verification.charts import bars, lines
 from orchestrator.verification.energy import used_by_half_hour
 from orchestrator.verification.money import TERMS
+from orchestrator.verification.period import Array
 from orchestrator.verification.queries import query
 from orchestrator.verification.report import Figures
 from orchestrator.verification.section import Cell, Chart, Section, Table, Voice
 from orchestrator.verification.sections_energy import month_label, percent
-from vpp.model import Array
 
 _WH = 1_000
 HALF_HOURS = [f"{number // 2}:{number % 2 * 3}0" for number in range(SLOTS_PER_DAY)]

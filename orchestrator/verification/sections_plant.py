@@ -11,8 +11,7 @@ from orchestrator.verification.queries import query
 from orchestrator.verification.report import Figures
 from orchestrator.verification.section import Cell, Chart, Section, Table, Voice
 from orchestrator.verification.sections_energy import percent
-from orchestrator.verification.sections_money import yen
-from orchestrator.verification.storage import AS_RUN, STEPS, Store
+from orchestrator.verification.storage import AS_RUN, STEPS, Store, Strategy
 from vpp.chemistry import chemistries
 
 _TENTHS = [f"{10 * step}–{10 * step + 10}" for step in range(STEPS)]
@@ -99,7 +98,7 @@ def _outlook(battery: Store, name: str, say: Voice) -> Table:
     rows: list[tuple[Cell, ...]] = []
     for strategy in battery.strategies:
         for key, after in strategy.outlooks.items():
-            cost = after.cost_per_kwh
+            wear = strategy.wear(key)
             rows.append(
                 (
                     f"{say(f'strategy_{strategy.key}')} · {key.upper()}",
@@ -108,8 +107,10 @@ def _outlook(battery: Store, name: str, say: Voice) -> Table:
                     100 * after.lost_to_cycles,
                     100 * after.lost_to_rest,
                     after.years_of_life,
-                    cost if cost < float("inf") else None,
-                    strategy.bill,
+                    strategy.alone,
+                    strategy.together,
+                    wear,
+                    strategy.together - wear,
                 )
             )
     return Table(
@@ -122,33 +123,38 @@ def _outlook(battery: Store, name: str, say: Voice) -> Table:
             say.column("lost_to_cycles", "%", 1),
             say.column("lost_to_rest", "%", 1),
             say.column("years_of_life", "", 1),
-            say.column("cost_per_kwh", say("yen_per_kwh"), 1),
-            say.column("bill_alone", "JPY"),
+            say.column("worth_alone", "JPY"),
+            say.column("worth_market", "JPY"),
+            say.column("wear_a_year", "JPY"),
+            say.column("worth_net", "JPY"),
         ),
         tuple(rows),
     )
 
 
-def wear_yen(battery: Store) -> dict[str, float]:
-    """Return what the period's wear cost, JPY, by chemistry."""
-    as_run = next(one for one in battery.strategies if one.key == AS_RUN)
-    return {
-        key: after.cost_per_kwh * battery.discharged if battery.discharged else 0.0
-        for key, after in as_run.outlooks.items()
-    }
+def strategy_of(battery: Store, key: str) -> Strategy:
+    """Return one of a battery's strategies."""
+    return next(one for one in battery.strategies if one.key == key)
+
+
+def best_of(battery: Store) -> tuple[Strategy, str]:
+    """Return the strategy and chemistry that leave most of the market's worth after wear."""
+    every = [(one, key) for one in battery.strategies for key in one.outlooks]
+    return max(every, key=lambda pair: pair[0].together - pair[0].wear(pair[1]))
 
 
 def _wear_found(figures: Figures, battery: Store, say: Voice) -> str:
-    wear = wear_yen(battery)
-    money = figures.money
-    earned = yen(money.without_batteries.together - money.with_batteries.together)
+    ran, (best, chemistry) = strategy_of(battery, AS_RUN), best_of(battery)
     return say(
         "battery_found",
         site=say.names[battery.site],
         cycles=f"{battery.full_cycles:,.0f}",
         full=f"{100 * battery.states[-1]:.0f}",
-        wear=", ".join(f"{key.upper()} {value:,.0f}" for key, value in sorted(wear.items())),
-        earned=f"{earned:,.0f}",
+        worth=f"{ran.together:,.0f}",
+        wear=say("comma").join(f"{key.upper()} {ran.wear(key):,.0f}" for key in ran.outlooks),
+        best=say(f"strategy_{best.key}"),
+        chemistry=chemistry.upper(),
+        net=f"{best.together - best.wear(chemistry):,.0f}",
     )
 
 

@@ -8,7 +8,7 @@
 | alike          | correlation of generation between roofs              | 0.9; 0.995: one series |
 | spread         | the largest and the least gain; who is worse off     |                       |
 | cover          | own roofs' cover, and what others' roofs add         | 5 points              |
-| battery        | earned in the market less wear                       | 0                     |
+| battery        | earned in the market less wear; less own use first   | 0                     |
 | forecast       | what broken trades cost, and how much left the group | 1 % of the gain       |
 | edges          | energy traded within 1 JPY of the extreme prices     | 50 %                  |
 | readings       | readings missed                                      | 0                     |
@@ -17,11 +17,14 @@
 
 from __future__ import annotations
 
+from energy.units import SLOTS_PER_DAY
 from orchestrator.verification.report import Figures
 from orchestrator.verification.section import Cell, Section, Table, Voice
 from orchestrator.verification.sections_energy import percent
 from orchestrator.verification.sections_money import yen
-from orchestrator.verification.sections_plant import audit_found, wear_yen
+from orchestrator.verification.sections_plant import audit_found, strategy_of
+from orchestrator.verification.storage import AS_RUN, SELF_USE
+from vpp.chemistry import DAYS_PER_YEAR
 
 LITTLE, CLEAR = 2.0, 10.0
 """Below, and from, how many % of the bill a gain is called so."""
@@ -126,12 +129,27 @@ def _cover(figures: Figures, say: Voice) -> list[str]:
 def _battery(figures: Figures, say: Voice) -> list[str]:
     if not figures.batteries:
         return []
-    money, wear = figures.money, [wear_yen(one) for one in figures.batteries]
+    money = figures.money
     earned = yen(money.without_batteries.together - money.with_batteries.together)
     alone = yen(money.without_batteries.alone - money.with_batteries.alone)
-    least = sum(min(one.values()) for one in wear)
-    key = "conclude_battery_loss" if earned < least else "conclude_battery_gain"
-    return [say(key, earned=_shown(earned), alone=_shown(alone), wear=_shown(least))]
+    years = float(figures.facts.settled.sum()) / SLOTS_PER_DAY / DAYS_PER_YEAR
+    wear = 0.0
+    for battery in figures.batteries:
+        ran = strategy_of(battery, AS_RUN)
+        wear += years * min(ran.wear(key) for key in ran.outlooks)
+    key = "conclude_battery_loss" if earned < wear else "conclude_battery_gain"
+    found = [say(key, earned=_shown(earned), alone=_shown(alone), wear=_shown(wear))]
+    for battery in figures.batteries:
+        ran, own = strategy_of(battery, AS_RUN), strategy_of(battery, SELF_USE)
+        for key, better, than in (
+            ("conclude_own_use", own.together, ran.together * 1.01),
+            ("conclude_battery_market", own.alone, own.together),
+        ):
+            if better > than:
+                worths = {"own": _shown(own.together), "ran": _shown(ran.together)}
+                worths["alone"] = _shown(own.alone)
+                found.append(say(key, site=say.names[battery.site], **worths))
+    return found
 
 
 def _forecast(figures: Figures, say: Voice) -> list[str]:
