@@ -16,7 +16,7 @@ from chain.contract import Receipt
 from chain.indexer import indexed
 from chain.node import NodeChain
 from chain.origin import OriginContract
-from chain.store import Store
+from chain.store import Store, stored
 from energy.attestation import NO_ROOT, Attestation, day_number, signed
 from energy.attested import ROOT_BYTES
 from energy.errors import SettingError
@@ -35,7 +35,7 @@ def day_tree(store: Store, day: date) -> MerkleTree:
             no site used anything.
     """
     slots = slots_of(day)
-    traced = store.holdings().slot
+    traced = store.last_traced()
     if traced is None or traced < slots[-1]:
         done = "none" if traced is None else f"slots up to {traced}"
         raise SettingError(f"day {day} must be settled up to slot {slots[-1]}, got {done}")
@@ -79,8 +79,8 @@ class Attestor:
             SettingError: if the day is not settled or has no rows.
             Refusal, ChainError.
         """
-        with self.store.connect() as connection:
-            root = day_tree(Store(connection), day).root
+        with stored(self.store) as store:
+            root = day_tree(store, day).root
         number = day_number(day)
         known = self.origin.root_of(number, self.site)
         standing = self.origin.standing_of(number)
@@ -93,9 +93,8 @@ class Attestor:
 
     def _over(self) -> list[date]:
         """Return the days that are over, traced to their end and hold rows, oldest first."""
-        with self.store.connect() as connection:
-            store = Store(connection)
-            first, traced = store.first_slot(), store.holdings().slot
+        with stored(self.store) as store:
+            first, traced = store.first_slot(), store.last_traced()
             if first is None or traced is None:
                 return []
             last = day_of(min(traced + 1, self.node.now() // SLOT_SECONDS)) - timedelta(days=1)

@@ -177,22 +177,20 @@ class NodeChain:
             raise _error("a call", error) from error
 
     def logs(
-        self, address: str, first_block: int, last_block: int
+        self, addresses: str | Sequence[str], first_block: int, last_block: int
     ) -> Iterator[tuple[tuple[int, bytes], Log]]:
-        """Yield a contract's logs with their block's number and hash, in order of the chain."""
+        """Yield some contracts' logs with their block's number and hash, in order of the chain."""
+        named = [addresses] if isinstance(addresses, str) else addresses
+        wanted = [Web3.to_checksum_address(address) for address in named]
         for start in range(first_block, last_block + 1, LOGS_BLOCKS):
             end = min(start + LOGS_BLOCKS - 1, last_block)
             for log in self.web3.eth.get_logs(
-                {
-                    "address": Web3.to_checksum_address(address),
-                    "fromBlock": start,
-                    "toBlock": end,
-                }
+                {"address": wanted, "fromBlock": start, "toBlock": end}
             ):
                 yield (int(log["blockNumber"]), bytes(log["blockHash"])), _log(log)
 
     def transactions(
-        self, addresses: Sequence[str], first_block: int, last_block: int
+        self, addresses: str | Sequence[str], first_block: int, last_block: int
     ) -> Iterator[Transaction]:
         """Yield the transactions that made some contracts log anything, in order of the chain.
 

@@ -95,12 +95,17 @@ class RecordedChain:
         transactions, size = self._file.execute(query).fetchone()
         return self._height + 1, transactions, size
 
-    def address(self, number: int) -> str | None:
-        """Return the address of the contract that was created as the `number`th, from 0."""
-        found = self._file.execute(
-            "select value from created where number = ? + 1", (number,)
-        ).fetchone()
-        return found and str(found[0])
+    def created(self, number: int) -> str:
+        """Return the address of the contract that was created as the `number`th, from 0.
+
+        Raises:
+            ChainError: if there is none.
+        """
+        found = self._file.execute("select value from created where number = ? + 1", (number,))
+        address = found.fetchone()
+        if address is None:
+            raise ChainError(f"a contract's number must be one that was created, got {number}")
+        return str(address[0])
 
     def mark(self, name: str) -> int:
         """Return a number that the last commit left; 0 if it left none."""

@@ -8,7 +8,6 @@ from typing import Annotated
 
 import typer
 from eth_account import Account
-from sqlalchemy import Engine
 
 from chain.attesting import Attestor, key_signed
 from chain.indexer import indexed
@@ -30,6 +29,7 @@ from orchestrator.options import (
     SiteName,
     StorePath,
     When,
+    engine_at,
     print_json,
     progress_bar,
     site_number,
@@ -105,7 +105,7 @@ def claim(
     node = NodeChain(rpc, key, gas_price)
     market, address = _contracts(manifest)
     contract = OriginContract(node, address)
-    indexed(_engine(store_path), node, market)
+    indexed(engine_at(store_path), node, market)
     done = []
     with store_at(store_path) as (store, names):
         number, span = site_number(names, site), slots_named(when)
@@ -227,12 +227,6 @@ def _parts(
         wanted = "at least 1" if energy is None else energy
         raise SettingError(f"unclaimed solar energy must be {wanted} Wh, got {free} Wh")
     return parts
-
-
-def _engine(path: Path) -> Engine:
-    if not path.exists():
-        raise SettingError(f"{path} must be a store (run `yui demo` first), got no such file")
-    return opened(str(path))
 
 
 def _contracts(manifest: Path) -> tuple[str, str]:

@@ -31,6 +31,7 @@ from orchestrator.options import (
     stored_day,
 )
 from orchestrator.plan import plan
+from orchestrator.replay.cli import replay
 from orchestrator.report import day_report
 from orchestrator.setting.sites import MODES, load_setting
 from orchestrator.statement import statement_of
@@ -158,6 +159,7 @@ statement_commands.mount(app)
 claim_commands.mount(app)
 app.command()(plan)
 app.command()(report)
+app.command()(replay)
 
 
 if __name__ == "__main__":

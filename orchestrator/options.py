@@ -13,19 +13,22 @@ from typing import Annotated
 import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from sqlalchemy import Engine
 
-from chain.store import Store, opened
+from chain.store import Store, opened, stored
 from energy.errors import SettingError
 from energy.units import half_hour, slot_from, slots_of
 from orchestrator.words import Language, short
 
 DEMO_FOLDER = Path(".yui/demo")
-DEFAULT_STORE = DEMO_FOLDER / "store.sqlite"
+DEFAULT_STORE = str(DEMO_FOLDER / "store.sqlite")
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")]
 Day = Annotated[str | None, typer.Option(help="The day, as 2019-06-04; the store's if not given.")]
 SiteName = Annotated[str, typer.Argument(help="The site's name or number.")]
-StorePath = Annotated[Path, typer.Option("--store", help="The store to read.")]
+StorePath = Annotated[
+    str, typer.Option("--store", help="The store to read: a path, or a postgresql:// URL.")
+]
 InLanguage = Annotated[Language, typer.Option("--language", help="en or ja.")]
 
 When = Annotated[str, typer.Argument(help="A half hour, as '2019-06-04 18:30', or a day.")]
@@ -69,18 +72,27 @@ class Shown:
         self._bar.update(self._task, description=_STEPS[step], completed=done, total=total)
 
 
-@contextmanager
-def store_at(path: Path) -> Iterator[tuple[Store, Names]]:
-    """Open a store, with its sites' names by language.
+def engine_at(store: str | Path) -> Engine:
+    """Open a store that is there.
 
     Raises:
         SettingError: if there is none.
+        StoreError: if it does not answer.
     """
-    if not path.exists():
-        raise SettingError(f"{path} must be a store (run `yui demo` first), got no such file")
-    engine = opened(str(path))
-    with engine.connect() as connection:
-        store = Store(connection)
+    if "://" not in str(store) and not Path(store).exists():
+        raise SettingError(f"{store} must be a store (run `yui demo` first), got no such file")
+    return opened(str(store))
+
+
+@contextmanager
+def store_at(path: str | Path) -> Iterator[tuple[Store, Names]]:
+    """Open a store that is there, with its sites' names by language.
+
+    Raises:
+        SettingError, StoreError: as `engine_at`.
+    """
+    engine = engine_at(path)
+    with stored(engine) as store:
         both = {
             int(site): pair for site, pair in json.loads(store.setting("names") or "{}").items()
         }

@@ -12,6 +12,7 @@ root is attested when the next day is over, so that nothing depends on which of 
 from __future__ import annotations
 
 import json
+import signal
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from contextlib import contextmanager
@@ -20,8 +21,8 @@ from datetime import date, timedelta
 from multiprocessing import get_context
 from pathlib import Path
 
+from chain.anvil import AnvilChain
 from chain.attesting import day_tree
-from chain.contract import Chain
 from chain.indexer import indexed
 from chain.market import MarketContract
 from chain.origin import OriginContract
@@ -41,6 +42,7 @@ from orchestrator.setting.sites import Setting
 
 NONE, RULE = "none", "rule"
 BATTERIES = (NONE, RULE)
+SettableChain = RecordedChain | AnvilChain
 Progress = Callable[[str, int, int], None]
 """Told what is being done, how much of it is done, and how much there is."""
 
@@ -78,46 +80,58 @@ class Replayed:
 
 
 def replayed(
-    setting: Setting, plan: Plan, folder: Path, progress: Progress, chain: Chain | None = None
+    setting: Setting, plan: Plan, folder: Path, progress: Progress, chain: AnvilChain | None = None
 ) -> Replayed:
     """Replay a period into a folder, or go on with it where it stopped, and audit it.
 
-    `chain` is a node whose clock can be set, and is begun anew; without it, the chain is the
-    folder's own.
+    `chain` is a node whose clock can be set, at `beginning_of` the period; on it, a replay cannot
+    be gone on with. Without it, the chain is the folder's own.
 
     Raises:
         SettingError: if the folder holds another replay, or a site has no series to be played.
         Refusal, ChainError, AuditError.
     """
-    _claim(folder, plan)
+    _claim(folder, plan, may_go_on=chain is None)
     if chain is not None:
-        raise SettingError("a replay on a node is not there yet")
-    start = (plan.slots.start - setting.market.horizon_slots - 3) * SLOT_SECONDS
-    own = RecordedChain(folder / "chain.sqlite", start)
+        period = _Period(setting, plan, folder, chain, _index_here(folder, chain))
+        return _played(period, progress)
+    own = RecordedChain(folder / "chain.sqlite", beginning_of(setting, plan))
     try:
         own.run_again(lambda done, total: progress("again", done, total))
         with _indexer(folder) as index:
-            period = _Period(setting, plan, folder, own, index)
-            period.play(progress)
-        progress("audit", 0, own.height())
-        findings = audited(
-            own,  # type: ignore[arg-type]
-            period.market.address,
-            period.origin.address,
-            lambda done, total: progress("audit", done, total),
-            folder / "audit.state",
-        )
+            return _played(_Period(setting, plan, folder, own, index), progress)
     finally:
         own.close()
-    return Replayed(folder, period.market.address, period.origin.address, findings)
 
 
-def _claim(folder: Path, plan: Plan) -> None:
+def beginning_of(setting: Setting, plan: Plan) -> int:
+    """Return when the chain of a replay has to begin, for sites to be enrolled in time."""
+    return (plan.slots.start - setting.market.horizon_slots - 3) * SLOT_SECONDS
+
+
+def _played(period: _Period, progress: Progress) -> Replayed:
+    period.play(progress)
+    market, origin = period.market.address, period.origin.address
+    findings = audited(
+        period.chain,  # type: ignore[arg-type]
+        market,
+        origin,
+        lambda done, total: progress("audit", done, total),
+        period.folder / "audit.state",
+    )
+    return Replayed(period.folder, market, origin, findings)
+
+
+def _claim(folder: Path, plan: Plan, may_go_on: bool) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     file, wanted = folder / "replay.json", plan.to_json()
     if not file.exists():
         file.write_text(json.dumps(wanted, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
         return
+    if not may_go_on:
+        raise SettingError(
+            f"{folder} must hold no replay: one on a node cannot be gone on with; name another"
+        )
     kept = json.loads(file.read_text(encoding="utf-8"))
     other = [name for name in wanted if kept.get(name) != wanted[name]]
     if other:
@@ -131,14 +145,17 @@ class _Period:
     """The market of a replay, its sites, and how far they are."""
 
     def __init__(
-        self, setting: Setting, plan: Plan, folder: Path, chain: RecordedChain, index: _Index
+        self, setting: Setting, plan: Plan, folder: Path, chain: SettableChain, index: _Index
     ) -> None:
-        self.plan, self.chain, self.index = plan, chain, index
+        self.plan, self.folder, self.chain, self.index = plan, folder, chain, index
+        self.kept = chain if isinstance(chain, RecordedChain) else None
         self.store = str(folder / "store.sqlite")
         first = plan.slots.start
-        rules = setting.market.rules(chain.now() // SLOT_SECONDS)
-        market, origin = chain.address(0), chain.address(1)
-        if market is None or origin is None:
+        if self.kept and self.kept.mark("begun"):
+            self.market = MarketContract(chain, self.kept.created(0))
+            self.origin = OriginContract(chain, self.kept.created(1))
+        else:
+            rules = setting.market.rules(chain.now() // SLOT_SECONDS)
             self.market = MarketContract.deployed(chain, chain.sender, rules)
             self.origin = OriginContract.deployed(chain, self.market.address)
             self.market.enact_tariff(first, setting.tariffs)
@@ -146,10 +163,7 @@ class _Period:
                 keys = (key_of(plan.seed, role, site.number) for role in ("trader", "oracle"))
                 self.market.enrol(first, *map(address_of, keys), site.ratings)
             self._name(setting)
-            chain.commit()
-        else:
-            self.market = MarketContract(chain, market)
-            self.origin = OriginContract(chain, origin)
+            self._commit(begun=1)
         loads, sun = load_series(), pv_series()
         self.sites = [
             ReplayedSite(
@@ -161,18 +175,15 @@ class _Period:
             )
             for site in setting.sites
         ]
-        self.replay = Replay(chain, self.market, self.sites, setting.tariffs, chain.set_time)
+        self.replay = Replay(chain, self.market, self.sites, lambda _: setting.tariffs, chain.set_time)
 
     def play(self, progress: Progress) -> None:
         """Play what is left, a day at a time."""
-        plan, chain = self.plan, self.chain
-        slots = plan.slots
+        slots = self.plan.slots
         waiting: list[tuple[date, Future[bytes]]] = []
-        self._restore()
-        settled = chain.mark("settled")
-        if settled % SLOTS_PER_DAY == 0 and settled:
-            day = day_of(slots.start + settled - 1)
-            waiting.append((day, self.index(self.market.address, chain.height(), day)))
+        settled = self._restored()
+        if settled:
+            waiting.append(self._over(slots.start + settled - 1))
         for slot in self.replay.run(slots):
             settled += 1
             progress("slots", settled, len(slots))
@@ -180,24 +191,33 @@ class _Period:
                 continue
             for day, root in waiting:
                 self._attest(day, root.result())
-            chain.commit(acts=self.replay.acts, settled=settled)
-            day = day_of(slot)
-            waiting = [(day, self.index(self.market.address, chain.height(), day))]
+            self._commit(acts=self.replay.acts, settled=settled)
+            waiting = [self._over(slot)]
         for day, root in waiting:
             self._attest(day, root.result())
-        chain.commit()
+        self._commit()
 
-    def _restore(self) -> None:
-        """Know what the sites' meters showed: before the market began, and in it."""
-        done = self.chain.mark("acts")
+    def _commit(self, **marks: int) -> None:
+        if self.kept:
+            self.kept.commit(**marks)
+
+    def _over(self, slot: int) -> tuple[date, Future[bytes]]:
+        """Have a day that is over, with its last slot, indexed and traced."""
+        day = day_of(slot)
+        return day, self.index(self.market.address, self.chain.height(), day)
+
+    def _restored(self) -> int:
+        """Know what the sites' meters showed, before the market began and in it; return how
+        many slots are settled."""
+        done = self.kept.mark("acts") if self.kept else 0
         first = self.plan.slots.start
-        if not done:
+        if self.kept is None or not done:
             for site in self.sites:
                 site.remember(first)
-            return
+            return 0
         now = self.chain.now() // SLOT_SECONDS
         engine = opened(self.store)
-        indexed(engine, self.chain, self.market.address)  # type: ignore[arg-type]
+        indexed(engine, self.kept, self.market.address)  # type: ignore[arg-type]
         with engine.connect() as connection:
             store = Store(connection)
             for site in self.sites:
@@ -206,6 +226,7 @@ class _Period:
                 self.sites[reading.site].take(reading)
             self.replay.go_on(done, self.plan.slots, store)
         engine.dispose()
+        return self.kept.mark("settled")
 
     def _attest(self, day: date, root: bytes) -> None:
         """Have every site's oracle sign the day's root; one that has done so says nothing."""
@@ -240,12 +261,35 @@ _Index = Callable[[str, int, date], Future[bytes]]
 @contextmanager
 def _indexer(folder: Path) -> Iterator[_Index]:
     """Have a process beside this one that indexes; it reads the chain's file."""
-    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
+    with ProcessPoolExecutor(1, get_context("spawn"), _ends_with_its_parent) as pool:
         yield lambda market, height, day: pool.submit(_indexed_root, folder, market, height, day)
+
+
+def _index_here(folder: Path, node: SettableChain) -> _Index:
+    """Index from a node, in this process."""
+
+    def index(market: str, _: int, day: date) -> Future[bytes]:
+        done: Future[bytes] = Future()
+        done.set_result(_root(folder, node, market, day))
+        return done
+
+    return index
+
+
+def _ends_with_its_parent() -> None:
+    # Ctrl-C goes to both: the other one ends this one.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def _indexed_root(folder: Path, market: str, height: int, day: date) -> bytes:
     chain = RecordedChain(folder / "chain.sqlite", last_block=height)
+    try:
+        return _root(folder, chain, market, day)
+    finally:
+        chain.close()
+
+
+def _root(folder: Path, chain: SettableChain, market: str, day: date) -> bytes:
     engine = opened(str(folder / "store.sqlite"))
     try:
         indexed(engine, chain, market)  # type: ignore[arg-type]
@@ -253,4 +297,3 @@ def _indexed_root(folder: Path, market: str, height: int, day: date) -> bytes:
             return day_tree(Store(connection), day).root
     finally:
         engine.dispose()
-        chain.close()

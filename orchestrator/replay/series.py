@@ -10,9 +10,10 @@ from datetime import date, timedelta
 from functools import lru_cache
 
 from energy.errors import SettingError
-from energy.units import day_of, slot_of_day, slots_of
+from energy.units import SLOTS_PER_DAY, day_of, slot_of_day, slots_of
 from orchestrator.setting.series import LoadSeries, PvSeries
 from orchestrator.setting.sites import Site
+from vpp.calendar import works_on
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,6 +43,10 @@ class SiteSeries:
     def first_slot(self) -> int:
         """The first slot that the loads hold."""
         return slots_of(self.loads.first_day).start
+
+    def works_on(self, slot: int) -> bool:
+        """Say whether a slot lies on one of the site's working days."""
+        return works_on(slot + self.shift_days * SLOTS_PER_DAY)
 
     def load(self, slot: int) -> int:
         """Return what the site uses in a slot."""

@@ -16,7 +16,6 @@ from orchestrator.agents import Limits, net_export, order_for
 from orchestrator.mover import SignedOrder
 from orchestrator.replay.series import SiteSeries
 from orchestrator.setting.sites import Site
-from vpp.calendar import works_on
 from vpp.forecast import History, Past
 from vpp.rule import BatterySize, Command, Mode, command_for, expected_flows
 
@@ -39,15 +38,17 @@ class ReplayedSite:
     steers: bool
     stored_wh: int = 0
     """What the battery can deliver, with what always stays in it."""
-    history: History = field(default_factory=lambda: History(works_on))
     readings: dict[int, Reading] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        self.history = History(self.series.works_on)
         self.trader_key = key_of(self.seed, "trader", self.site.number)
         self.oracle_key = key_of(self.seed, "oracle", self.site.number)
         battery = self.site.battery if self.steers else None
         self.size = (
-            BatterySize(battery.capacity_wh - battery.minimum_wh, battery.power * 100, battery.efficiency)
+            BatterySize(
+                battery.capacity_wh - battery.minimum_wh, battery.power * 100, battery.efficiency
+            )
             if battery
             else None
         )

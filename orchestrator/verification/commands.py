@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Annotated
 
@@ -10,8 +9,6 @@ import typer
 from rich.console import Console
 from rich.table import Table as Drawn
 
-from chain.store import Store, opened
-from energy.errors import SettingError
 from orchestrator.options import (
     DEFAULT_STORE,
     InLanguage,
@@ -19,6 +16,7 @@ from orchestrator.options import (
     StorePath,
     print_json,
     progress_bar,
+    store_at,
 )
 from orchestrator.verification.document import (
     html_of,
@@ -31,7 +29,7 @@ from orchestrator.verification.document import (
 )
 from orchestrator.verification.facts import settled_slots
 from orchestrator.verification.period import period_from
-from orchestrator.verification.report import STEPS, Figures, figures_of
+from orchestrator.verification.report import Figures, figures_of
 from orchestrator.verification.section import Voice
 from orchestrator.verification.summary import summary_section
 from orchestrator.words import Language, short
@@ -87,30 +85,20 @@ def report(
 
 
 def _figures(
-    store_path: Path | str, period: str | None, rpc: str | None, co2_factor: float | None
+    store_path: str, period: str | None, rpc: str | None, co2_factor: float | None
 ) -> tuple[Figures, dict[Language, list[str]]]:
-    at = str(store_path)
-    folder = None if "://" in at else Path(at).parent
-    if folder and not Path(at).exists():
-        raise SettingError(f"{at} must be a store (run `yui demo` first), got no such file")
-    engine = opened(at)
-    try:
-        with engine.connect() as connection, progress_bar() as progress:
-            slots = period_from(period, settled_slots(connection))
+    folder = None if "://" in store_path else Path(store_path).parent
+    with store_at(store_path) as (store, names), progress_bar() as progress:
 
-            def shown(step: str, done: int, total: int) -> None:
-                progress("report", done, total)
+        def shown(step: str, done: int, total: int) -> None:
+            progress("report", done, total)
 
-            figures = figures_of(connection, slots, folder, rpc, co2_factor, shown)
-            progress("report", STEPS, STEPS)
-            pairs = json.loads(Store(connection).setting("names") or "{}")
-    finally:
-        engine.dispose()
+        slots = period_from(period, settled_slots(store.connection))
+        figures = figures_of(store.connection, slots, folder, rpc, co2_factor, shown)
     sites = range(figures.facts.sites)
-    names = [pairs.get(str(site), [str(site), str(site)]) for site in sites]
     return figures, {
-        Language.ENGLISH: [pair[0] for pair in names],
-        Language.JAPANESE: [short(pair[1]) for pair in names],
+        language: [short(names[language].get(site, str(site))) for site in sites]
+        for language in Language
     }
 
 

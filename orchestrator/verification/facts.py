@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from sqlalchemy import ColumnElement, Connection, and_, func, select
 
-from chain.store import (
+from chain.tables import (
     BLOCKS,
     CLEARINGS,
     ENTRIES,

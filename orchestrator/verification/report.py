@@ -12,7 +12,7 @@ from pathlib import Path
 
 from sqlalchemy import Connection, select
 
-from chain.store import SETTINGS
+from chain.tables import SETTINGS
 from orchestrator.setting.sites import AHEAD
 from orchestrator.verification.carbon import Carbon, carbon_figures, factor_of
 from orchestrator.verification.energy import EnergyFigures, coincidence, energy_figures

@@ -26,6 +26,7 @@ from chain.node import NodeChain, Transaction
 from chain.origin import OriginContract
 from chain.store import Store, opened
 from chain.terminal import TerminalChain
+from chain.writer import written
 from energy.attestation import NO_ROOT, Attestation, Claim, day_number, signed
 from energy.errors import (
     AuditError,
@@ -103,11 +104,11 @@ class Place:
         self.store_path = folder / "store.sqlite"
         self.store = opened(str(self.store_path))
         indexed(self.store, node, self.market.address)
-        with self.store.begin() as connection:
+        with written(self.store) as store:
             names = {0: ["Tome", "登米"], 1: ["Sendai", "仙台"], 2: ["Kesennuma", "気仙沼"]}
-            Store(connection).set("names", json.dumps(names))
-            Store(connection).set("day", THE_DAY.isoformat())
-            Store(connection).set("origin", self.origin.address)
+            store.set("names", json.dumps(names))
+            store.set("day", THE_DAY.isoformat())
+            store.set("origin", self.origin.address)
         self.manifest = folder / "manifest.json"
         addresses = {"Market": self.market.address, "Origin": self.origin.address}
         self.manifest.write_text(
