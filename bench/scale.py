@@ -31,7 +31,7 @@ from chain.indexer import indexed
 from chain.market import MarketContract
 from chain.network.genesis import GAS_LIMIT
 from chain.recorded import RecordedChain
-from chain.store import opened
+from chain.database import opened
 from energy.market import RING
 from energy.messages import address_of
 from energy.units import SLOT_SECONDS, SLOTS_PER_DAY, slots_of

@@ -214,29 +214,30 @@ class RecordedChain:
         return bytes(self._of_block("hash", number))
 
     def logs(
-        self, address: str, first_block: int, last_block: int
+        self, addresses: str | Sequence[str], first_block: int, last_block: int
     ) -> Iterator[tuple[tuple[int, bytes], Log]]:
-        """Yield a contract's logs with their block's number and hash, in order of the chain."""
+        """Yield some contracts' logs with their block's number and hash, in order of the chain."""
+        named = _named(addresses)
         found = self._file.execute(
             "select b.number, b.hash, l.address, l.topics, l.data from logs l "
             "join blocks b on b.number = l.block "
-            "where l.block between ? and ? and l.address = ? order by l.number",
-            (first_block, last_block, address.lower()),
+            f"where l.block between ? and ? and l.address in ({_marks(named)}) order by l.number",
+            (first_block, last_block, *named),
         )
         for number, digest, *log in found:
             yield (number, digest), _log(*log)
 
     def transactions(
-        self, addresses: Sequence[str], first_block: int, last_block: int
+        self, addresses: str | Sequence[str], first_block: int, last_block: int
     ) -> Iterator[Transaction]:
         """Yield the transactions that made some contracts log anything, in order of the chain."""
-        marks = ", ".join("?" * len(addresses))
+        named = _named(addresses)
         found = self._file.execute(
             "select t.number, t.block, b.time, t.recipient, t.data from transactions t "
             "join blocks b on b.number = t.block where t.block between ? and ? and exists "
-            f"(select 1 from logs l where l.transaction_number = t.number and l.address in ({marks}))"
-            " order by t.number",
-            (first_block, last_block, *(address.lower() for address in addresses)),
+            "(select 1 from logs l where l.transaction_number = t.number "
+            f"and l.address in ({_marks(named)})) order by t.number",
+            (first_block, last_block, *named),
         )
         for number, block, moment, to, data in found:
             yield Transaction(block, moment, self.sender, to, data, self._logs_of(number))
@@ -290,6 +291,15 @@ class RecordedChain:
             "insert into blocks values (?, ?, ?)", (self._height, moment, self._hash)
         )
         self._waiting.clear()
+
+
+def _named(addresses: str | Sequence[str]) -> list[str]:
+    given = [addresses] if isinstance(addresses, str) else addresses
+    return [address.lower() for address in given]
+
+
+def _marks(values: Sequence[str]) -> str:
+    return ", ".join("?" * len(values))
 
 
 def _plain(log: Log) -> Log:

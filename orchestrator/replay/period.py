@@ -27,7 +27,9 @@ from chain.indexer import indexed
 from chain.market import MarketContract
 from chain.origin import OriginContract
 from chain.recorded import RecordedChain
-from chain.store import Store, opened
+from chain.database import opened
+from chain.store import stored
+from chain.writer import written
 from energy.attestation import NO_ROOT, Attestation, day_number, signed
 from energy.errors import SettingError
 from energy.messages import address_of
@@ -218,8 +220,7 @@ class _Period:
         now = self.chain.now() // SLOT_SECONDS
         engine = opened(self.store)
         indexed(engine, self.kept, self.market.address)  # type: ignore[arg-type]
-        with engine.connect() as connection:
-            store = Store(connection)
+        with stored(engine) as store:
             for site in self.sites:
                 site.remember(now)
             for reading in store.readings(range(max(now - 2 * SLOTS_PER_DAY, first), now)):
@@ -240,8 +241,7 @@ class _Period:
     def _name(self, setting: Setting) -> None:
         """Leave in the store what commands and pages call the sites."""
         engine = opened(self.store)
-        with engine.begin() as connection:
-            store = Store(connection)
+        with written(engine) as store:
             names = {site.number: [site.name, site.name_ja] for site in setting.sites}
             last = self.plan.first + timedelta(days=self.plan.days - 1)
             for name, value in (
@@ -293,7 +293,7 @@ def _root(folder: Path, chain: SettableChain, market: str, day: date) -> bytes:
     engine = opened(str(folder / "store.sqlite"))
     try:
         indexed(engine, chain, market)  # type: ignore[arg-type]
-        with engine.connect() as connection:
-            return day_tree(Store(connection), day).root
+        with stored(engine) as store:
+            return day_tree(store, day).root
     finally:
         engine.dispose()
