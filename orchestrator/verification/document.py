@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup
 
 from energy.units import SLOTS_PER_DAY, day_of
 from orchestrator.statement_page import write_pdf
@@ -83,9 +82,8 @@ def html_of(figures: Figures, language: Language, names: Sequence[str], paper: b
         source=source_line(figures, say),
         sections=sections_of(figures, say),
         chemistry=chemistry_sources(),
-        light=Markup(style_of(LIGHT)),
-        dark=Markup(style_of(DARK)),
-        svg=Markup,
+        light=style_of(LIGHT),
+        dark=style_of(DARK),
         long=_LONG,
         paper=paper,
     )

@@ -7,11 +7,13 @@ import json
 import re
 import shutil
 import sqlite3
+import threading
 import tomllib
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
 from datetime import date
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -22,17 +24,19 @@ import pytest
 from typer.testing import CliRunner
 
 from chain.store import opened, stored
-from energy.errors import SettingError
+from energy.errors import ChainError, SettingError
 from orchestrator.cli import app
 from orchestrator.demo import with_mode
 from orchestrator.replay.period import RULE, Plan, replayed
 from orchestrator.setting.sites import AFTER_METERING, AHEAD, load_setting
 from orchestrator.verification.document import html_of, sections_of, write_report_pdf
 from orchestrator.verification.facts import settled_slots
+from orchestrator.verification.ledger import chain_figures
 from orchestrator.verification.period import period_from
 from orchestrator.verification.queries import query
 from orchestrator.verification.report import Figures, figures_of
 from orchestrator.verification.section import Section, Voice
+from orchestrator.verification.sections_plant import chain_section
 from orchestrator.verification.summary import conclusions
 from orchestrator.words import Language
 
@@ -379,3 +383,41 @@ def test_the_audit_that_was_kept_is_told_and_a_missing_one_too(figures, copy, tm
     assert conclusions(looked_at(tmp_path), say)[-1].startswith("Audit: no result is kept")
     assert figures.chain.transactions
     assert figures.chain.transactions > sum(step.transactions for step in figures.chain.steps)
+
+
+@pytest.fixture
+def node() -> Iterator[str]:
+    """A node that says who sealed its 30 blocks: two of three by one validator. Validators as they
+    run are in tests/services/test_network.py."""
+
+    class Node(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            asked = json.loads(self.rfile.read(int(self.headers["content-length"])))
+            sealer = "0xAA" if int((asked["params"] or ["0x0"])[0], 16) % 3 else "0xbb"
+            result = {"eth_blockNumber": "0x1e", "clique_getSigner": sealer}[asked["method"]]
+            answer = {"jsonrpc": "2.0", "id": asked["id"], "result": result}
+            self.send_response(200)
+            self.send_header("content-type", "application/json")
+            self.end_headers()
+            self.wfile.write(json.dumps(answer).encode())
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Node)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    server.server_close()
+
+
+def test_validators_share_is_asked_of_a_node(figures, node):
+    chain = chain_figures(figures.facts, 0, None, node)
+    assert chain.blocks == 31
+    assert chain.sealers
+    assert list(chain.sealers) == ["0xaa", "0xbb"]
+    assert list(chain.sealers.values()) == pytest.approx([2 / 3, 1 / 3])
+    section = chain_section(replace(figures, chain=chain), Voice(Language.ENGLISH, NAMES))
+    assert table([section], "validators")["sealed"].tolist() == pytest.approx([200 / 3, 100 / 3])
+    with pytest.raises(ChainError, match="must answer"):
+        chain_figures(figures.facts, 0, None, "http://127.0.0.1:9")
