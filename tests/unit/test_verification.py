@@ -32,6 +32,7 @@ from orchestrator.setting.sites import AFTER_METERING, AHEAD, load_setting
 from orchestrator.verification.document import html_of, sections_of, write_report_pdf
 from orchestrator.verification.facts import settled_slots
 from orchestrator.verification.ledger import chain_figures
+from orchestrator.verification.money import money_figures
 from orchestrator.verification.period import period_from
 from orchestrator.verification.queries import query
 from orchestrator.verification.report import Figures, figures_of
@@ -180,6 +181,50 @@ def test_every_settlement_is_computed_again_to_the_microyen_and_a_wrong_one_is_s
     copy.execute("update entries set microyen = microyen + 1 where rowid = 100")
     copy.commit()
     assert looked_at(tmp_path).money.agreeing == 48 * DAYS - 1
+
+
+def test_what_broken_trades_cost_is_what_the_settlements_terms_say(figures):
+    """A kWh sold at 12 JPY by site 0 to site 1: not exported, not imported, neither of both."""
+    ones = np.ones(3, np.int64)
+    flow = np.array([[slot, 0, 1, 1000] for slot in range(3)])
+    nothing = np.zeros((0, 4), np.int64)
+    facts = replace(
+        figures.facts,
+        slots=figures.facts.slots[:3],
+        sites=2,
+        settled=ones == 1,
+        meters={name: np.zeros((3, 2), np.int64) for name in figures.facts.meters},
+        first_exported=np.array([[0, 0], [1000, 0], [0, 0]]),
+        first_imported=np.array([[0, 1000], [0, 0], [0, 0]]),
+        selling=22_000 * ones,
+        buying=8_000 * ones,
+        fee=1_000 * ones,
+        price=12_000 * ones,
+        entries=np.zeros((3, 4), np.int64),
+        corrections=np.zeros(4, np.int64),
+        flows={"trade": flow, "delivery": nothing, "pool": nothing},
+    )
+    money = money_figures(facts)
+    assert money.undelivered.tolist() == [2000, 0]
+    assert money.untaken.tolist() == [0, 2000]
+    # The seller buys from the utility (22), then in the pool (14.5); the buyer sells to the
+    # utility (8), then in the pool at its own price.
+    assert (money.lost_to_breaking / 1e6).tolist() == [(22 - 12) + (14.5 - 12), (12 - 8) + 0]
+
+
+def test_a_fresh_order_voids_what_its_site_had_ordered_before(copy, figures, tmp_path):
+    slot = figures.facts.slots[20]
+    copy.execute(
+        "insert into orders (block, slot, position, site, side, energy, price, sequence, fresh) "
+        f"values (9, {slot}, 99, 1, 1, 5, 9000, 2, 1)"
+    )
+    copy.execute(
+        "insert into orders (block, slot, position, site, side, energy, price, sequence, fresh) "
+        f"values (9, {slot}, 98, 2, 1, 5, 9000, 2, 0)"
+    )
+    copy.commit()
+    changed = looked_at(tmp_path).facts.ordered[20]
+    assert (changed[1], changed[2]) == (5, figures.facts.ordered[20, 2] + 5)
 
 
 def test_full_cycles_are_half_of_what_the_stored_energy_moved(figures, readings):
