@@ -284,7 +284,8 @@ def _origins(connection: Connection, slots: range) -> tuple[tuple[str, ...], Arr
     through = func.coalesce(ORIGINS.c.through, -1)
     keys = (ORIGINS.c.part, ORIGINS.c.site, ORIGINS.c.kind, ORIGINS.c.origin_site)
     query = select(day, *keys, through.label("battery"), func.sum(ORIGINS.c.energy))
-    query = query.where(_within(ORIGINS.c.slot, slots)).group_by(day, *keys, through)
+    # By their labels: to PostgreSQL two expressions with parameters are never the same.
+    query = query.where(_within(ORIGINS.c.slot, slots)).group_by("day", *keys, "battery")
     rows = connection.execute(query).all()
     parts = tuple(sorted({row[1] for row in rows}))
     return parts, _array([(row[0], parts.index(row[1]), *row[2:]) for row in rows], 7)
