@@ -26,12 +26,12 @@ from distributed import Client, LocalCluster
 from bench.figures import Figure
 from chain.anvil import anvil
 from chain.contract import Chain
+from chain.database import opened
 from chain.evm import EvmChain
 from chain.indexer import indexed
 from chain.market import MarketContract
 from chain.network.genesis import GAS_LIMIT
 from chain.recorded import RecordedChain
-from chain.database import opened
 from energy.market import RING
 from energy.messages import address_of
 from energy.units import SLOT_SECONDS, SLOTS_PER_DAY, slots_of
@@ -87,7 +87,7 @@ def _size(client: Client, size: int) -> tuple[list[Figure], float]:
     regions = -(-size // REGION)
     sites = [size // regions] * regions
     begun = time.monotonic()
-    futures = client.map(  # type: ignore[no-untyped-call]
+    futures = client.map(
         _region, sites, range(regions), [slots] * regions, [regions == 1] * regions
     )
     done: list[Region] = client.gather(futures)  # type: ignore[no-untyped-call]
@@ -148,12 +148,13 @@ def _region(sites: int, seed: int, slots: tuple[int, ...], keeps: bool) -> Regio
             indexed(engine, chain, replay.market.address)  # type: ignore[arg-type]
             engine.dispose()
             chain.close()
-            sizes = tuple(
-                sum(file.stat().st_size for file in folder.glob(f"{kind}.sqlite*"))
-                for kind in ("chain", "store")
-            )
+            sizes = _size_of(folder, "chain"), _size_of(folder, "store")
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     return Region(counts["orders"], counts["trades"], seconds, peak, *sizes)
+
+
+def _size_of(folder: Path, kind: str) -> int:
+    return sum(file.stat().st_size for file in folder.glob(f"{kind}.sqlite*"))
 
 
 def _opened(

@@ -32,6 +32,7 @@ from orchestrator.options import (
 )
 from orchestrator.plan import plan
 from orchestrator.replay.cli import replay
+from orchestrator.replay.scenario_cli import compare
 from orchestrator.report import day_report
 from orchestrator.setting.sites import MODES, load_setting
 from orchestrator.statement import statement_of
@@ -160,6 +161,7 @@ claim_commands.mount(app)
 app.command()(plan)
 app.command()(report)
 app.command()(replay)
+app.command("scenarios")(compare)
 
 
 if __name__ == "__main__":

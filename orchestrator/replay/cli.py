@@ -73,9 +73,7 @@ def replay(
     if days < 1:
         raise SettingError(f"--days must be at least 1, got {days}")
     setting = with_mode(load_setting(sites), mode)
-    plan = Plan(
-        day_from(first), days, battery, setting.market.mode, seed, str(sites or "bundled")
-    )
+    plan = Plan(day_from(first), days, battery, setting.market.mode, seed, str(sites or "bundled"))
     begun = time.monotonic()
     with _shown() as progress, _node(chain, beginning_of(setting, plan)) as node:
         done = replayed(setting, plan, folder, progress, node)

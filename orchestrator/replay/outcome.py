@@ -100,9 +100,7 @@ class Outcome:
 
     def to_json(self) -> dict[str, float]:
         """Return the totals and what follows from them."""
-        totals = {
-            name: value for name, value in vars(self).items() if isinstance(value, int)
-        }
+        totals = {name: value for name, value in vars(self).items() if isinstance(value, int)}
         return {
             **totals,
             "gain_microyen": self.gain_microyen,

@@ -23,11 +23,11 @@ from pathlib import Path
 
 from chain.anvil import AnvilChain
 from chain.attesting import day_tree
+from chain.database import opened
 from chain.indexer import indexed
 from chain.market import MarketContract
 from chain.origin import OriginContract
 from chain.recorded import RecordedChain
-from chain.database import opened
 from chain.store import stored
 from chain.writer import written
 from energy.attestation import NO_ROOT, Attestation, day_number, signed
@@ -162,8 +162,11 @@ class _Period:
             self.origin = OriginContract.deployed(chain, self.market.address)
             self.market.enact_tariff(first, setting.tariffs)
             for site in setting.sites:
-                keys = (key_of(plan.seed, role, site.number) for role in ("trader", "oracle"))
-                self.market.enrol(first, *map(address_of, keys), site.ratings)
+                trader, oracle = (
+                    address_of(key_of(plan.seed, role, site.number))
+                    for role in ("trader", "oracle")
+                )
+                self.market.enrol(first, trader, oracle, site.ratings)
             self._name(setting)
             self._commit(begun=1)
         loads, sun = load_series(), pv_series()
@@ -177,7 +180,9 @@ class _Period:
             )
             for site in setting.sites
         ]
-        self.replay = Replay(chain, self.market, self.sites, lambda _: setting.tariffs, chain.set_time)
+        self.replay = Replay(
+            chain, self.market, self.sites, lambda _: setting.tariffs, chain.set_time
+        )
 
     def play(self, progress: Progress) -> None:
         """Play what is left, a day at a time."""
@@ -236,7 +241,9 @@ class _Period:
             if any(self.origin.root_of(number, site.site.number)):
                 continue
             attestation = Attestation(number, site.site.number, root, NO_ROOT)
-            self.origin.attest(attestation, signed(attestation, self.origin.domain, site.oracle_key))
+            self.origin.attest(
+                attestation, signed(attestation, self.origin.domain, site.oracle_key)
+            )
 
     def _name(self, setting: Setting) -> None:
         """Leave in the store what commands and pages call the sites."""

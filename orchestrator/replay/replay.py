@@ -194,9 +194,7 @@ class Replay:
 
     def _read(self, slot: int) -> None:
         signed = [site.read(slot) for site in self.sites]
-        receipt = self.market.push(
-            [reading for reading, _ in signed], [each for _, each in signed]
-        )
+        receipt = self.market.push([reading for reading, _ in signed], [each for _, each in signed])
         self.gas["meter"] += receipt.gas_used
         self._book(slot).readings = {reading.site: reading for reading, _ in signed}
 
@@ -209,8 +207,13 @@ class Replay:
                 check_settlement(slot, book.trades, book.readings, event)
                 if self.watch:
                     result = SlotResult(
-                        slot, self._tariff(slot), book.orders, book.price, book.trades,
-                        book.readings, event,
+                        slot,
+                        self._tariff(slot),
+                        book.orders,
+                        book.price,
+                        book.trades,
+                        book.readings,
+                        event,
                     )
                     self.watch(result)
 

@@ -24,7 +24,7 @@ from chain.evm import EvmChain
 from chain.market import MarketContract
 from energy.errors import SettingError
 from energy.messages import address_of
-from energy.registry import WH_PER_POWER_UNIT, Tariff
+from energy.registry import Tariff
 from energy.units import PRICE_PER_YEN, SLOT_SECONDS, SLOTS_PER_DAY, slots_of
 from orchestrator.replay.outcome import Outcome
 from orchestrator.replay.replay import Replay
@@ -86,9 +86,7 @@ def _played(town: Town, first: date, days: int, seed: str) -> Outcome:
     slots = range(start, start + days * SLOTS_PER_DAY)
     rules = town.setting.market
     chain = EvmChain((start - rules.horizon_slots - 3) * SLOT_SECONDS)
-    market = MarketContract.deployed(
-        chain, chain.sender, rules.rules(chain.now() // SLOT_SECONDS)
-    )
+    market = MarketContract.deployed(chain, chain.sender, rules.rules(chain.now() // SLOT_SECONDS))
     market.enact_tariff(start, town.tariffs_on(first))
     sites = [
         ReplayedSite(site, series, seed, market.domain, steers=True)
@@ -208,8 +206,7 @@ def priced(selling: float, buying: float, fee: float) -> Callable[[Town], Town]:
             return round(tariff.buying + part * (tariff.selling - tariff.buying))
 
         sites = tuple(
-            replace(site, ask=moved(site.ask), bid=moved(site.bid))
-            for site in town.setting.sites
+            replace(site, ask=moved(site.ask), bid=moved(site.bid)) for site in town.setting.sites
         )
         setting = replace(town.setting, sites=sites, tariffs=(tariff,) * SLOTS_PER_DAY)
         return replace(town, setting=setting, tariffs_on=lambda _: setting.tariffs)
@@ -244,9 +241,7 @@ class _LinkedPrices:
         first, prices = _exchange(self.file)
         row = prices[(day - first).days % len(prices)]
         return [
-            Tariff(
-                round((price + MARKUP) * PRICE_PER_YEN), round(price * PRICE_PER_YEN), self.fee
-            )
+            Tariff(round((price + MARKUP) * PRICE_PER_YEN), round(price * PRICE_PER_YEN), self.fee)
             for price in (max(float(each), 0.0) for each in row)
         ]
 
@@ -317,8 +312,16 @@ def sensitivities() -> list[Scenario]:
     """Return the setting under other prices and fees, quotes moved with them."""
     found = []
     for selling, buying, fee in (
-        (22, 8, 0), (22, 8, 1), (22, 8, 2), (22, 8, 4),
-        (18, 8, 1), (26, 8, 1), (30, 8, 1), (22, 4, 1), (22, 12, 1), (22, 16, 1),
+        (22, 8, 0),
+        (22, 8, 1),
+        (22, 8, 2),
+        (22, 8, 4),
+        (18, 8, 1),
+        (26, 8, 1),
+        (30, 8, 1),
+        (22, 4, 1),
+        (22, 12, 1),
+        (22, 16, 1),
     ):
         name = f"sells {selling}, buys {buying}, fee {fee}"
         found.append(Scenario(name, "JPY/kWh", priced(selling, buying, fee)))

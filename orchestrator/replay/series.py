@@ -65,7 +65,9 @@ def _load_day(series: SiteSeries, day: date) -> tuple[int, ...]:
         played -= timedelta(days=364)
     if played < first:
         played += timedelta(days=364)
-    return tuple(energy * series.scale // 1000 for energy in series.loads.day(series.column, played))
+    return tuple(
+        energy * series.scale // 1000 for energy in series.loads.day(series.column, played)
+    )
 
 
 @lru_cache(maxsize=4096)

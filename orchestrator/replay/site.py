@@ -109,7 +109,9 @@ class ReplayedSite:
         """Return the agent's signed order for a slot; None where there is nothing to trade."""
         net = net_export(self.readings[slot]) if after_metering else self.forecast(slot)
         order = order_for(slot, self.site.number, net, self.limits, sequence=1)
-        return order and SignedOrder(order, sign(order, self.domain, self.trader_key))
+        if order is None:
+            return None
+        return SignedOrder(order, sign(order, self.domain, self.trader_key))
 
     def forecast(self, slot: int) -> int:
         """Return the net export to be expected in a slot whose predecessor still runs."""
