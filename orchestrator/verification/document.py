@@ -23,7 +23,6 @@ from orchestrator.verification.sections_plant import (
     call_section,
     carbon_section,
     chain_section,
-    chemistry_sources,
     reading_section,
 )
 from orchestrator.verification.summary import summary_section
@@ -81,7 +80,6 @@ def html_of(figures: Figures, language: Language, names: Sequence[str], paper: b
         period=period_line(figures, say),
         source=source_line(figures, say),
         sections=sections_of(figures, say),
-        chemistry=chemistry_sources(),
         light=style_of(LIGHT),
         dark=style_of(DARK),
         long=_LONG,

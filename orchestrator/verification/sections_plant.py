@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import date
-
-from energy.units import day_of
 from orchestrator.verification.charts import bars
 from orchestrator.verification.ledger import ChainFigures
 from orchestrator.verification.queries import query
@@ -58,7 +55,7 @@ def battery_section(figures: Figures, say: Voice) -> Section:
         findings=tuple(findings),
         tables=tuple(tables),
         charts=tuple(charts),
-        method=say.lines("battery_how"),
+        method=(*say.lines("battery_how"), *_chemistry_sources()),
         again=query("battery", figures.facts.slots),
     )
 
@@ -158,7 +155,7 @@ def _wear_found(figures: Figures, battery: Store, say: Voice) -> str:
     )
 
 
-def chemistry_sources() -> list[str]:
+def _chemistry_sources() -> list[str]:
     """Return where the wear laws come from."""
     return [f"{one.name}: {'; '.join(one.sources)}" for one in chemistries().values()]
 
@@ -332,8 +329,3 @@ def audit_found(chain: ChainFigures, say: Voice) -> str:
         transactions=f"{chain.audit['transactions']:,}",
         signatures=f"{chain.audit['signatures']:,}",
     )
-
-
-def days_of(slots: range) -> tuple[date, date]:
-    """Return a period's first and last day."""
-    return day_of(slots[0]), day_of(slots[-1])
