@@ -111,7 +111,7 @@ class NodeChain:
         try:
             block = self.web3.eth.get_block("latest")
         except (OSError, Web3Exception) as error:
-            raise _error("a question", error) from error
+            raise call_error("a question", error) from error
         return int(block["number"]), int(block["timestamp"])
 
     def at_block(self, number: int) -> NodeChain:
@@ -174,7 +174,7 @@ class NodeChain:
         try:
             return bytes(self.web3.eth.call(call, self._asked_block()))
         except (OSError, Web3Exception) as error:
-            raise _error("a call", error) from error
+            raise call_error("a call", error) from error
 
     def logs(
         self, addresses: str | Sequence[str], first_block: int, last_block: int
@@ -234,11 +234,15 @@ class NodeChain:
                 sent, timeout=RECEIPT_TIMEOUT_SECONDS, poll_latency=0.005
             )
         except (OSError, Web3Exception) as error:
-            raise _error("a transaction", error) from error
+            raise call_error("a transaction", error) from error
+        return self._checked(receipt, transaction)
+
+    def _checked(self, receipt: TxReceipt, transaction: TxParams) -> TxReceipt:
         if receipt["status"] == 0:
             # It was good when estimated: something came before it. Ask what it meets now.
             self.call(str(transaction.get("to", "")), bytes(HexBytes(transaction["data"])))
-            raise ChainError(f"transaction {sent.to_0x_hex()} must succeed, got status 0")
+            sent = receipt["transactionHash"].to_0x_hex()
+            raise ChainError(f"transaction {sent} must succeed, got status 0")
         return receipt
 
     def _price(self) -> Wei:
@@ -262,7 +266,8 @@ def _log(log: Any) -> Log:
     )
 
 
-def _error(what: str, error: Exception) -> Exception:
+def call_error(what: str, error: Exception) -> Exception:
+    """Return what a node's answer means: a refusal, or an error of the chain."""
     if isinstance(error, ContractLogicError) and isinstance(error.data, str):
         return refusal_or_error(bytes(HexBytes(error.data)), what)
     if isinstance(error, TransactionNotFound):

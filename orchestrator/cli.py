@@ -32,6 +32,7 @@ from orchestrator.options import (
 )
 from orchestrator.plan import plan
 from orchestrator.report import day_report
+from orchestrator.service import cli as service_cli
 from orchestrator.setting.sites import MODES, load_setting
 from orchestrator.statement import statement_of
 from orchestrator.words import Language
@@ -46,6 +47,7 @@ app = typer.Typer(
 
 app.add_typer(network_cli.app, name="network")
 app.add_typer(council_cli.app, name="council")
+app.add_typer(service_cli.app, name="orchestrator")
 app.add_typer(site_cli.oracle, name="oracle")
 app.add_typer(site_cli.simulate, name="simulate")
 

@@ -51,6 +51,10 @@ class Relay:
                 del self._waiting[slot]
         return refused
 
+    def held(self) -> list[SignedOrder]:
+        """Return the orders that are not final yet."""
+        return [signed for orders in self._waiting.values() for signed in orders]
+
     @property
     def waiting(self) -> int:
         """How many orders are not final yet."""
