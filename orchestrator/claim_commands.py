@@ -22,6 +22,7 @@ from energy.rows import Row
 from orchestrator import screen
 from orchestrator.audit import audited
 from orchestrator.certificate import certificate_from, certificate_of, verified
+from orchestrator.dates import slots_named
 from orchestrator.options import (
     DEFAULT_STORE,
     InLanguage,
@@ -33,7 +34,6 @@ from orchestrator.options import (
     print_json,
     progress_bar,
     site_number,
-    slots_named,
     store_at,
     write_json,
 )

@@ -58,7 +58,7 @@ def app_of(orchestrator: Orchestrator) -> Starlette:
             if not isinstance(values, list) or not 0 < len(values) <= MOST_ORDERS:
                 raise SettingError(f"a body must be a list of 1 to {MOST_ORDERS} orders")
             found = [signed_from(each, orchestrator.market.domain) for each in values]
-            new = await asyncio.to_thread(orchestrator.inbox.take, found)
+            new = await asyncio.to_thread(orchestrator.take, found)
         except ValueError:
             return _refused("a body must be JSON", 400)
         except SettingError as error:

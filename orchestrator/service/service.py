@@ -33,12 +33,13 @@ from chain.market import MarketContract
 from chain.node import NodeChain
 from chain.sending import SteadyChain
 from chain.store import Store, stored
-from energy.errors import ChainError, StoreError
+from energy.errors import ChainError, SettingError, StoreError
 from energy.market import MarketRules
+from energy.messages import signer_of
 from energy.records import Order
 from oracle.journal import said
 from oracle.service import notify
-from orchestrator.mover import Mover
+from orchestrator.mover import Mover, SignedOrder
 from orchestrator.relay import Relay
 from orchestrator.service import endpoint
 from orchestrator.service.alerts import Alerts, log
@@ -108,6 +109,26 @@ class Orchestrator:
         self.inbox.let_go(gone)
         self._held -= {_key(order) for order in gone}
 
+    def take(self, orders: list[SignedOrder]) -> int:
+        """Put orders on disk that sites have signed; return how many are new.
+
+        Raises:
+            SettingError: if one is not by its site's trader, or of another order's sequence.
+            StoreError: if store or disk does not answer.
+        """
+        with stored(self.store) as store:
+            sites = store.sites()
+        for signed in orders:
+            order = signed.order
+            trader = (sites.at(order.site, order.slot) or {}).get("trader") or "(it has none)"
+            signer = signer_of(order, self.market.domain, signed.signature) or ""
+            if signer.lower() != trader.lower():
+                raise SettingError(
+                    f"an order of site {order.site} for slot {order.slot} must be signed by its "
+                    f"trader {trader}, got {signer}"
+                )
+        return self.inbox.take(orders)
+
     def clear(self) -> None:
         """Clear the slots whose gate is over."""
         self._mover("clear").move(self.chain.now())
@@ -144,7 +165,8 @@ class Orchestrator:
 
     def look(self) -> None:
         """Look for what is wrong."""
-        self.watch.look(self.chain.now())
+        # As of what is indexed: a reading that the store has not seen yet is not missing.
+        self.watch.look(self.chain.time_of(self.indexed_height))
 
     # The whole.
 
