@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date, timedelta
+from itertools import takewhile
 
 from sqlalchemy import Engine
 
@@ -58,7 +59,7 @@ class Attestor:
     """Give the compact signature (64 bytes) by the site's oracle key."""
 
     def attest_due(self) -> list[date]:
-        """Attest every day that is over, settled and not attested so by the site; return them.
+        """Attest every day that is over, final and not attested so by the site; return them.
 
         A root that the site attested before and now finds otherwise is replaced.
 
@@ -92,7 +93,7 @@ class Attestor:
         return self.origin.attest(attestation, self.sign(attestation))
 
     def _over(self) -> list[date]:
-        """Return the days that are over, traced to their end and hold rows, oldest first."""
+        """Return the days that are over and hold rows that no fork can change, oldest first."""
         with stored(self.store) as store:
             first, traced = store.first_slot(), store.last_traced()
             if first is None or traced is None:
@@ -100,9 +101,15 @@ class Attestor:
             last = day_of(min(traced + 1, self.node.now() // SLOT_SECONDS)) - timedelta(days=1)
             begin = max(day_of(first), last - timedelta(days=LOOK_BACK_DAYS - 1))
             days = [begin + timedelta(days=n) for n in range((last - begin).days + 1)]
+
+            def final(day: date) -> bool:
+                settled = {slot for slot in slots_of(day) if slot >= first}
+                return settled <= store.final_slots(slots_of(day))
+
             return [
                 day
-                for day in days
+                # A day's batteries hold what the days before it left in them.
+                for day in takewhile(final, days)
                 if self.site in store.sites_at(slots_of(day)[-1])
                 and store.origins("used", slots_of(day))
             ]

@@ -38,6 +38,8 @@ from orchestrator.options import (
     store_at,
 )
 from orchestrator.plan import plan
+from orchestrator.replay.cli import replay
+from orchestrator.replay.scenario_cli import compare
 from orchestrator.report import day_report
 from orchestrator.service import cli as service_cli
 from orchestrator.setting.sites import MODES, load_setting
@@ -188,6 +190,8 @@ store_commands.mount(app)
 statement_commands.mount(app)
 claim_commands.mount(app)
 app.command()(plan)
+app.command()(replay)
+app.command("scenarios")(compare)
 
 
 if __name__ == "__main__":

@@ -113,9 +113,10 @@ def test_filters_leave_what_they_say(store: str) -> None:
     one = rows(store, "readings", "--slot", TEN)
     assert {(row["half_hour"], row["day"]) for row in one} == {("10:00-10:30", "2019-06-04")}
     assert {row["site"] for row in one} == {"Ogawara", "Sendai", "Tome"}
-    sold = rows(store, "trades", "--day", "2019-06-04", "--site", "0", "--side", "ask")
-    assert sold
-    assert {row["seller"] for row in sold} == {"Ogawara"}
+    every = rows(store, "trades", "--day", "2019-06-04")
+    seller = str(every[0]["seller"])
+    sold = rows(store, "trades", "--day", "2019-06-04", "--site", seller, "--side", "ask")
+    assert sold == [row for row in every if row["seller"] == seller]
     assert sum(int(str(row["owed_microyen"])) for row in rows(store, "balance")) == 0
 
 
@@ -239,7 +240,7 @@ def run(*arguments: str, folder: Path, code: str | None = None) -> subprocess.Co
         (["orders", "--day", "soon"], 1, "yui: "),
         (["slots", "--nonsense"], 2, "No such option"),
         (["nonsense"], 2, "No such command"),
-        (["audit", "--rpc", "http://127.0.0.1:9", "--market", "0x" + "1" * 40], 1, "yui: a node"),
+        (["audit", "--rpc", "http://127.0.0.1:9", "--manifest", "deployed.json"], 1, "yui: a node"),
         (["orchestrator", "run"], 1, "yui: orchestrator.toml must be a readable settings file"),
         (["orchestrator", "status"], 1, "yui: orchestrator.toml must be a readable settings file"),
     ],
@@ -248,6 +249,8 @@ def test_no_traceback_reaches_a_user(
     tmp_path: Path, arguments: list[str], code: int, message: str
 ) -> None:
     (tmp_path / "broken.sqlite").write_bytes(b"nonsense" * 2_000)
+    deployed = {name: {"address": "0x" + "1" * 40} for name in ("Market", "Origin")}
+    (tmp_path / "deployed.json").write_text(json.dumps({"contracts": deployed}))
     done = run(*arguments, folder=tmp_path)
     assert done.returncode == code, done.stderr
     assert message in done.stderr
