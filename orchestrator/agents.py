@@ -15,11 +15,16 @@ from __future__ import annotations
 import random
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from energy.records import Order, Reading, Side
 from energy.registry import Tariff
-from energy.units import PRICE_LIMIT
+from energy.units import PRICE_LIMIT, PRICE_PER_YEN
+
+if TYPE_CHECKING:
+    from vpp.plan import Plan
+
+WH_PER_KWH = 1_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +69,20 @@ class Situation:
         if self.worth is not None:
             return self.worth
         return self.tariff.buying if self.side == Side.ASK else self.tariff.selling
+
+
+def planned(plan: Plan, slot: int, site: int, tariff: Tariff) -> Situation | None:
+    """Return the situation of a battery's site as its plan sees it; None beyond the plan.
+
+    `worth` is the dual of the site's balance in the slot: a kWh more or less is worth that,
+    whatever the battery does (see `vpp.market`).
+    """
+    number = slot - plan.problem.first_slot
+    if plan.duals is None or not 0 <= number < len(plan.net_export):
+        return None
+    net = round(float(plan.net_export[number]) * WH_PER_KWH)
+    worth = round(float(plan.duals.energy[number]) * PRICE_PER_YEN)
+    return Situation(slot, site, net, tariff, worth)
 
 
 class Strategy(Protocol):

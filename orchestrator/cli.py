@@ -14,6 +14,7 @@ from energy.errors import SettingError
 from energy.units import slots_of
 from oracle import cli as site_cli
 from orchestrator import (
+    agents_cli,
     claim_commands,
     council_cli,
     network_cli,
@@ -57,6 +58,7 @@ app = typer.Typer(
 app.add_typer(network_cli.app, name="network")
 app.add_typer(council_cli.app, name="council")
 app.add_typer(service_cli.app, name="orchestrator")
+app.add_typer(agents_cli.app, name="agents")
 app.add_typer(site_cli.oracle, name="oracle")
 app.add_typer(site_cli.simulate, name="simulate")
 
