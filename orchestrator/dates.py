@@ -119,7 +119,8 @@ def _date(match: re.Match[str], day: int | None, text: str) -> date:
     try:
         found = date(year if first is None else first + year - 1, int(match["month"]), day or 1)
     except ValueError as error:
-        raise SettingError(f"a day must be one of the calendar, got {text!r}") from error
+        what = "month" if day is None else "day"
+        raise SettingError(f"a {what} must be one of the calendar, got {text!r}") from error
     if first is None and year < 1000:
         raise SettingError(f"a year must have four digits or an era, got {text!r}")
     if first is not None and day is not None:
