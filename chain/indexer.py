@@ -73,9 +73,7 @@ def indexed(engine: Engine, node: NodeChain, address: str, progress: Progress | 
             progress(block, head)
     # What was read so deep below the newest block was so deep then: no fork came between.
     with written(engine) as store:
-        final = head - node.depth
-        # Another indexer's node may be ahead of this one; a chain of one node may be set back.
-        store.set(FINAL, str(max(final, store.final_block()) if node.depth else final))
+        store.set(FINAL, str(head - node.depth))
     return head
 
 

@@ -291,10 +291,14 @@ class NodeChain:
             receipt = eth.wait_for_transaction_receipt(
                 sent, timeout=RECEIPT_TIMEOUT_SECONDS, poll_latency=0.005
             )
+        return self._checked(receipt, transaction)
+
+    def _checked(self, receipt: TxReceipt, transaction: TxParams) -> TxReceipt:
         if receipt["status"] == 0:
             # It was good when estimated: something came before it. Ask what it meets now.
             self.call(str(transaction.get("to", "")), bytes(HexBytes(transaction["data"])))
-            raise ChainError(f"transaction {sent.to_0x_hex()} must succeed, got status 0")
+            sent = receipt["transactionHash"].to_0x_hex()
+            raise ChainError(f"transaction {sent} must succeed, got status 0")
         return receipt
 
     def _price(self) -> Wei:
@@ -324,10 +328,11 @@ def _answered(what: str = "a question") -> Iterator[None]:
     try:
         yield
     except (OSError, Web3Exception) as error:
-        raise _error(what, error) from error
+        raise call_error(what, error) from error
 
 
-def _error(what: str, error: Exception) -> Exception:
+def call_error(what: str, error: Exception) -> Exception:
+    """Return what a node's answer means: a refusal, or an error of the chain."""
     if isinstance(error, ContractLogicError) and isinstance(error.data, str):
         return refusal_or_error(bytes(HexBytes(error.data)), what)
     if isinstance(error, TransactionNotFound):

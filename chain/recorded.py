@@ -89,6 +89,12 @@ class RecordedChain:
         self._file.executemany("insert or replace into chain values (?, ?)", marks.items())
         self._file.commit()
 
+    def counted(self) -> tuple[int, int, int]:
+        """Return how many blocks and transactions are kept, and the bytes sent in these."""
+        query = "select count(*), coalesce(sum(length(data)), 0) from transactions"
+        transactions, size = self._file.execute(query).fetchone()
+        return self._height + 1, transactions, size
+
     def created(self, number: int) -> str:
         """Return the address of the contract that was created as the `number`th, from 0.
 

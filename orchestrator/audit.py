@@ -84,19 +84,25 @@ class AuditState:
     auditor: Auditor
 
 
+def findings_kept(state: Path) -> tuple[int, Findings] | None:
+    """Return the block up to which a kept audit went, and what it found; None without one.
+
+    Raises:
+        SettingError: if the file is no audit's state.
+    """
+    if not state.exists():
+        return None
+    saved = _read(state)
+    return saved.block, saved.auditor.findings
+
+
 def _resumed(
     state: Path | None, node: NodeChain, market: str, origin: str | None
 ) -> tuple[Auditor, int]:
     """Return an auditor, and the last block that it has followed."""
     if state is None or not state.exists():
         return Auditor(market), -1
-    try:
-        with state.open("rb") as file:
-            saved = _StateReader(file).load()
-    except (OSError, EOFError, AttributeError, ValueError, pickle.UnpicklingError) as error:
-        raise SettingError(f"{state} must be an audit's state, got {error}") from error
-    if not isinstance(saved, AuditState):
-        raise SettingError(f"{state} must be an audit's state, got {type(saved).__name__}")
+    saved = _read(state)
     ledger = saved.auditor.origin.address if saved.auditor.origin else None
     before = saved.chain_id, saved.auditor.address, ledger
     if before != (node.chain_id, market.lower(), origin.lower() if origin else None):
@@ -104,6 +110,17 @@ def _resumed(
     if saved.block > node.final_height() or node.block_hash(saved.block) != saved.block_hash:
         raise AuditError(f"block {saved.block}: its hash must be 0x{saved.block_hash.hex()}")
     return saved.auditor, saved.block
+
+
+def _read(state: Path) -> AuditState:
+    try:
+        with state.open("rb") as file:
+            saved = _StateReader(file).load()
+    except (OSError, EOFError, AttributeError, ValueError, pickle.UnpicklingError) as error:
+        raise SettingError(f"{state} must be an audit's state, got {error}") from error
+    if not isinstance(saved, AuditState):
+        raise SettingError(f"{state} must be an audit's state, got {type(saved).__name__}")
+    return saved
 
 
 def _save(path: Path, state: AuditState) -> None:

@@ -21,6 +21,7 @@ from energy.units import half_hour
 from orchestrator import screen
 from orchestrator.audit import audited
 from orchestrator.certificate import certificate_from, certificate_of, verified
+from orchestrator.dates import slots_named
 from orchestrator.options import (
     DEFAULT_STORE,
     InLanguage,
@@ -35,7 +36,6 @@ from orchestrator.options import (
     print_json,
     progress_bar,
     site_number,
-    slots_named,
     store_at,
     write_json,
 )
