@@ -16,6 +16,7 @@ from bench import (
     ageing,
     day,
     desk,
+    fleet,
     gas,
     jepx,
     market,
@@ -31,6 +32,7 @@ from bench.figures import Figure
 from energy.errors import SettingError
 
 BENCHES = {
+    "fleet": fleet.figures,
     "gas": gas.figures,
     "market": market.figures,
     "day": day.figures,

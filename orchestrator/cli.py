@@ -17,6 +17,7 @@ from orchestrator import (
     agents_cli,
     claim_commands,
     council_cli,
+    fleet_cli,
     network_cli,
     screen,
     statement_commands,
@@ -58,6 +59,7 @@ app = typer.Typer(
 
 app.add_typer(network_cli.app, name="network")
 app.add_typer(council_cli.app, name="council")
+app.add_typer(fleet_cli.app, name="fleet")
 app.add_typer(service_cli.app, name="orchestrator")
 app.add_typer(agents_cli.app, name="agents")
 app.add_typer(site_cli.oracle, name="oracle")

@@ -9,9 +9,9 @@ No fleet of thousands is public, so each site is drawn, in this order, from the 
 - PV: a peak of 0.5 to 2 times the day's mean power times four;
 - battery: one to three hours of the day's highest load, at 0.25 to 0.5 of its capacity an hour,
   93-97 % each way, 10 % never used, half charged more or less, wear of 3-9 JPY for a kWh through;
-- tariff: a third each flat, by time of day, and market-linked (the bundled synthetic prices plus 5),
-  each up to 5 % off; surplus is sold at 8, or at the market's price; two in five sites pay for the
-  highest demand as well, of which nine tenths of the day's highest load are reached already;
+- tariff: a third each flat, by time of day, and market-linked (the bundled synthetic prices plus
+  5), each up to 5 % off; surplus is sold at 8, or at the market's price; two in five sites pay for
+  the highest demand as well, of which nine tenths of the day's highest load are reached already;
 - connection: 1.5 times what load, roof and battery can ask of it.
 
 The fleet's caps and its reserve are parts of what the sites would do without any: see `synthetic`.

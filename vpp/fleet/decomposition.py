@@ -87,7 +87,9 @@ def decomposed(
         step = SMOOTHING * near + (1 - SMOOTHING) * search.centre
         waiting = [admissible(fleet, step)]
     plans = workers.plans(mix.weights)
-    made = {n: p for part, own in zip(parts, plans, strict=True) for n, p in zip(part, own, strict=True)}
+    made = {
+        n: p for part, own in zip(parts, plans, strict=True) for n, p in zip(part, own, strict=True)
+    }
     return JointPlan(
         fleet=fleet,
         sites=tuple(made[number] for number in range(sites)),
@@ -106,7 +108,9 @@ def _within_hard_limits(fleet: Fleet) -> list[Array]:
     parts, is_needed = [], False
     for limit in fleet.limits:
         price = np.zeros(limit.slots.size)
-        reserve = {"reserve up": fleet.reserve_up, "reserve down": fleet.reserve_down}.get(limit.kind)
+        reserve = {"reserve up": fleet.reserve_up, "reserve down": fleet.reserve_down}.get(
+            limit.kind
+        )
         if reserve is not None and np.isfinite(np.broadcast_to(limit.upper, price.shape)).any():
             price += np.max(np.asarray(reserve.price)) + 1.0
             is_needed = True

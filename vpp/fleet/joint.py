@@ -61,9 +61,7 @@ def add_limit(
     if limit.soft:
         breach, side = add_breach(builder, limit, softness)
         found = [*terms, (breach, side)]
-    builder.row(
-        limit.kind, limit.slots.size, found, limit.lower - constant, limit.upper - constant
-    )
+    builder.row(limit.kind, limit.slots.size, found, limit.lower - constant, limit.upper - constant)
 
 
 def add_breach(builder: Builder, limit: Limit, softness: Softness) -> tuple[Index, float]:

@@ -30,7 +30,7 @@ from vpp.program import Index, Terms
 @dataclass(frozen=True)
 class Member:
     """A site of a fleet. `share` is its part of what the caps carry, in proportion to the others'
-    (see `vpp.fleet.attribution`); None: in proportion to the energy that it uses."""
+    ; None: in proportion to the energy that it uses."""
 
     name: str
     problem: Problem
@@ -192,7 +192,9 @@ class Limit:
         sign = 1.0 if self.kind == "export" else -1.0
         sides = ((problem.purchases, -sign), (problem.sales, sign))
         flows: list[tuple[Index | int, Array | float]] = [
-            (columns[prefix + tier.name][self.slots], side) for tiers, side in sides for tier in tiers
+            (columns[prefix + tier.name][self.slots], side)
+            for tiers, side in sides
+            for tier in tiers
         ]
         return [*flows, *offers("up" if sign > 0 else "down", problem.hours)]
 

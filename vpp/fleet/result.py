@@ -136,7 +136,9 @@ class JointPlan:
             over = self.sums[limit.kind] - np.broadcast_to(limit.upper, limit.slots.shape)
             if limit.kind.startswith("reserve") and over.max() > TOLERANCE * len(self.sites):
                 slot = limit.slots[int(np.argmax(over))]
-                found.append(f"{limit.kind} exceeds what can be sold by {over.max():g} kW in {slot}")
+                found.append(
+                    f"{limit.kind} exceeds what can be sold by {over.max():g} kW in {slot}"
+                )
         if self.gap < -1e-6:
             found.append(f"the cost must be at least the bound, got {-self.gap:g} of it below")
         return found

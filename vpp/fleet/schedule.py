@@ -105,9 +105,7 @@ def one_way(problem: Problem, columns: Mapping[str, Index], x: Array) -> Array:
         for tier, before, after in zip(tiers, kept, filled, strict=True):
             x[columns[tier.name]] = np.where(changed, after, before)
     if problem.demand is not None:
-        bought = np.maximum(
-            -net - np.asarray(problem.sold_kwh), 0
-        )
+        bought = np.maximum(-net - np.asarray(problem.sold_kwh), 0)
         x[columns["peak"]] = max(problem.demand.reached_kw, float(bought.max()) / hours)
     return x
 
