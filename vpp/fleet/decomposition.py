@@ -1,11 +1,11 @@
 """The joint plan by prices on what is shared: for fleets too large for one program.
 
 Each round every site plans for itself at the same prices, and the master (`vpp.fleet.master`) finds
-the best mix of all schedules so far and with it the next prices, which are drawn halfway back to the
-best ones so far (Wentges 1997; Pessoa, Sadykov, Uchoa and Vanderbeck 2018, "Automation and
+the best mix of all schedules so far and with it the next prices, which are drawn halfway back to
+the best ones so far (Wentges 1997; Pessoa, Sadykov, Uchoa and Vanderbeck 2018, "Automation and
 combination of linear-programming based stabilization techniques in column generation"). A round
-yields both sides of the certificate: the mix is a joint plan, and what the sites prove at the round's
-prices bounds every plan from below.
+yields both sides of the certificate: the mix is a joint plan, and what the sites prove at the
+round's prices bounds every plan from below.
 
 It begins with the price vectors of the last plan, or else with those that served a sample of the
 fleet. The schedules at several of them span most of what the mix needs.
@@ -23,6 +23,7 @@ from vpp.fleet.model import Fleet
 from vpp.fleet.result import JointPlan, by_limit, ranked
 from vpp.fleet.workers import Hall, Workers
 from vpp.model import Array
+from vpp.program import Index
 
 GROUPS = 200
 """Into how many groups the sites are summed: the more, the freer the mix, the larger the master."""
@@ -54,7 +55,7 @@ def decomposed(
     """Return a joint plan whose cost is proven to be within `gap` of the best, as far as rounds and
     seconds allow: there is a plan in any case, and it states its gap.
 
-    `points` are the price vectors to begin with, those of an earlier `JointPlan` of the same limits.
+    `points` are the price vectors to begin with, those of an earlier `JointPlan` of like limits.
 
     Raises:
         SiteUnsolved: if a site has no schedule at all.
@@ -105,12 +106,11 @@ def decomposed(
 def _within_hard_limits(fleet: Fleet) -> list[Array]:
     """Return prices at which no site offers reserve, if what can be sold of it is limited: that is
     the one limit without a breach, and with this schedule among them some mix keeps it."""
+    offered = {"reserve up": fleet.reserve_up, "reserve down": fleet.reserve_down}
     parts, is_needed = [], False
     for limit in fleet.limits:
         price = np.zeros(limit.slots.size)
-        reserve = {"reserve up": fleet.reserve_up, "reserve down": fleet.reserve_down}.get(
-            limit.kind
-        )
+        reserve = offered.get(limit.kind)
         if reserve is not None and np.isfinite(np.broadcast_to(limit.upper, price.shape)).any():
             price += np.max(np.asarray(reserve.price)) + 1.0
             is_needed = True
@@ -141,7 +141,7 @@ class _Search:
         self.centre, self.bound = prices, bound
 
 
-def _sampled(fleet: Fleet, order: Array, seed: int) -> Array:
+def _sampled(fleet: Fleet, order: Index, seed: int) -> Array:
     """Return the price vectors that serve a sample of the fleet, each of its sites by itself."""
     small = fleet.part(sorted(order[:SAMPLE].tolist()))
     return decomposed(small, Hall(), gap=SAMPLE_GAP, groups=SAMPLE, seed=seed).points

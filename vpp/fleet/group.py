@@ -30,7 +30,7 @@ class SiteUnsolved(YuiError):
 @dataclass(frozen=True)
 class Answer:
     """What a group would do at some prices: its own cost, what it takes of the shared limits, and
-    the certified least of cost plus prices times what it takes (by weak duality, over all sites)."""
+    the certified least of cost plus prices times what it takes (by weak duality)."""
 
     cost: float
     uses: Array

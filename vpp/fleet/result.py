@@ -36,8 +36,8 @@ class SharedBreach:
 class Account:
     """A site's part of the joint plan, JPY.
 
-    `money` is what it pays and wears out by itself. `transfers` is what it owes, by shared limit, at
-    the limit's price for taking more of the sum than its share (below 0: it is owed); over all
+    `money` is what it pays and wears out by itself. `transfers` is what it owes, by shared limit,
+    at the limit's price for taking more of the sum than its share (below 0: it is owed); over all
     sites they sum to zero. `settled` is both together.
     """
 
