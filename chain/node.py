@@ -177,9 +177,17 @@ class NodeChain:
             raise _error("a call", error) from error
 
     def logs(
-        self, address: str, first_block: int, last_block: int
+        self,
+        address: str,
+        first_block: int,
+        last_block: int,
+        topics: Sequence[int | None] = (),
     ) -> Iterator[tuple[tuple[int, bytes], Log]]:
-        """Yield a contract's logs with their block's number and hash, in order of the chain."""
+        """Yield a contract's logs with their block's number and hash, in order of the chain.
+
+        Only those with these topics, where one is given.
+        """
+        words = [None if topic is None else HexBytes(topic.to_bytes(32)) for topic in topics]
         for start in range(first_block, last_block + 1, LOGS_BLOCKS):
             end = min(start + LOGS_BLOCKS - 1, last_block)
             for log in self.web3.eth.get_logs(
@@ -187,6 +195,7 @@ class NodeChain:
                     "address": Web3.to_checksum_address(address),
                     "fromBlock": start,
                     "toBlock": end,
+                    "topics": words,
                 }
             ):
                 yield (int(log["blockNumber"]), bytes(log["blockHash"])), _log(log)

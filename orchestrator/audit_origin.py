@@ -19,12 +19,13 @@ from chain.origin import (
     RootAttested,
     attestation_from,
     claim_from,
+    claimed_by,
     origin_events,
 )
 from energy.attestation import date_of, day_number, day_of_row, last_slot_of
 from energy.attested import ROOT_BYTES, OriginLedger
 from energy.errors import AuditError, Refusal
-from energy.merkle import MerkleTree, leaf_of
+from energy.merkle import MerkleTree
 from energy.messages import Domain
 from energy.registry import Registry
 from energy.rows import Row
@@ -69,7 +70,8 @@ class OriginAuditor:
         self.roots: dict[int, bytes] = {}
         self._is_created = False
         self._rows: dict[int, list[Row]] = {}
-        self._attested_in: dict[tuple[int, int], int] = {}
+        self._attested: dict[tuple[int, int], tuple[int, bytes]] = {}
+        """The block in which a site attested a day last, and the root."""
         self._claimed: set[Row] = set()
 
     def traced(self, slot: int, used: Iterable[Row]) -> None:
@@ -115,15 +117,16 @@ class OriginAuditor:
 
     def finish(self, contract: OriginContract) -> None:
         """Compare roots with the rows, and what the chain keeps of roots and claims."""
+        for (day, site), (block, root) in sorted(self._attested.items()):
+            self._check_root(block, day, root, f"site {site} attests")
         for (day, site), root in sorted(self.ledger.roots().items()):
-            self._check_root(self._attested_in[day, site], day, root, f"site {site} attests")
             kept = contract.root_of(day, site)
             if kept != root:
                 raise AuditError(
                     f"day {date_of(day)}: the root of site {site} must be 0x{root.hex()}, "
                     f"got 0x{kept.hex()}"
                 )
-        for day in {day for day, _ in self._attested_in}:
+        for day in {day for day, _ in self._attested}:
             standing, kept_standing = self.ledger.standing_of(day), contract.standing_of(day)
             if standing != kept_standing:
                 raise AuditError(
@@ -151,10 +154,10 @@ class OriginAuditor:
         self._is_created = True
 
     def _run(self, transaction: Transaction) -> list[RootAttested | Claimed]:
-        call = _ORIGIN.read_call(transaction.data)
-        if call is None:
+        read = _ORIGIN.read_call(transaction.data)
+        if read is None:
             raise AuditError(f"block {transaction.block}: a call must be known, got none")
-        name, values = call
+        name, values = read
         self.counts.signatures += 1
         if name == "attest":
             attestation, signature = attestation_from(values)
@@ -162,25 +165,19 @@ class OriginAuditor:
                 return []
             self.counts.attestations += 1
             day, site = attestation.day, attestation.site
-            self._attested_in[day, site] = transaction.block
+            self._attested[day, site] = transaction.block, attestation.root
             return [RootAttested(day, site, attestation.root, attestation.replaced)]
-        claim, root, proof, signature = claim_from(values)
-        row = claim.row
-        self._check_root(transaction.block, day_of_row(row), root, f"site {row.site} claims on")
-        self.ledger.claim(transaction.time, claim, root, proof, signature)
-        self.counts.claims += 1
-        self.counts.claimed_wh += claim.energy
-        self._claimed.add(row)
-        event = Claimed(
-            row.slot,
-            row.site,
-            leaf_of(row),
-            claim.start,
-            claim.energy,
-            claim.beneficiary,
-            claim.purpose,
+        call = claim_from(values)
+        site, slices = call.claim.site, call.claim.slices
+        day = day_of_row(slices[0].row)
+        self._check_root(transaction.block, day, call.root, f"site {site} claims on")
+        self.ledger.claim(
+            transaction.time, call.claim, call.root, call.proof, call.flags, call.signature
         )
-        return [event]
+        self.counts.claims += 1
+        self.counts.claimed_wh += sum(one.energy for one in slices)
+        self._claimed |= {one.row for one in slices}
+        return [claimed_by(call.claim)]
 
     def _check_root(self, block: int, day: int, root: bytes, who: str) -> None:
         """A root is that of the rows which the chain's readings and flows give."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from calendar import monthrange
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import date
@@ -28,7 +29,7 @@ SiteName = Annotated[str, typer.Argument(help="The site's name or number.")]
 StorePath = Annotated[Path, typer.Option("--store", help="The store to read.")]
 InLanguage = Annotated[Language, typer.Option("--language", help="en or ja.")]
 
-When = Annotated[str, typer.Argument(help="A half hour, as '2019-06-04 18:30', or a day.")]
+When = Annotated[str, typer.Argument(help="A half hour, as '2019-06-04 18:30', a day, or a month.")]
 
 Names = Mapping[str, dict[int, str]]
 
@@ -39,6 +40,7 @@ _STEPS = {
     "day": "slots settled",
     "attest": "attesting the day's root",
     "audit": "auditing",
+    "claim": "claiming days",
 }
 
 
@@ -125,8 +127,17 @@ def span_of(text: str) -> range:
     return range(slot, slot + 1)
 
 
+def month_slots(text: str) -> range:
+    """Return the slots of a month that a person names."""
+    first = day_from(f"{text}-01")
+    last = first.replace(day=monthrange(first.year, first.month)[1])
+    return range(slots_of(first).start, slots_of(last).stop)
+
+
 def slots_named(text: str) -> range:
-    """Return the slots of a day, or the one slot, that a person names."""
+    """Return the slots of a month or a day, or the one slot, that a person names."""
+    if re.fullmatch(r"\d+-\d+", text):
+        return month_slots(text)
     return slots_of(day_from(text)) if re.fullmatch(r"\d+-\d+-\d+", text) else span_of(text)
 
 

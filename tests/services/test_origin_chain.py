@@ -26,7 +26,8 @@ from chain.node import NodeChain, Transaction
 from chain.origin import OriginContract
 from chain.store import Store, opened
 from chain.terminal import TerminalChain
-from energy.attestation import NO_ROOT, Attestation, Claim, day_number, signed
+from energy.attestation import NO_ROOT, Attestation, Claim, Slice, day_number, signed
+from energy.attested import RING, SLOTS_IN_A_WORD
 from energy.errors import (
     AuditError,
     ChainError,
@@ -42,7 +43,7 @@ from energy.messages import address_of, sign
 from energy.records import Reading
 from energy.registry import Ratings, Tariff
 from energy.rows import Row
-from energy.units import SLOT_SECONDS, slots_of
+from energy.units import SLOT_SECONDS, SLOTS_PER_DAY, slots_of
 from oracle.service import service_of
 from oracle.settings import load_settings
 from orchestrator.audit import audited
@@ -141,11 +142,11 @@ class Place:
 
     def claim(self, energy: int = 1_000, start: int = 0) -> None:
         row = self.row()
-        message = Claim(row, start, energy, "宮城県", "RE100 2019")
+        message = Claim((Slice(row, start, energy),), "宮城県", "RE100 2019")
         with self.store.connect() as connection:
             tree = day_tree(Store(connection), THE_DAY)
         signature = signed(message, self.origin.domain, key("trader", KESENNUMA))
-        self.origin.claim(message, tree.root, tree.proof(row), signature)
+        self.origin.claim(message, tree.root, tree.multiproof([row]), signature)
 
     def audit(self, node: NodeChain | None = None, state: Path | None = None) -> Findings:
         return audited(node or self.node, self.market.address, self.origin.address, state=state)
@@ -280,16 +281,21 @@ def test_a_site_claims_a_part_and_anyone_verifies_it(attested: Place, tmp_path: 
     with_store = ["--store", str(place.store_path), "--folder", str(tmp_path)]
     claim = ["claim", "kesennuma", str(EVENING), "--beneficiary", "宮城県", "--purpose", "RE100"]
     claim += [*place.signing("trader", KESENNUMA), *with_store]
-    (done,) = json.loads(place.yui(*claim, "--energy", "1000", "--json"))
-    assert (done["from_wh"], done["energy_wh"]) == (0, 1_000)
-    checked = json.loads(place.yui("verify", done["file"], "--rpc", place.node.url, "--json"))
+    (planned,) = json.loads(place.yui(*claim, "--dry-run", "--json"))["claims"]
+    assert planned == {"day": "2019-06-04", "rows": 1, "energy_wh": 1_800}
+    (done,) = json.loads(place.yui(*claim, "--energy", "1000", "--json"))["claims"]
+    assert (done["rows"], done["energy_wh"]) == (1, 1_000)
+    (file,) = done["files"]
+    said = json.loads(Path(file).read_text())["claim"]
+    assert (said["from_wh"], said["energy_wh"], said["beneficiary"]) == (0, 1_000, "宮城県")
+    checked = json.loads(place.yui("verify", file, "--rpc", place.node.url, "--json"))
     assert checked["claimed_wh"] == 1_000
     assert checked["claims"] == [
         {"from_wh": 0, "energy_wh": 1_000, "beneficiary": "宮城県", "purpose": "RE100"}
     ]
-    assert "3 of 3 sites attest it" in place.yui("verify", done["file"], "--rpc", place.node.url)
-    (rest,) = json.loads(place.yui(*claim, "--json"))
-    assert (rest["from_wh"], rest["energy_wh"]) == (1_000, 800)
+    assert "3 of 3 sites attest it" in place.yui("verify", file, "--rpc", place.node.url)
+    (rest,) = json.loads(place.yui(*claim, "--json"))["claims"]
+    assert rest["energy_wh"] == 800
     with pytest.raises(SettingError, match="unclaimed solar energy must be at least 1 Wh, got 0"):
         place.yui(*claim)
 
@@ -301,7 +307,7 @@ def test_a_site_claims_a_whole_day(attested: Place, tmp_path: Path) -> None:
         *("--store", str(attested.store_path), "--folder", str(tmp_path)),
     )
     # Tome lives on its own roof at noon alone.
-    assert [one["energy_wh"] for one in json.loads(done)] == [1_000]
+    assert [one["energy_wh"] for one in json.loads(done)["claims"]] == [1_000]
     assert attested.audit().claimed_wh == 1_000
 
 
@@ -439,12 +445,14 @@ def test_a_root_that_was_withdrawn_is_not_held_against_a_site(place: Place) -> N
 def test_the_audit_names_a_root_and_a_claim_that_were_changed_in_the_state(attested: Place) -> None:
     attested.claim()
     row = attested.row()
-    spot = (
-        row.slot << 88 | row.site << 72 | row.origin.site << 48 | row.origin.slot << 16
-    ) | KESENNUMA
+    hours, lane = divmod(row.slot, SLOTS_IN_A_WORD)
+    place = hours % (RING * SLOTS_PER_DAY // SLOTS_IN_A_WORD)
+    ago = row.slot - row.origin.slot
+    spot = place << 88 | row.site << 72 | row.origin.site << 48 | ago << 16 | KESENNUMA
+    claimed = hours << 224 | 500 << 32 * lane
     for kept, value, message in (
-        (mapped(spot, 2), 500, f"^slot {EVENING}: of a row of site 2 1000 Wh must be claimed"),
-        (mapped(0, mapped(DAY, 0)), 0, r"^day 2019-06-04: the root of site 0 must be"),
+        (mapped(spot, 2), claimed, f"^slot {EVENING}: of a row of site 2 1000 Wh must be claimed"),
+        (mapped(0, mapped(DAY % RING, 0)), 0, r"^day 2019-06-04: the root of site 0 must be"),
     ):
         before = attested.node.request("evm_snapshot", [])
         word = "0x" + value.to_bytes(32).hex()
@@ -464,7 +472,7 @@ def test_the_audit_names_a_claim_that_a_patched_contract_let_pass(attested: Plac
     """For a while it asks another registry for keys."""
     code = attested.node.code_at(attested.origin.address)
     row = attested.row()
-    stolen = Claim(row, 0, 10, "a thief", "none")
+    stolen = Claim((Slice(row, 0, 10),), "a thief", "none")
     with attested.store.connect() as connection:
         tree = day_tree(Store(connection), THE_DAY)
     signature = signed(stolen, attested.origin.domain, key("trader", TOME))
@@ -478,7 +486,7 @@ def test_the_audit_names_a_claim_that_a_patched_contract_let_pass(attested: Plac
     assert market in code
     patched = code.replace(market, bytes.fromhex(liar[2:]))
     attested.node.request("anvil_setCode", [attested.origin.address, "0x" + patched.hex()])
-    attested.origin.claim(stolen, tree.root, tree.proof(row), signature)
+    attested.origin.claim(stolen, tree.root, tree.multiproof([row]), signature)
     attested.node.request("anvil_setCode", [attested.origin.address, "0x" + code.hex()])
     with pytest.raises(
         AuditError, match=r"^block \d+: a transaction must have been refused.*Wrong"
