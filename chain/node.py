@@ -29,15 +29,15 @@ from web3.exceptions import (
 from web3.middleware import ExtraDataToPOAMiddleware
 from web3.types import BlockIdentifier, RPCEndpoint, TxParams, TxReceipt, Wei
 
+from chain import history
 from chain.contract import Log, Receipt, refusal_or_error
+from chain.history import LOGS_BLOCKS, Call, Transaction
 from energy.errors import ChainError
 
 RECEIPT_TIMEOUT_SECONDS = 60.0
 FINAL_TIMEOUT_SECONDS = 120.0
 GAS_MARGIN = 1.25
 """Gas given over the estimate: another transaction may come first and make ours dearer."""
-LOGS_BLOCKS = 2_000
-"""Blocks asked for in one query of logs."""
 CALLS = 200
 """Calls asked for at a time."""
 
@@ -239,6 +239,23 @@ class NodeChain:
             for log in found:
                 yield (int(log["blockNumber"]), bytes(log["blockHash"])), _log(log)
 
+    def transactions(
+        self, addresses: str | Sequence[str], first_block: int, last_block: int
+    ) -> Iterator[Transaction]:
+        """Yield the transactions that made some contracts log anything, in order of the chain.
+
+        Others changed nothing in them.
+        """
+        named = [addresses] if isinstance(addresses, str) else addresses
+        return history.transactions(self.batch, named, first_block, last_block)
+
+    def calls_of(self, transaction: Transaction, address: str) -> list[Call] | None:
+        """Return the calls by which a transaction made a contract log, but those that failed.
+
+        None if they were made by another contract, and the node does not trace.
+        """
+        return history.calls_of(self.batch, transaction, address)
+
     def batch(self, method: str, parameters: Sequence[Sequence[Any]]) -> list[Any]:
         """Ask the same of many things at once; return the answers as the node words them.
 
@@ -283,10 +300,14 @@ class NodeChain:
             receipt = eth.wait_for_transaction_receipt(
                 sent, timeout=RECEIPT_TIMEOUT_SECONDS, poll_latency=0.005
             )
+        return self._checked(receipt, transaction)
+
+    def _checked(self, receipt: TxReceipt, transaction: TxParams) -> TxReceipt:
         if receipt["status"] == 0:
             # It was good when estimated: something came before it. Ask what it meets now.
             self.call(str(transaction.get("to", "")), bytes(HexBytes(transaction["data"])))
-            raise ChainError(f"transaction {sent.to_0x_hex()} must succeed, got status 0")
+            sent = receipt["transactionHash"].to_0x_hex()
+            raise ChainError(f"transaction {sent} must succeed, got status 0")
         return receipt
 
     def _price(self) -> Wei:
@@ -316,10 +337,11 @@ def _answered(what: str = "a question") -> Iterator[None]:
     try:
         yield
     except (OSError, Web3Exception) as error:
-        raise _error(what, error) from error
+        raise call_error(what, error) from error
 
 
-def _error(what: str, error: Exception) -> Exception:
+def call_error(what: str, error: Exception) -> Exception:
+    """Return what a node's answer means: a refusal, or an error of the chain."""
     if isinstance(error, ContractLogicError) and isinstance(error.data, str):
         return refusal_or_error(bytes(HexBytes(error.data)), what)
     if isinstance(error, TransactionNotFound):

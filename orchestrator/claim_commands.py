@@ -22,6 +22,7 @@ from orchestrator import screen
 from orchestrator.audit import audited
 from orchestrator.certificate import Certificate, certificate_from, verified
 from orchestrator.claiming import Draft, claimable
+from orchestrator.dates import slots_named
 from orchestrator.options import (
     DEFAULT_STORE,
     InLanguage,
@@ -36,7 +37,6 @@ from orchestrator.options import (
     print_json,
     progress_bar,
     site_number,
-    slots_named,
     store_at,
     write_json,
 )

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import inspect
 import json
-import re
-from calendar import monthrange
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import date
@@ -23,7 +21,8 @@ from chain.network.profile import PROFILE_FILE, profile_at
 from chain.node import NodeChain
 from chain.store import Store, opened, stored
 from energy.errors import SettingError
-from energy.units import half_hour, slot_from, slots_of
+from energy.units import half_hour
+from orchestrator.dates import day_named, slot_named
 from orchestrator.words import Language, short
 
 DEMO_FOLDER = Path(".yui/demo")
@@ -61,6 +60,7 @@ _STEPS = {
     "day": "slots settled",
     "attest": "attesting the day's root",
     "audit": "auditing",
+    "report": "reporting",
     "claim": "claiming days",
 }
 
@@ -187,10 +187,7 @@ def site_number(names: Names, wanted: str) -> int:
 
 def day_from(text: str) -> date:
     """Return the date that a person names."""
-    try:
-        return date.fromisoformat(text)
-    except ValueError as error:
-        raise SettingError(f"a day must be as 2019-06-04, got {text!r}") from error
+    return day_named(text)
 
 
 def stored_day(store: Store, day: str | None) -> date:
@@ -200,25 +197,8 @@ def stored_day(store: Store, day: str | None) -> date:
 
 def span_of(text: str) -> range:
     """Return the one slot that a person names, as a range."""
-    try:
-        slot = slot_from(text)
-    except ValueError as error:
-        raise SettingError(str(error)) from error
+    slot = slot_named(text)
     return range(slot, slot + 1)
-
-
-def month_slots(text: str) -> range:
-    """Return the slots of a month that a person names."""
-    first = day_from(f"{text}-01")
-    last = first.replace(day=monthrange(first.year, first.month)[1])
-    return range(slots_of(first).start, slots_of(last).stop)
-
-
-def slots_named(text: str) -> range:
-    """Return the slots of a month or a day, or the one slot, that a person names."""
-    if re.fullmatch(r"\d+-\d+", text):
-        return month_slots(text)
-    return slots_of(day_from(text)) if re.fullmatch(r"\d+-\d+-\d+", text) else span_of(text)
 
 
 def say_what_may_vanish(slots: list[int]) -> None:

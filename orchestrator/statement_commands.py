@@ -15,6 +15,7 @@ from energy.errors import SettingError
 from energy.units import day_of, kwh, slots_of
 from orchestrator import screen
 from orchestrator.certificate import certificate_of
+from orchestrator.dates import month_named, slots_named
 from orchestrator.options import (
     DEFAULT_STORE,
     Day,
@@ -25,12 +26,9 @@ from orchestrator.options import (
     StorePath,
     When,
     chain_at,
-    day_from,
-    month_slots,
     print_json,
     say_what_may_vanish,
     site_number,
-    slots_named,
     span_of,
     store_at,
     stored_day,
@@ -159,7 +157,7 @@ def _slots(store: Store, slot: str | None, day: str | None, month: str | None) -
         return span_of(slot)
     if month is None:
         return slots_of(stored_day(store, day))
-    return month_slots(month)
+    return month_named(month)
 
 
 def _roots(store: Store, slots: range) -> dict[str, str]:

@@ -314,7 +314,9 @@ def test_a_step_that_fails_leaves_the_store_as_it_was(
 def test_a_store_of_a_newer_version_is_refused(fresh_store: FreshStore) -> None:
     url = fresh_store()
     with written(opened(url)) as store:
-        store.connection.execute(text("INSERT INTO migrations VALUES (6, 'm006_to_come')"))
+        store.connection.execute(
+            text("INSERT INTO migrations VALUES ({len(MIGRATIONS) + 1}, 'm006_to_come')")
+        )
     with pytest.raises(StoreError, match=r"\(steps up to 5\), got step 6: use a newer yui"):
         opened(url)
 
