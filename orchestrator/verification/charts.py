@@ -72,7 +72,7 @@ def ticks(low: float, high: float) -> list[float]:
     [0.0, 10.0, 20.0, 30.0, 40.0, 50.0]
     """
     span = (high - low) or 1.0
-    step: float = 10 ** floor(log10(span / _TICKS))
+    step = 10.0 ** floor(log10(span / _TICKS))
     step *= next(factor for factor in (1, 2, 5, 10) if span / (step * factor) <= _TICKS)
     first, last = floor(low / step), ceil(high / step)
     return [round(number * step, 10) for number in range(first, last + 1)]
