@@ -18,7 +18,7 @@ from eth_utils.crypto import keccak
 
 from chain.contract import Log, Receipt
 from chain.evm import EvmChain
-from chain.node import Transaction
+from chain.history import Call, Transaction, direct_calls
 from energy.errors import ChainError, Refusal
 
 _TABLES = """
@@ -172,6 +172,10 @@ class RecordedChain:
         self._check_current()
         return self._evm.call(to, data)
 
+    def calls(self, to: str, data: Sequence[bytes]) -> list[bytes]:
+        """Ask many things of a contract, as `call` does."""
+        return [self.call(to, one) for one in data]
+
     # -- as a chain to read ------------------------------------------------------------------
 
     def height(self) -> int:
@@ -240,7 +244,12 @@ class RecordedChain:
             (first_block, last_block, *named),
         )
         for number, block, moment, to, data in found:
-            yield Transaction(block, moment, self.sender, to, data, self._logs_of(number))
+            digest, logs = _digest(number, to, data), self._logs_of(number)
+            yield Transaction(digest, block, moment, self.sender, to, data, logs)
+
+    def calls_of(self, transaction: Transaction, address: str) -> list[Call] | None:
+        """Return the calls by which a transaction made a contract log; None if by another one."""
+        return direct_calls(transaction, address)
 
     def _logs_of(self, transaction: int) -> tuple[Log, ...]:
         found = self._file.execute(
@@ -264,7 +273,7 @@ class RecordedChain:
 
     def _kept(self, to: str | None, data: bytes, receipt: Receipt) -> Receipt:
         block, number = self._height + 1, self._count
-        digest = keccak(number.to_bytes(8) + (to or "").encode() + data)
+        digest = _digest(number, to, data)
         self._waiting.append(digest)
         self._count += 1
         self._file.execute(
@@ -291,6 +300,10 @@ class RecordedChain:
             "insert into blocks values (?, ?, ?)", (self._height, moment, self._hash)
         )
         self._waiting.clear()
+
+
+def _digest(number: int, to: str | None, data: bytes) -> bytes:
+    return keccak(number.to_bytes(8) + (to or "").encode() + data)
 
 
 def _named(addresses: str | Sequence[str]) -> list[str]:

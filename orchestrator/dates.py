@@ -86,11 +86,13 @@ def slot_named(text: str) -> int:
 
 
 def slots_named(text: str) -> range:
-    """Return the slots of a day, or the one slot, that a person names.
+    """Return the slots of a month or a day, or the one slot, that a person names.
 
     Raises:
-        SettingError: if it is neither.
+        SettingError: if it is none of them.
     """
+    if _MONTH.fullmatch(_narrow(text)):
+        return month_named(text)
     if _DAY.fullmatch(_narrow(text)):
         return slots_of(day_named(text))
     slot = slot_named(text)

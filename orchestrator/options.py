@@ -49,7 +49,7 @@ NetworkPath = Annotated[
     ),
 ]
 
-When = Annotated[str, typer.Argument(help="A half hour, as '2019-06-04 18:30', or a day.")]
+When = Annotated[str, typer.Argument(help="A half hour, as '2019-06-04 18:30', a day, or a month.")]
 
 Names = Mapping[str, dict[int, str]]
 
@@ -61,6 +61,7 @@ _STEPS = {
     "attest": "attesting the day's root",
     "audit": "auditing",
     "report": "reporting",
+    "claim": "claiming days",
 }
 
 

@@ -100,7 +100,7 @@ def proof(
     folder: Annotated[Path, typer.Option(help="Where the files are written.")] = Path(),
     store_path: StorePath = DEFAULT_STORE,
 ) -> None:
-    """Write a public proof file for each origin of what a site used in a half hour or on a day."""
+    """Write a public proof file for each origin of what a site used in a slot, day or month."""
     with store_at(store_path) as (store, names):
         chain_id, origin = _deployment_of(store)
         number, span = site_number(names, site), slots_named(when)
