@@ -1,10 +1,10 @@
 """The master program: which mix of the schedules found so far is best for the whole fleet.
 
 Each group of sites has found schedules at several prices. Any mix of a group's schedules is one
-that its sites can carry out, so the best mix within the shared limits is a joint plan, and its duals are
-the prices at which sites should look for better schedules (Dantzig and Wolfe 1960). Early on those
-prices jump about; a box around the best prices so far keeps them near (Marsten, Hogan and
-Blankenship, 1975, "The boxstep method").
+that its sites can carry out, so the best mix within the shared limits is a joint plan, and its
+duals are the prices at which sites should look for better schedules (Dantzig and Wolfe 1960).
+Early on those prices jump about; a box around the best prices so far keeps them near (Marsten,
+Hogan and Blankenship, 1975, "The boxstep method").
 
 Prices are JPY for a unit that a site adds to a shared sum; below 0 where adding is paid for.
 """
