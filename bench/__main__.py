@@ -12,7 +12,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from bench import ageing, day, gas, jepx, market, network, origin, plan, site, strategies
+from bench import ageing, day, desk, gas, jepx, market, network, origin, plan, site, strategies
 from bench.figures import Figure
 from energy.errors import SettingError
 
@@ -20,6 +20,7 @@ BENCHES = {
     "gas": gas.figures,
     "market": market.figures,
     "day": day.figures,
+    "desk": desk.figures,
     "network": network.figures,
     "origin": origin.figures,
     "site": site.figures,

@@ -60,9 +60,22 @@ def run(commands: typer.Typer) -> None:
 @oracle.command()
 def init(
     site: Annotated[int, typer.Option(help="The site's number in the market.")],
-    market: Annotated[str, typer.Option(help="The market's address, 0x and 40 hex digits.")],
-    chain_id: Annotated[int, typer.Option(help="The chain's number.")],
-    rpc: Annotated[str, typer.Option(help="A node of the chain.")] = "http://127.0.0.1:8545",
+    market: Annotated[
+        str | None,
+        typer.Option(
+            help="Its address, 0x and 40 hex digits; the network's manifest's if left out."
+        ),
+    ] = None,
+    chain_id: Annotated[
+        int | None, typer.Option(help="The chain's number; the network's if left out.")
+    ] = None,
+    network: Annotated[
+        Path | None,
+        typer.Option(help="The members' network: its folder, a member's own, or its network.json."),
+    ] = None,
+    rpc: Annotated[
+        str | None, typer.Option(help="A node; the member's own, or http://127.0.0.1:8545.")
+    ] = None,
     folder: Annotated[Path, typer.Option(help="Where settings, key and outbox go.")] = Path(),
     passphrase_file: Annotated[
         Path | None, typer.Option(help="A file with the key's passphrase; else one is made up.")
@@ -70,14 +83,14 @@ def init(
 ) -> None:
     """Make a site's key and settings, and print the address that the council enrols."""
     from oracle.keys import new_keystore, new_passphrase, passphrase_from, write_secret
-    from oracle.template import settings_text
+    from oracle.template import place_of, settings_text
 
     folder.mkdir(parents=True, exist_ok=True)
     settings = folder / "oracle.toml"
     for path in (settings, folder / "oracle.json"):
         if path.exists():
             raise SettingError(f"{path} must not be there yet: a key is never overwritten")
-    text = settings_text(site, market, chain_id, rpc, passphrase_file)
+    text = settings_text(site, place_of(market, chain_id, rpc, network), passphrase_file)
     if passphrase_file is None:
         passphrase = new_passphrase()
         write_secret(folder / "passphrase", passphrase + "\n")

@@ -150,7 +150,7 @@ def verified(certificate: Certificate, node: NodeChain) -> Verdict:
         raise RootNotStanding(day, standing.attesting, standing.needed)
     certificate.check(standing.root)
     leaf = leaf_of(certificate.row)
-    logs = [log for _, log in node.logs(certificate.origin, 0, node.height())]
+    logs = [log for _, log in node.logs(certificate.origin, 0, node.asked_height())]
     claims = [
         event for event in origin_events(logs) if isinstance(event, Claimed) and event.leaf == leaf
     ]

@@ -16,7 +16,7 @@ from chain.events import Cleared, market_events
 from chain.indexer import indexed
 from chain.market import MarketContract
 from chain.node import NodeChain
-from chain.store import Store
+from chain.store import stored
 from energy.errors import (
     AlreadyCleared,
     AlreadySettled,
@@ -148,8 +148,7 @@ class Mover:
         stage, digest = word >> _STAGE_SHIFT & 0xFF, word & _HASH_MASK
         if stage == SETTLED:
             return True
-        with self.store.connect() as connection:
-            store = Store(connection)
+        with stored(self.store) as store:
             span = range(slot, slot + 1)
             trades = [trade for trade, _ in store.trades(span)]
             book = packed(store.orders(span))

@@ -10,7 +10,6 @@ import typer
 
 from chain.attesting import day_tree
 from chain.market import MarketContract
-from chain.node import NodeChain
 from chain.store import Store
 from energy.attestation import date_of, day_number
 from energy.errors import SettingError
@@ -22,9 +21,11 @@ from orchestrator.options import (
     Day,
     InLanguage,
     Json,
+    NetworkPath,
     SiteName,
     StorePath,
     When,
+    chain_at,
     day_from,
     print_json,
     say_what_may_vanish,
@@ -127,6 +128,7 @@ def trace(
     rpc: Annotated[
         str | None, typer.Option(help="A node, to fetch and check the signatures as well.")
     ] = None,
+    network: NetworkPath = None,
     store_path: StorePath = DEFAULT_STORE,
     language: InLanguage = Language.ENGLISH,
     as_json: Json = False,
@@ -135,8 +137,8 @@ def trace(
     with store_at(store_path) as (store, names):
         number, span = site_number(names, site), span_of(slot)
         market = None
-        if rpc:
-            market = MarketContract(NodeChain(rpc), _market_of(store))
+        if rpc or network:
+            market = MarketContract(chain_at(rpc, network), _market_of(store))
         tracer = Tracer(store, names["en" if as_json else language], market)
         way = (
             tracer.forward(number, span.start)
@@ -147,6 +149,7 @@ def trace(
             print_json(way.to_json())
         else:
             screen.console().print(drawn(way, language))
+            say_what_may_vanish(sorted(set(span) - store.final_slots(span)))
 
 
 def _slots(store: Store, slot: str | None, day: str | None, month: str | None) -> range:

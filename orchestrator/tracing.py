@@ -11,7 +11,7 @@ from typing import Any
 
 from rich.tree import Tree
 
-from chain import store as tables
+from chain import tables
 from chain.contract import interface
 from chain.market import MarketContract
 from chain.node import NodeChain
