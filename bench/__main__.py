@@ -12,11 +12,27 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from bench import ageing, day, desk, gas, jepx, market, network, origin, plan, site, strategies
+from bench import (
+    ageing,
+    day,
+    desk,
+    fleet,
+    gas,
+    jepx,
+    market,
+    network,
+    origin,
+    plan,
+    scale,
+    site,
+    strategies,
+    year,
+)
 from bench.figures import Figure
 from energy.errors import SettingError
 
 BENCHES = {
+    "fleet": fleet.figures,
     "gas": gas.figures,
     "market": market.figures,
     "day": day.figures,
@@ -28,6 +44,8 @@ BENCHES = {
     "plan": plan.figures,
     "ageing": ageing.figures,
     "strategies": strategies.figures,
+    "year": year.figures,
+    "scale": scale.figures,
 }
 
 

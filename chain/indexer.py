@@ -73,9 +73,7 @@ def indexed(engine: Engine, node: NodeChain, address: str, progress: Progress | 
             progress(block, head)
     # What was read so deep below the newest block was so deep then: no fork came between.
     with written(engine) as store:
-        final = head - node.depth
-        # Another indexer's node may be ahead of this one; a chain of one node may be set back.
-        store.set(FINAL, str(max(final, store.final_block()) if node.depth else final))
+        store.set(FINAL, str(head - node.depth))
     return head
 
 
@@ -173,10 +171,13 @@ def _index_origin(store: Writer, block: int, event: RootAttested | Claimed) -> N
         case RootAttested(day, site, root, replaced):
             row = {"day": day, "site": site, "root": root, "replaced": replaced}
             store.put(tables.ATTESTATIONS, block, [row])
-        case Claimed(slot, site, leaf, start, energy, beneficiary, purpose):
-            row = {"slot": slot, "site": site, "leaf": leaf, "start": start, "energy": energy}
-            row |= {"beneficiary": beneficiary, "purpose": purpose}
-            store.put(tables.CLAIMS, block, [row])
+        case Claimed(day, site, taken, beneficiary, purpose):
+            shared = {"day": day, "site": site, "beneficiary": beneficiary, "purpose": purpose}
+            rows = [
+                {**shared, "leaf": one.leaf, "start": one.start, "energy": one.energy}
+                for one in taken
+            ]
+            store.put(tables.CLAIMS, block, rows)
 
 
 def _trace_settled(store: Writer, block: int) -> None:

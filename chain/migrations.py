@@ -173,12 +173,24 @@ def m005_attested_and_claimed(connection: Connection) -> None:
     )
 
 
+def m006_claims_by_day(connection: Connection) -> None:
+    """A claim is of a day's rows together: it says the day, and no slot."""
+    _run(
+        connection,
+        "DROP INDEX claims_by_slot",
+        "ALTER TABLE claims RENAME COLUMN slot TO day",
+        "UPDATE claims SET day = (day + 18) / 48",
+        "CREATE INDEX claims_by_day ON claims (day)",
+    )
+
+
 MIGRATIONS: Sequence[Callable[[Connection], None]] = (
     m001_events_of_the_market,
     m002_blocks_once_and_with_their_time,
     m003_by_site,
     m004_slots_in_brief,
     m005_attested_and_claimed,
+    m006_claims_by_day,
 )
 
 

@@ -14,7 +14,6 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from copy import copy
-from dataclasses import dataclass
 from typing import Any
 
 from coincurve import PrivateKey
@@ -28,30 +27,19 @@ from web3.exceptions import (
     Web3RPCError,
 )
 from web3.middleware import ExtraDataToPOAMiddleware
-from web3.types import BlockIdentifier, TxParams, TxReceipt, Wei
+from web3.types import BlockIdentifier, RPCEndpoint, TxParams, TxReceipt, Wei
 
+from chain import history
 from chain.contract import Log, Receipt, refusal_or_error
+from chain.history import LOGS_BLOCKS, Call, Transaction
 from energy.errors import ChainError
 
 RECEIPT_TIMEOUT_SECONDS = 60.0
 FINAL_TIMEOUT_SECONDS = 120.0
 GAS_MARGIN = 1.25
 """Gas given over the estimate: another transaction may come first and make ours dearer."""
-LOGS_BLOCKS = 2_000
-"""Blocks asked for in one query of logs."""
-
-
-@dataclass(frozen=True)
-class Transaction:
-    """A transaction as it stands in a block, with what it logged; time in unix seconds."""
-
-    block: int
-    time: int
-    sender: str
-    to: str | None
-    """None if it creates a contract."""
-    data: bytes
-    logs: tuple[Log, ...]
+CALLS = 200
+"""Calls asked for at a time."""
 
 
 class NodeChain:
@@ -229,16 +217,24 @@ class NodeChain:
             return bytes(self.web3.eth.call(call, self._asked_block()))
 
     def logs(
-        self, addresses: str | Sequence[str], first_block: int, last_block: int
+        self,
+        addresses: str | Sequence[str],
+        first_block: int,
+        last_block: int,
+        topics: Sequence[int | None] = (),
     ) -> Iterator[tuple[tuple[int, bytes], Log]]:
-        """Yield some contracts' logs with their block's number and hash, in order of the chain."""
+        """Yield some contracts' logs with their block's number and hash, in order of the chain.
+
+        Only those with these topics, where one is given.
+        """
         named = [addresses] if isinstance(addresses, str) else addresses
         wanted = [Web3.to_checksum_address(address) for address in named]
+        words = [None if topic is None else HexBytes(topic.to_bytes(32)) for topic in topics]
         for start in range(first_block, last_block + 1, LOGS_BLOCKS):
             end = min(start + LOGS_BLOCKS - 1, last_block)
             with _answered():
                 found = self.web3.eth.get_logs(
-                    {"address": wanted, "fromBlock": start, "toBlock": end}
+                    {"address": wanted, "fromBlock": start, "toBlock": end, "topics": words}
                 )
             for log in found:
                 yield (int(log["blockNumber"]), bytes(log["blockHash"])), _log(log)
@@ -250,30 +246,43 @@ class NodeChain:
 
         Others changed nothing in them.
         """
-        wanted = [Web3.to_checksum_address(address) for address in addresses]
-        for start in range(first_block, last_block + 1, LOGS_BLOCKS):
-            end = min(start + LOGS_BLOCKS - 1, last_block)
-            with _answered():
-                found = self.web3.eth.get_logs(
-                    {"address": wanted, "fromBlock": start, "toBlock": end}
-                )
-            for digest in dict.fromkeys(log["transactionHash"] for log in found):
-                yield self._transaction(digest)
+        named = [addresses] if isinstance(addresses, str) else addresses
+        return history.transactions(self.batch, named, first_block, last_block)
 
-    def _transaction(self, digest: HexBytes) -> Transaction:
+    def calls_of(self, transaction: Transaction, address: str) -> list[Call] | None:
+        """Return the calls by which a transaction made a contract log, but those that failed.
+
+        None if they were made by another contract, and the node does not trace.
+        """
+        return history.calls_of(self.batch, transaction, address)
+
+    def batch(self, method: str, parameters: Sequence[Sequence[Any]]) -> list[Any]:
+        """Ask the same of many things at once; return the answers as the node words them.
+
+        Raises:
+            ChainError: if the node does not answer, or answers one of them with an error.
+        """
+        requests = [(RPCEndpoint(method), list(given)) for given in parameters]
         with _answered():
-            sent = self.web3.eth.get_transaction(digest)
-            receipt = self.web3.eth.get_transaction_receipt(digest)
-        number = int(receipt["blockNumber"])
-        to = sent.get("to")
-        return Transaction(
-            number,
-            self.time_of(number),
-            str(sent["from"]),
-            None if to is None else str(to),
-            bytes(sent["input"]),
-            tuple(_log(log) for log in receipt["logs"]),
-        )
+            answers = self.web3.provider.make_batch_request(requests)  # type: ignore[attr-defined]
+        if not isinstance(answers, list):
+            answers = [answers]
+        for answer in answers:
+            if "error" in answer:
+                raise ChainError(f"{method} must be answered by the node, got {answer['error']}")
+        return [answer["result"] for answer in answers]
+
+    def calls(self, to: str, data: Sequence[bytes]) -> list[bytes]:
+        """Ask many things of a contract, as `call` does."""
+        block = self._asked_block()
+        number = hex(block) if isinstance(block, int) else block
+        found: list[bytes] = []
+        for at in range(0, len(data), CALLS):
+            asked = [
+                [{"to": to, "data": "0x" + one.hex()}, number] for one in data[at : at + CALLS]
+            ]
+            found += [bytes(HexBytes(answer)) for answer in self.batch("eth_call", asked)]
+        return found
 
     def _sent(self, transaction: TxParams) -> TxReceipt:
         eth = self.web3.eth
@@ -291,10 +300,14 @@ class NodeChain:
             receipt = eth.wait_for_transaction_receipt(
                 sent, timeout=RECEIPT_TIMEOUT_SECONDS, poll_latency=0.005
             )
+        return self._checked(receipt, transaction)
+
+    def _checked(self, receipt: TxReceipt, transaction: TxParams) -> TxReceipt:
         if receipt["status"] == 0:
             # It was good when estimated: something came before it. Ask what it meets now.
             self.call(str(transaction.get("to", "")), bytes(HexBytes(transaction["data"])))
-            raise ChainError(f"transaction {sent.to_0x_hex()} must succeed, got status 0")
+            sent = receipt["transactionHash"].to_0x_hex()
+            raise ChainError(f"transaction {sent} must succeed, got status 0")
         return receipt
 
     def _price(self) -> Wei:
@@ -324,10 +337,11 @@ def _answered(what: str = "a question") -> Iterator[None]:
     try:
         yield
     except (OSError, Web3Exception) as error:
-        raise _error(what, error) from error
+        raise call_error(what, error) from error
 
 
-def _error(what: str, error: Exception) -> Exception:
+def call_error(what: str, error: Exception) -> Exception:
+    """Return what a node's answer means: a refusal, or an error of the chain."""
     if isinstance(error, ContractLogicError) and isinstance(error.data, str):
         return refusal_or_error(bytes(HexBytes(error.data)), what)
     if isinstance(error, TransactionNotFound):

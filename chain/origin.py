@@ -12,10 +12,10 @@ from typing import Any
 from eth_utils.address import to_checksum_address
 
 from chain.contract import Chain, Log, Receipt, interface
-from energy.attestation import Attestation, Claim
+from energy.attestation import Attestation, Claim, Slice, day_of_row
 from energy.attested import Standing
 from energy.lots import Kind, Origin
-from energy.merkle import NO_BATTERY, leaf_values
+from energy.merkle import NO_BATTERY, MultiProof, leaf_of, leaf_values
 from energy.messages import Domain
 from energy.rows import Row
 
@@ -33,16 +33,30 @@ class RootAttested:
 
 
 @dataclass(frozen=True)
-class Claimed:
-    """Wh of a row, by its leaf, were claimed by the site that used them."""
+class Taken:
+    """Wh of a row, by its leaf."""
 
-    slot: int
-    site: int
     leaf: bytes
     start: int
     energy: int
+
+
+@dataclass(frozen=True)
+class Claimed:
+    """Slices of rows of a day were claimed by the site that used them."""
+
+    day: int
+    site: int
+    taken: tuple[Taken, ...]
     beneficiary: str
     purpose: str
+
+
+def claimed_by(claim: Claim) -> Claimed:
+    """Return the event of a claim that is taken."""
+    taken = (Taken(leaf_of(one.row), one.start, one.energy) for one in claim.slices)
+    day = day_of_row(claim.slices[0].row)
+    return Claimed(day, claim.site, tuple(taken), claim.beneficiary, claim.purpose)
 
 
 def origin_events(logs: Iterable[Log]) -> list[RootAttested | Claimed]:
@@ -55,8 +69,11 @@ def origin_events(logs: Iterable[Log]) -> list[RootAttested | Claimed]:
                 RootAttested(values["day"], values["site"], values["root"], values["replaced"])
             )
         elif event.name == "Claimed":
-            names = ("slot", "site", "leaf", "from", "energy", "beneficiary", "purpose")
-            found.append(Claimed(*(values[name] for name in names)))
+            taken = tuple(Taken(*one) for one in values["taken"])
+            names = ("beneficiary", "purpose")
+            found.append(
+                Claimed(values["day"], values["site"], taken, *(values[name] for name in names))
+            )
     return found
 
 
@@ -73,11 +90,23 @@ def attestation_from(values: Sequence[Any]) -> tuple[Attestation, bytes]:
     return Attestation(day, site, root, replaced), signature
 
 
-def claim_from(values: Sequence[Any]) -> tuple[Claim, bytes, list[bytes], bytes]:
-    """Read the arguments of a `claim` call: the claim, root, proof and signature."""
-    row, start, energy, beneficiary, purpose, root, proof, signature = values
-    claim = Claim(row_from(row), start, energy, beneficiary, purpose)
-    return claim, root, list(proof), signature
+@dataclass(frozen=True)
+class ClaimCall:
+    """The arguments of a `claim` call."""
+
+    claim: Claim
+    root: bytes
+    proof: tuple[bytes, ...]
+    flags: tuple[bool, ...]
+    signature: bytes
+
+
+def claim_from(values: Sequence[Any]) -> ClaimCall:
+    """Read the arguments of a `claim` call."""
+    slices, beneficiary, purpose, root, proof, flags, signature = values
+    claimed = tuple(Slice(row_from(row), start, energy) for row, start, energy in slices)
+    claim = Claim(claimed, beneficiary, purpose)
+    return ClaimCall(claim, root, tuple(proof), tuple(flags), signature)
 
 
 @dataclass(frozen=True)
@@ -105,17 +134,16 @@ class OriginContract:
             "attest", message.day, message.site, message.root, message.replaced, signature
         )
 
-    def claim(self, claim: Claim, root: bytes, proof: Sequence[bytes], signature: bytes) -> Receipt:
-        """Claim Wh of a row by the site that used them."""
+    def claim(self, claim: Claim, root: bytes, proof: MultiProof, signature: bytes) -> Receipt:
+        """Claim slices of rows by the site that used them; they stand in the proof's order."""
         return self._send(
             "claim",
-            leaf_values(claim.row),
-            claim.start,
-            claim.energy,
+            [(leaf_values(one.row), one.start, one.energy) for one in claim.slices],
             claim.beneficiary,
             claim.purpose,
             root,
-            list(proof),
+            proof.nodes,
+            proof.flags,
             signature,
         )
 

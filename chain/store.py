@@ -105,6 +105,12 @@ class Store:
         found: int | None = self.connection.scalar(select(func.max(SETTLEMENTS.c.slot)))
         return found
 
+    def first_unsure(self) -> int | None:
+        """Return the first slot whose settlement can still vanish; None if there is none."""
+        query = select(func.min(SETTLEMENTS.c.slot)).where(SETTLEMENTS.c.block > self.final_block())
+        found: int | None = self.connection.scalar(query)
+        return found
+
     def orders(self, slots: range, site: int | None = None) -> list[Order]:
         """Return the accepted orders of some slots, by slot and arrival."""
         query = _of_slots(ORDERS, slots, site, _ORDER_COLUMNS)

@@ -139,10 +139,10 @@ ATTESTATIONS = _table(
 """Roots that sites attested, in order; a later one of a day and site replaces the earlier."""
 CLAIMS = _table(
     "claims",
-    *map(_number, ("slot", "site")),
+    *map(_number, ("day", "site")),
     Column("leaf", LargeBinary, nullable=False),
     *map(_number, ("start", "energy")),
     Column("beneficiary", String, nullable=False),
     Column("purpose", String, nullable=False),
-    by_slot=("slot",),
+    by_day=("day",),
 )

@@ -11,7 +11,7 @@ from datetime import date
 
 from eth_utils.crypto import keccak
 
-from energy.merkle import LEAF_ENCODING, encoded, leaf_values
+from energy.merkle import encoded, leaf_values
 from energy.messages import (
     MESSAGE_DOMAIN,
     MESSAGE_TYPES,
@@ -19,42 +19,18 @@ from energy.messages import (
     digest_of,
     signature_of,
     signer_of_digest,
+    type_string,
+    types_of,
 )
 from energy.rows import Row
 from energy.units import day_of, slots_of
 
 NO_ROOT = bytes(32)
 
-_ROW_NAMES = ("slot", "site", "energy", "kind", "originSite", "originSlot", "through")
-ORIGIN_TYPES: dict[str, list[dict[str, str]]] = {
-    "EIP712Domain": MESSAGE_TYPES["EIP712Domain"],
-    "Attestation": [
-        {"name": "day", "type": "uint32"},
-        {"name": "site", "type": "uint16"},
-        {"name": "root", "type": "bytes32"},
-        {"name": "replaced", "type": "bytes32"},
-    ],
-    "Claim": [
-        {"name": "row", "type": "Row"},
-        {"name": "from", "type": "uint32"},
-        {"name": "energy", "type": "uint32"},
-        {"name": "beneficiary", "type": "string"},
-        {"name": "purpose", "type": "string"},
-    ],
-    "Row": [
-        {"name": name, "type": kind} for name, kind in zip(_ROW_NAMES, LEAF_ENCODING, strict=True)
-    ],
+_TYPE_HASHES = {
+    name: keccak(text=type_string(name)) for name in ("Attestation", "Claim", "Row", "Slice")
 }
-
-
-def _type_string(name: str) -> str:
-    members = ",".join(f"{field['type']} {field['name']}" for field in ORIGIN_TYPES[name])
-    return f"{name}({members})"
-
-
-_ATTESTATION_TYPE = keccak(text=_type_string("Attestation"))
-_ROW_TYPE = keccak(text=_type_string("Row"))
-_CLAIM_TYPE = keccak(text=_type_string("Claim") + _type_string("Row"))
+_ROW_NAMES = [member["name"] for member in MESSAGE_TYPES["Row"]]
 
 _EPOCH = date(1970, 1, 1).toordinal()
 
@@ -95,12 +71,12 @@ class Attestation:
     def digest(self, domain: Domain) -> bytes:
         """Return the 32 bytes that the site's oracle signs."""
         words = self.day.to_bytes(32) + self.site.to_bytes(32) + self.root + self.replaced
-        return digest_of(keccak(_ATTESTATION_TYPE + words), domain)
+        return digest_of(keccak(_TYPE_HASHES["Attestation"] + words), domain)
 
 
 @dataclass(frozen=True, slots=True)
-class Claim:
-    """The using site claims `energy` Wh of a row, from Wh `start` on, for someone.
+class Slice:
+    """`energy` Wh of a row, from Wh `start` on.
 
     `start` is how much of the row was claimed before: so each Wh is claimed once, and a claim
     that is sent twice is refused.
@@ -109,19 +85,35 @@ class Claim:
     row: Row
     start: int
     energy: int
+
+    def struct_hash(self) -> bytes:
+        """Return its hash after EIP-712."""
+        row = keccak(_TYPE_HASHES["Row"] + encoded(self.row))
+        words = row + self.start.to_bytes(32) + self.energy.to_bytes(32)
+        return keccak(_TYPE_HASHES["Slice"] + words)
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """The using site claims slices of its rows of one day, for someone and to some end."""
+
+    slices: tuple[Slice, ...]
     beneficiary: str
     purpose: str
+
+    @property
+    def site(self) -> int:
+        """The site that used the energy."""
+        return self.slices[0].row.site
 
     def digest(self, domain: Domain) -> bytes:
         """Return the 32 bytes that the site's trader signs."""
         words = (
-            keccak(_ROW_TYPE + encoded(self.row))
-            + self.start.to_bytes(32)
-            + self.energy.to_bytes(32)
+            keccak(b"".join(one.struct_hash() for one in self.slices))
             + keccak(text=self.beneficiary)
             + keccak(text=self.purpose)
         )
-        return digest_of(keccak(_CLAIM_TYPE + words), domain)
+        return digest_of(keccak(_TYPE_HASHES["Claim"] + words), domain)
 
 
 def signed(message: Attestation | Claim, domain: Domain, key: bytes) -> bytes:
@@ -138,17 +130,24 @@ def typed(message: Attestation | Claim, domain: Domain) -> dict[str, object]:
     """Return a message as a wallet wants it (eth_signTypedData_v4)."""
     content: dict[str, object]
     if isinstance(message, Attestation):
-        kinds = ("EIP712Domain", "Attestation")
         content = {"day": message.day, "site": message.site}
         content |= {"root": message.root, "replaced": message.replaced}
     else:
-        kinds = ("EIP712Domain", "Claim", "Row")  # type: ignore[assignment]
-        content = {"row": dict(zip(_ROW_NAMES, leaf_values(message.row), strict=True))}
-        content |= {"from": message.start, "energy": message.energy}
+        slices = [
+            {
+                "row": dict(zip(_ROW_NAMES, leaf_values(one.row), strict=True)),
+                "from": one.start,
+                "energy": one.energy,
+            }
+            for one in message.slices
+        ]
+        content = {"slices": slices}
         content |= {"beneficiary": message.beneficiary, "purpose": message.purpose}
+    name = type(message).__name__
+    kinds = ("EIP712Domain", *sorted(types_of(name)))
     return {
-        "types": {kind: ORIGIN_TYPES[kind] for kind in kinds},
-        "primaryType": kinds[1],
+        "types": {kind: MESSAGE_TYPES[kind] for kind in kinds},
+        "primaryType": name,
         "domain": {
             **MESSAGE_DOMAIN,
             "chainId": domain.chain_id,

@@ -18,8 +18,8 @@
         ├── NothingToClear, AlreadyCleared, NotTheBook, OrderUnknown, OrderNotLive,
         │   OrderOnWrongSide, OutOfRank, RankingIncomplete
         ├── NotCleared, AlreadySettled, ReadingsOpen, NotTheTrades
-        ├── DayNotOver, RootMissing, RootNotReplaced, RootNotStanding, RootsConflict,
-        │   ProofWrong, NotGenerated, AlreadyClaimed, ClaimBeyondRow
+        ├── DayNotOver, DayGone, RootMissing, RootNotReplaced, RootNotStanding, RootsConflict,
+        │   ProofWrong, ClaimEmpty, ClaimMixed, NotGenerated, AlreadyClaimed, ClaimBeyondRow
         └── NotOwner, OwnerMissing, TooSoon, TooManyPlans, SettingBeyondLimit, KeyMissing,
             NotEnrolled, AlreadyRetired, TariffImpossible
 
@@ -344,6 +344,13 @@ class DayNotOver(Refusal):
 
 
 @dataclass(unsafe_hash=True)
+class DayGone(Refusal):
+    day: int
+    earliest: int
+    rule = "a day must still be held by the ring of days"
+
+
+@dataclass(unsafe_hash=True)
 class RootMissing(Refusal):
     day: int
     rule = "an attested root must not be zero"
@@ -374,27 +381,41 @@ class RootsConflict(Refusal):
 @dataclass(unsafe_hash=True)
 class ProofWrong(Refusal):
     day: int
-    rule = "a proof must lead from the row to its day's standing root"
+    rule = "a proof must lead from the rows to their day's standing root"
+
+
+@dataclass(unsafe_hash=True)
+class ClaimEmpty(Refusal):
+    rule = "a claim must have a slice"
+
+
+@dataclass(unsafe_hash=True)
+class ClaimMixed(Refusal):
+    index: int
+    rule = "a claim's slices must be of one site and one day"
 
 
 @dataclass(unsafe_hash=True)
 class NotGenerated(Refusal):
+    index: int
     kind: int
     rule = "a claimed row must be of energy that a site generated"
 
 
 @dataclass(unsafe_hash=True)
 class AlreadyClaimed(Refusal):
+    index: int
     start: int
     claimed: int
-    rule = "a claim must begin in Wh where the row's last claim ended"
+    rule = "a slice must begin in Wh where the row's last claim ended"
 
 
 @dataclass(unsafe_hash=True)
 class ClaimBeyondRow(Refusal):
+    index: int
     end: int
     energy: int
-    rule = "a claim must end within its row (Wh), and hold at least 1 Wh"
+    rule = "a slice must end within its row (Wh), and hold at least 1 Wh"
 
 
 def refusals() -> list[type[Refusal]]:

@@ -8,7 +8,9 @@ MerkleProofLib.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 
 from eth_utils.crypto import keccak
 
@@ -22,7 +24,7 @@ LEAF_ENCODING = ("uint32", "uint16", "uint32", "uint8", "uint16", "uint32", "uin
 
 
 def leaf_values(row: Row) -> tuple[int, ...]:
-    """Return a row as its leaf holds it: the words of `Row` in `contracts/interfaces/IOrigin.sol`.
+    """Return a row as its leaf holds it: the words of `Row` in `contracts/types/Slice.sol`.
 
     They are slot, site, energy (Wh), kind, origin site, origin slot, last battery's site.
     """
@@ -78,14 +80,64 @@ class MerkleTree:
         Raises:
             SettingError: if the tree does not hold the row.
         """
-        index = self._places.get(leaf_of(row))
-        if index is None:
-            raise SettingError(f"a row must be one of the tree's, got {row}")
+        index = self._place(row)
         proof = []
         while index:
             proof.append(self._nodes[index - 1 if index % 2 == 0 else index + 1])
             index = (index - 1) // 2
         return proof
+
+    def multiproof(self, rows: Iterable[Row]) -> MultiProof:
+        """Return a proof of several rows at once; of one, its `proof` without flags.
+
+        >>> from energy.lots import Kind, Origin
+        >>> sun = [Row(866_450, 0, 100, Origin(Kind.GENERATION, one, 866_450)) for one in range(5)]
+        >>> tree = MerkleTree(sun)
+        >>> all_of = tree.multiproof(sun[1:4])
+        >>> leaves = [leaf_of(row) for row in all_of.rows]
+        >>> lead_to(leaves, all_of.nodes, all_of.flags, tree.root), len(all_of.nodes)
+        (True, 2)
+
+        Raises:
+            SettingError: if there is no row, or the tree does not hold one of them.
+        """
+        placed = {self._place(row): row for row in rows}
+        if not placed:
+            raise SettingError("a proof must be of at least 1 row, got 0")
+        order = sorted(placed, reverse=True)
+        if len(order) == 1:
+            return MultiProof((placed[order[0]],), tuple(self.proof(placed[order[0]])), ())
+        nodes, flags, queue = [], [], deque(order)
+        while queue[0]:
+            index = queue.popleft()
+            sibling = index - 1 if index % 2 == 0 else index + 1
+            flags.append(bool(queue) and queue[0] == sibling)
+            if flags[-1]:
+                queue.popleft()
+            else:
+                nodes.append(self._nodes[sibling])
+            queue.append((index - 1) // 2)
+        return MultiProof(tuple(placed[place] for place in order), tuple(nodes), tuple(flags))
+
+    def _place(self, row: Row) -> int:
+        place = self._places.get(leaf_of(row))
+        if place is None:
+            raise SettingError(f"a row must be one of the tree's, got {row}")
+        return place
+
+
+@dataclass(frozen=True)
+class MultiProof:
+    """A proof of several rows at once; in `rows` they stand in the order that it needs.
+
+    For each flag two nodes are joined: the first one known and not joined yet, with the next such
+    one if the flag is set, or else with the proof's next. Source: OpenZeppelin's MerkleProof,
+    `multiProofVerify`.
+    """
+
+    rows: tuple[Row, ...]
+    nodes: tuple[bytes, ...]
+    flags: tuple[bool, ...]
 
 
 def leads_to(leaf: bytes, proof: Sequence[bytes], root: bytes) -> bool:
@@ -93,6 +145,26 @@ def leads_to(leaf: bytes, proof: Sequence[bytes], root: bytes) -> bool:
     for neighbour in proof:
         leaf = _parent(leaf, neighbour)
     return leaf == root
+
+
+def lead_to(
+    leaves: Sequence[bytes], proof: Sequence[bytes], flags: Sequence[bool], root: bytes
+) -> bool:
+    """Say whether a multiproof leads from leaves to a root; of one leaf, `leads_to` without flags.
+
+    >>> lead_to([b"leaf"], [], [], b"leaf")
+    True
+    """
+    if len(leaves) == 1:
+        return leads_to(leaves[0], proof, root)
+    if not flags or len(leaves) + len(proof) != len(flags) + 1:
+        return False
+    known, others = deque(leaves), deque(proof)
+    for flag in flags:
+        if len(known) < 1 + flag or len(others) < 1 - flag:
+            return False
+        known.append(_parent(known.popleft(), (known if flag else others).popleft()))
+    return not others and known[-1] == root
 
 
 def _parent(one: bytes, other: bytes) -> bytes:

@@ -26,13 +26,26 @@ MESSAGE_TYPES: dict[str, list[dict[str, str]]] = _PUBLISHED["types"]
 
 
 def type_string(name: str) -> str:
-    """Return a struct's canonical type.
+    """Return a struct's canonical type, with those of the structs in it behind it.
 
     >>> type_string("Order")
     'Order(uint32 slot,uint16 site,uint8 side,uint32 energy,uint24 price,uint8 sequence,bool fresh)'
     """
-    members = ",".join(f"{field['type']} {field['name']}" for field in MESSAGE_TYPES[name])
-    return f"{name}({members})"
+    written = []
+    for part in (name, *sorted(types_of(name) - {name})):
+        members = ",".join(f"{field['type']} {field['name']}" for field in MESSAGE_TYPES[part])
+        written.append(f"{part}({members})")
+    return "".join(written)
+
+
+def types_of(name: str) -> set[str]:
+    """Return a struct's name and those of the structs in it.
+
+    >>> sorted(types_of("Claim"))
+    ['Claim', 'Row', 'Slice']
+    """
+    kinds = {one["type"].removesuffix("[]") for one in MESSAGE_TYPES[name]}
+    return {name}.union(*(types_of(kind) for kind in kinds if kind in MESSAGE_TYPES))
 
 
 @dataclass(frozen=True)

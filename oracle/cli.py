@@ -7,8 +7,11 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import signal
 import sys
+import tempfile
+import traceback
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import asdict
@@ -47,7 +50,11 @@ def main() -> None:
 
 
 def run(commands: typer.Typer) -> None:
-    """Run a command line; an error is one sentence and exit code 1, an interruption 130."""
+    """Run a command line: no traceback reaches a user.
+
+    An error is one sentence and exit code 1, arguments that make no sense 2, an interruption 130,
+    and what nobody has thought of 70, with the traceback in a file to be sent in.
+    """
     # Asked to end, it ends as by Ctrl-C: what it started is stopped first.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
@@ -55,6 +62,31 @@ def run(commands: typer.Typer) -> None:
     except YuiError as error:
         print(f"yui: {error}", file=sys.stderr)
         sys.exit(1)
+    except KeyboardInterrupt:
+        sys.exit(INTERRUPTED)
+    except BrokenPipeError:
+        # Whoever read the output has gone: there is nobody to tell.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(INTERRUPTED)
+    except Exception as error:
+        print(f"yui: {_unforeseen(error)}", file=sys.stderr)
+        sys.exit(UNFORESEEN)
+
+
+INTERRUPTED, UNFORESEEN = 130, 70
+
+
+def _unforeseen(error: Exception) -> str:
+    """Keep an error's traceback in a file and return the sentence that says where."""
+    kind, text = type(error).__name__, (str(error).strip() or "no more is known").splitlines()[0]
+    # The network's own errors say enough: a node has gone in the middle of something.
+    if isinstance(error, OSError):
+        return f"{kind}: {text[:200]}"
+    with tempfile.NamedTemporaryFile(
+        "w", prefix="yui-", suffix=".txt", delete=False, encoding="utf-8"
+    ) as file:
+        traceback.print_exception(error, file=file)
+    return f"{kind}: {text[:200]} (unforeseen; please send in {file.name})"
 
 
 @oracle.command()

@@ -122,7 +122,7 @@ def load_settings(path: Path) -> Settings:
     settings = Settings(
         path,
         site.whole("number", 0, MOST_SITES - 1),
-        _chain(table.part("chain"), beside),
+        chain_settings(table.part("chain"), beside),
         _key(table.part("key"), beside),
         beside / store.text("outbox", "outbox.sqlite"),
         beside / store.text("chain", "chain.sqlite"),
@@ -137,7 +137,12 @@ def load_settings(path: Path) -> Settings:
     return settings
 
 
-def _chain(part: Table, beside: Path) -> ChainSettings:
+def chain_settings(part: Table, beside: Path) -> ChainSettings:
+    """Take the table of a chain; paths are relative to a folder.
+
+    Raises:
+        SettingError: naming key, value and what was expected.
+    """
     market, chain_id = part.text("market", ""), part.whole("chain_id", 0, 2**63, 0)
     origin = part.text("origin", "")
     manifest = part.text("manifest", "")

@@ -6,25 +6,26 @@ root is known.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Protocol, TypeVar
 
 from eth_abi.exceptions import DecodingError
 
 from chain.contract import interface
-from chain.node import Transaction
+from chain.history import Call, Transaction
 from chain.origin import (
     Claimed,
     OriginContract,
     RootAttested,
     attestation_from,
     claim_from,
+    claimed_by,
     origin_events,
 )
 from energy.attestation import date_of, day_number, day_of_row, last_slot_of
 from energy.attested import ROOT_BYTES, OriginLedger
 from energy.errors import AuditError, Refusal
-from energy.merkle import MerkleTree, leaf_of
+from energy.merkle import MerkleTree
 from energy.messages import Domain
 from energy.registry import Registry
 from energy.rows import Row
@@ -44,6 +45,15 @@ def readable(block: int, events: Callable[[], T]) -> T:
         return events()
     except (DecodingError, ValueError) as error:
         raise AuditError(f"block {block}: its logs must be readable, got {error}") from error
+
+
+def out_of_sight(transaction: Transaction, what: str) -> AuditError:
+    """Return the error that names a transaction of which the calldata cannot be had."""
+    return AuditError(
+        f"block {transaction.block}: transaction 0x{transaction.hash.hex()} came by way of "
+        f"{transaction.to}; a node that traces must tell what it called with "
+        f"(debug_traceTransaction, callTracer), got no trace: {what} cannot be checked"
+    )
 
 
 class Counts(Protocol):
@@ -69,7 +79,8 @@ class OriginAuditor:
         self.roots: dict[int, bytes] = {}
         self._is_created = False
         self._rows: dict[int, list[Row]] = {}
-        self._attested_in: dict[tuple[int, int], int] = {}
+        self._attested: dict[tuple[int, int], tuple[int, bytes]] = {}
+        """The block in which a site attested a day last, and the root."""
         self._claimed: set[Row] = set()
 
     def traced(self, slot: int, used: Iterable[Row]) -> None:
@@ -83,13 +94,13 @@ class OriginAuditor:
                 self.roots[day] = MerkleTree(rows).root
                 self.counts.roots += 1
 
-    def follow(self, transaction: Transaction) -> None:
-        """Run a transaction again and compare.
+    def follow(self, transaction: Transaction, calls: Sequence[Call] | None) -> None:
+        """Run a transaction's calls of the ledger again and compare; None if nobody tells them.
 
         Raises:
             AuditError: at the first thing that the rules do not allow.
         """
-        logs = [log for log in transaction.logs if log.address.lower() == self.address]
+        logs = transaction.logs_of(self.address)
         if not logs:
             return
         block = transaction.block
@@ -98,13 +109,10 @@ class OriginAuditor:
             return
         if not self._is_created:
             raise AuditError(f"block {block}: the ledger of origins must have been created")
-        if transaction.to.lower() != self.address:
-            raise AuditError(
-                f"block {block}: what is signed must be sent to the ledger of origins itself, "
-                f"got it by way of {transaction.to}"
-            )
+        if calls is None:
+            raise out_of_sight(transaction, "what was attested or claimed")
         try:
-            expected = self._run(transaction)
+            expected = [event for call in calls for event in self._run(transaction, call)]
         except Refusal as refusal:
             raise AuditError(
                 f"block {block}: a transaction must have been refused, got status 1: {refusal}"
@@ -115,15 +123,16 @@ class OriginAuditor:
 
     def finish(self, contract: OriginContract) -> None:
         """Compare roots with the rows, and what the chain keeps of roots and claims."""
+        for (day, site), (block, root) in sorted(self._attested.items()):
+            self._check_root(block, day, root, f"site {site} attests")
         for (day, site), root in sorted(self.ledger.roots().items()):
-            self._check_root(self._attested_in[day, site], day, root, f"site {site} attests")
             kept = contract.root_of(day, site)
             if kept != root:
                 raise AuditError(
                     f"day {date_of(day)}: the root of site {site} must be 0x{root.hex()}, "
                     f"got 0x{kept.hex()}"
                 )
-        for day in {day for day, _ in self._attested_in}:
+        for day in {day for day, _ in self._attested}:
             standing, kept_standing = self.ledger.standing_of(day), contract.standing_of(day)
             if standing != kept_standing:
                 raise AuditError(
@@ -150,11 +159,11 @@ class OriginAuditor:
             )
         self._is_created = True
 
-    def _run(self, transaction: Transaction) -> list[RootAttested | Claimed]:
-        call = _ORIGIN.read_call(transaction.data)
-        if call is None:
+    def _run(self, transaction: Transaction, call: Call) -> list[RootAttested | Claimed]:
+        read = _ORIGIN.read_call(call.data)
+        if read is None:
             raise AuditError(f"block {transaction.block}: a call must be known, got none")
-        name, values = call
+        name, values = read
         self.counts.signatures += 1
         if name == "attest":
             attestation, signature = attestation_from(values)
@@ -162,25 +171,19 @@ class OriginAuditor:
                 return []
             self.counts.attestations += 1
             day, site = attestation.day, attestation.site
-            self._attested_in[day, site] = transaction.block
+            self._attested[day, site] = transaction.block, attestation.root
             return [RootAttested(day, site, attestation.root, attestation.replaced)]
-        claim, root, proof, signature = claim_from(values)
-        row = claim.row
-        self._check_root(transaction.block, day_of_row(row), root, f"site {row.site} claims on")
-        self.ledger.claim(transaction.time, claim, root, proof, signature)
-        self.counts.claims += 1
-        self.counts.claimed_wh += claim.energy
-        self._claimed.add(row)
-        event = Claimed(
-            row.slot,
-            row.site,
-            leaf_of(row),
-            claim.start,
-            claim.energy,
-            claim.beneficiary,
-            claim.purpose,
+        said = claim_from(values)
+        site, slices = said.claim.site, said.claim.slices
+        day = day_of_row(slices[0].row)
+        self._check_root(transaction.block, day, said.root, f"site {site} claims on")
+        self.ledger.claim(
+            transaction.time, said.claim, said.root, said.proof, said.flags, said.signature
         )
-        return [event]
+        self.counts.claims += 1
+        self.counts.claimed_wh += sum(one.energy for one in slices)
+        self._claimed |= {one.row for one in slices}
+        return [claimed_by(said.claim)]
 
     def _check_root(self, block: int, day: int, root: bytes, who: str) -> None:
         """A root is that of the rows which the chain's readings and flows give."""

@@ -8,7 +8,7 @@ how much of the row was claimed, only the chain says. Energies in Wh.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -16,10 +16,10 @@ from typing import Any
 
 from chain.attesting import day_tree
 from chain.node import NodeChain
-from chain.origin import Claimed, OriginContract, origin_events, row_from
+from chain.origin import Claimed, OriginContract, RootAttested, origin_events, row_from
 from chain.store import Store
 from energy.attestation import day_number, day_of_row
-from energy.attested import ROOT_BYTES, Standing
+from energy.attested import ROOT_BYTES, Standing, is_held
 from energy.errors import ChainError, ProofWrong, RootNotStanding, RootsConflict, SettingError
 from energy.lots import Kind
 from energy.merkle import LEAF_ENCODING, leads_to, leaf_of, leaf_values
@@ -121,12 +121,22 @@ def certificate_from(path: Path) -> Certificate:
 
 
 @dataclass(frozen=True)
+class Part:
+    """What was claimed of a row: Wh from Wh `start` on, for whom and what for."""
+
+    start: int
+    energy: int
+    beneficiary: str
+    purpose: str
+
+
+@dataclass(frozen=True)
 class Verdict:
     """What a node says of a certificate."""
 
     standing: Standing
     claimed: int
-    claims: tuple[Claimed, ...]
+    claims: tuple[Part, ...]
 
 
 def verified(certificate: Certificate, node: NodeChain) -> Verdict:
@@ -143,18 +153,36 @@ def verified(certificate: Certificate, node: NodeChain) -> Verdict:
         raise ChainError(f"a contract must be at {certificate.origin}, got none")
     contract = OriginContract(node, certificate.origin)
     day = day_of_row(certificate.row)
+    logs = [log for _, log in node.logs(certificate.origin, 0, node.height(), [None, day])]
+    events = origin_events(logs)
     standing = contract.standing_of(day)
+    if not is_held(node.now(), day):
+        standing = _standing_by(events, standing.active)
     if standing.dissenting:
         raise RootsConflict(day, standing.dissenting)
     if not standing.stands:
         raise RootNotStanding(day, standing.attesting, standing.needed)
     certificate.check(standing.root)
     leaf = leaf_of(certificate.row)
-    logs = [log for _, log in node.logs(certificate.origin, 0, node.asked_height())]
-    claims = [
-        event for event in origin_events(logs) if isinstance(event, Claimed) and event.leaf == leaf
-    ]
-    return Verdict(standing, contract.claimed_of(certificate.row), tuple(claims))
+    parts = tuple(
+        Part(one.start, one.energy, event.beneficiary, event.purpose)
+        for event in events
+        if isinstance(event, Claimed)
+        for one in event.taken
+        if one.leaf == leaf
+    )
+    return Verdict(standing, sum(part.energy for part in parts), parts)
+
+
+def _standing_by(events: Sequence[RootAttested | Claimed], active: int) -> Standing:
+    """Return how a day stands that the contract holds no more, by what its sites attested."""
+    roots: dict[int, bytes] = {}
+    for event in events:
+        if isinstance(event, RootAttested):
+            roots[event.site] = event.root[:ROOT_BYTES]
+    root = next(iter(roots.values()), bytes(ROOT_BYTES))
+    attesting = sum(one == root for one in roots.values())
+    return Standing(root, attesting, len(roots) - attesting, active)
 
 
 def _hex(value: bytes) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
 
@@ -13,14 +14,15 @@ from chain.attesting import Attestor, key_signed
 from chain.indexer import indexed
 from chain.origin import OriginContract
 from chain.store import Store, opened
-from energy.attestation import Claim, day_number, signed
+from energy.attestation import day_number
 from energy.errors import SettingError
-from energy.lots import Kind
-from energy.rows import Row
+from energy.merkle import leaf_of
 from energy.units import half_hour
 from orchestrator import screen
 from orchestrator.audit import audited
-from orchestrator.certificate import certificate_from, certificate_of, verified
+from orchestrator.certificate import Certificate, certificate_from, verified
+from orchestrator.claiming import Draft, claimable
+from orchestrator.dates import slots_named
 from orchestrator.options import (
     DEFAULT_STORE,
     InLanguage,
@@ -35,7 +37,6 @@ from orchestrator.options import (
     print_json,
     progress_bar,
     site_number,
-    slots_named,
     store_at,
     write_json,
 )
@@ -98,41 +99,73 @@ def claim(
     origin_site: Annotated[
         str | None, typer.Option("--origin", help="Only what this site generated.")
     ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Say what would be claimed, and claim nothing.")
+    ] = False,
     folder: Annotated[Path, typer.Option(help="Where the proof files are written.")] = Path(),
     gas_price: GasPrice = 0,
     store_path: StorePath = DEFAULT_STORE,
     as_json: Json = False,
 ) -> None:
-    """Claim solar energy that a site used in a half hour or on a day, once, on the chain."""
+    """Claim solar energy that a site used, once, on the chain: a day's rows in one transaction."""
     key = _key(keystore, passphrase_file)
     node = chain_at(rpc, network, manifest, key, gas_price)
     market, address = _contracts(manifest)
     contract = OriginContract(node, address)
     indexed(engine_at(store_path), node, market)
-    done = []
     with store_at(store_path) as (store, names):
         number, span = site_number(names, site), slots_named(when)
         rows = [entry.row for entry in statement_of(store, number, span).rows]
         _demand_final(store, {row.slot for row in rows})
         maker = None if origin_site is None else site_number(names, origin_site)
-        parts = _parts(rows, maker, energy, contract)
-        for row, start, part in parts:
-            certificate = certificate_of(store, node.chain_id, address, row)
-            message = Claim(row, start, part, beneficiary, purpose)
-            signature = signed(message, contract.domain, key)
-            receipt = contract.claim(message, certificate.root, certificate.proof, signature)
-            receipt = node.finally_in(receipt)
-            path = folder / f"claim-{names['en'][number]}-{row.slot}-{receipt.block}.json"
-            said = {"from_wh": start, "energy_wh": part, "beneficiary": beneficiary}
-            said |= {"purpose": purpose, "block": receipt.block}
-            said |= {"transaction": "0x" + receipt.transaction.hex()}
-            write_json(path, {**certificate.to_json(names["en"]), "claim": said})
-            done.append({**said, "file": str(path), "gas": receipt.gas_used})
+        found = claimable(store, contract, rows, maker, energy)
+        done: list[dict[str, object]] = []
+        with progress_bar() as progress:
+            for place, draft in enumerate(found.drafts):
+                progress("claim", place, len(found.drafts))
+                said: dict[str, object] = {"day": draft.day.isoformat()}
+                said |= {"rows": len(draft.slices), "energy_wh": draft.energy}
+                if not dry_run:
+                    receipt = node.finally_in(draft.send(contract, beneficiary, purpose, key))
+                    paid = {"block": receipt.block, "gas": receipt.gas_used}
+                    paid |= {"transaction": "0x" + receipt.transaction.hex()}  # type: ignore[dict-item]
+                    files = _written(folder, names["en"], contract, draft, beneficiary, purpose)
+                    said |= {**paid, "files": files}
+                done.append(said)
     if as_json:
-        print_json(done)
+        left_out = {day.isoformat(): reason for day, reason in found.left_out.items()}
+        print_json({"dry_run": dry_run, "claims": done, "left_out": left_out})
         return
     for one in done:
-        print(f"{one['file']}: {one['energy_wh']} Wh claimed in block {one['block']}")
+        where = "would be claimed" if dry_run else f"claimed in block {one['block']}"
+        print(f"{one['day']}: {one['energy_wh']} Wh of {one['rows']} rows {where}")
+    for day, reason in found.left_out.items():
+        print(f"{day}: left out, {reason}")
+
+
+def _written(
+    folder: Path,
+    names: Mapping[int, str],
+    contract: OriginContract,
+    draft: Draft,
+    beneficiary: str,
+    purpose: str,
+) -> list[str]:
+    """Write a proof file for each claimed slice; return their paths."""
+    paths = []
+    for one in draft.slices:
+        row = one.row
+        proof = tuple(draft.tree.proof(row))
+        certificate = Certificate(
+            contract.chain.chain_id, contract.address, row, proof, draft.tree.root
+        )
+        said = {"from_wh": one.start, "energy_wh": one.energy}
+        said |= {"beneficiary": beneficiary, "purpose": purpose}  # type: ignore[dict-item]
+        # Among a site's rows of a slot a leaf's beginning tells one from the others.
+        name = f"claim-{names[row.site]}-{row.slot}-{leaf_of(row).hex()[:8]}-{one.start}.json"
+        write_json(folder / name, {**certificate.to_json(names), "claim": said})
+        paths.append(str(folder / name))
+    return paths
 
 
 def verify(
@@ -213,27 +246,6 @@ def audit(
         print_json(findings.to_json())
     else:
         screen.console().print(screen.audit_line(findings, language), style="bold green")
-
-
-def _parts(
-    rows: list[Row], maker: int | None, energy: int | None, contract: OriginContract
-) -> list[tuple[Row, int, int]]:
-    """Return what to claim of which rows: row, from which Wh on, how many Wh."""
-    parts = []
-    left = energy
-    for row in rows:
-        if row.origin.kind != Kind.GENERATION or maker not in (None, row.origin.site):
-            continue
-        claimed = contract.claimed_of(row)
-        part = row.energy - claimed if left is None else min(row.energy - claimed, left)
-        if part > 0:
-            parts.append((row, claimed, part))
-            left = None if left is None else left - part
-    free = sum(part for _, _, part in parts)
-    if not parts or (energy is not None and free < energy):
-        wanted = "at least 1" if energy is None else energy
-        raise SettingError(f"unclaimed solar energy must be {wanted} Wh, got {free} Wh")
-    return parts
 
 
 def _demand_final(store: Store, slots: set[int]) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import inspect
 import json
-import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import date
@@ -22,7 +21,8 @@ from chain.network.profile import PROFILE_FILE, profile_at
 from chain.node import NodeChain
 from chain.store import Store, opened, stored
 from energy.errors import SettingError
-from energy.units import half_hour, slot_from, slots_of
+from energy.units import half_hour
+from orchestrator.dates import day_named, slot_named
 from orchestrator.words import Language, short
 
 DEMO_FOLDER = Path(".yui/demo")
@@ -49,7 +49,7 @@ NetworkPath = Annotated[
     ),
 ]
 
-When = Annotated[str, typer.Argument(help="A half hour, as '2019-06-04 18:30', or a day.")]
+When = Annotated[str, typer.Argument(help="A half hour, as '2019-06-04 18:30', a day, or a month.")]
 
 Names = Mapping[str, dict[int, str]]
 
@@ -60,6 +60,8 @@ _STEPS = {
     "day": "slots settled",
     "attest": "attesting the day's root",
     "audit": "auditing",
+    "report": "reporting",
+    "claim": "claiming days",
 }
 
 
@@ -185,10 +187,7 @@ def site_number(names: Names, wanted: str) -> int:
 
 def day_from(text: str) -> date:
     """Return the date that a person names."""
-    try:
-        return date.fromisoformat(text)
-    except ValueError as error:
-        raise SettingError(f"a day must be as 2019-06-04, got {text!r}") from error
+    return day_named(text)
 
 
 def stored_day(store: Store, day: str | None) -> date:
@@ -198,16 +197,8 @@ def stored_day(store: Store, day: str | None) -> date:
 
 def span_of(text: str) -> range:
     """Return the one slot that a person names, as a range."""
-    try:
-        slot = slot_from(text)
-    except ValueError as error:
-        raise SettingError(str(error)) from error
+    slot = slot_named(text)
     return range(slot, slot + 1)
-
-
-def slots_named(text: str) -> range:
-    """Return the slots of a day, or the one slot, that a person names."""
-    return slots_of(day_from(text)) if re.fullmatch(r"\d+-\d+-\d+", text) else span_of(text)
 
 
 def say_what_may_vanish(slots: list[int]) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from calendar import monthrange
 from pathlib import Path
 from typing import Annotated
 
@@ -16,6 +15,7 @@ from energy.errors import SettingError
 from energy.units import day_of, kwh, slots_of
 from orchestrator import screen
 from orchestrator.certificate import certificate_of
+from orchestrator.dates import month_named, slots_named
 from orchestrator.options import (
     DEFAULT_STORE,
     Day,
@@ -26,11 +26,9 @@ from orchestrator.options import (
     StorePath,
     When,
     chain_at,
-    day_from,
     print_json,
     say_what_may_vanish,
     site_number,
-    slots_named,
     span_of,
     store_at,
     stored_day,
@@ -102,7 +100,7 @@ def proof(
     folder: Annotated[Path, typer.Option(help="Where the files are written.")] = Path(),
     store_path: StorePath = DEFAULT_STORE,
 ) -> None:
-    """Write a public proof file for each origin of what a site used in a half hour or on a day."""
+    """Write a public proof file for each origin of what a site used in a slot, day or month."""
     with store_at(store_path) as (store, names):
         chain_id, origin = _deployment_of(store)
         number, span = site_number(names, site), slots_named(when)
@@ -159,9 +157,7 @@ def _slots(store: Store, slot: str | None, day: str | None, month: str | None) -
         return span_of(slot)
     if month is None:
         return slots_of(stored_day(store, day))
-    first = day_from(f"{month}-01")
-    last = first.replace(day=monthrange(first.year, first.month)[1])
-    return range(slots_of(first).start, slots_of(last).stop)
+    return month_named(month)
 
 
 def _roots(store: Store, slots: range) -> dict[str, str]:

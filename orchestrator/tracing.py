@@ -189,14 +189,15 @@ class Tracer:
         assert self.market
         node = self.market.chain
         assert isinstance(node, NodeChain)
-        for sent in node.transactions([self.market.address], block, block):
-            call = interface("Market").read_call(sent.data)
-            for candidate, signature in _signed(call):
-                if candidate != record:
-                    continue
-                signer = signer_of(record, self.market.domain, signature) or ""
-                if signer.lower() == key.lower():
-                    return "0x" + signature.hex()
+        address = self.market.address
+        for sent in node.transactions(address, block, block):
+            for call in node.calls_of(sent, address) or ():
+                for candidate, signature in _signed(interface("Market").read_call(call.data)):
+                    if candidate != record:
+                        continue
+                    signer = signer_of(record, self.market.domain, signature) or ""
+                    if signer.lower() == key.lower():
+                        return "0x" + signature.hex()
         raise AuditError(f"block {block}: {record} must be signed by {key}, got no such signature")
 
     def _key(self, site: int, slot: int, role: str) -> str:

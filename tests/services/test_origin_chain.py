@@ -6,10 +6,11 @@ import asyncio
 import json
 import shutil
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 import pytest
 from eth_account import Account
@@ -23,12 +24,13 @@ from chain.contract import Log, interface
 from chain.indexer import indexed
 from chain.market import MarketContract
 from chain.network.folders import create, new_member
-from chain.node import NodeChain, Transaction
+from chain.node import NodeChain
 from chain.origin import OriginContract
 from chain.store import Store, opened
 from chain.terminal import TerminalChain
 from chain.writer import written
-from energy.attestation import NO_ROOT, Attestation, Claim, day_number, signed
+from energy.attestation import NO_ROOT, Attestation, Claim, Slice, day_number, signed
+from energy.attested import RING, SLOTS_IN_A_WORD
 from energy.errors import (
     AuditError,
     ChainError,
@@ -44,7 +46,7 @@ from energy.messages import address_of, sign
 from energy.records import Reading
 from energy.registry import Ratings, Tariff
 from energy.rows import Row
-from energy.units import SLOT_SECONDS, slots_of
+from energy.units import SLOT_SECONDS, SLOTS_PER_DAY, slots_of
 from oracle.service import service_of
 from oracle.settings import load_settings
 from orchestrator.audit import audited
@@ -141,13 +143,16 @@ class Place:
         message = Attestation(DAY, site, root, replaced)
         self.origin.attest(message, signed(message, self.origin.domain, key("oracle", site)))
 
-    def claim(self, energy: int = 1_000, start: int = 0) -> None:
+    def claim(
+        self, energy: int = 1_000, start: int = 0, through: OriginContract | None = None
+    ) -> None:
         row = self.row()
-        message = Claim(row, start, energy, "宮城県", "RE100 2019")
+        message = Claim((Slice(row, start, energy),), "宮城県", "RE100 2019")
         with self.store.connect() as connection:
             tree = day_tree(Store(connection), THE_DAY)
         signature = signed(message, self.origin.domain, key("trader", KESENNUMA))
-        self.origin.claim(message, tree.root, tree.proof(row), signature)
+        to = through or self.origin
+        to.claim(message, tree.root, tree.multiproof([row]), signature)
 
     def audit(self, node: NodeChain | None = None, state: Path | None = None) -> Findings:
         return audited(node or self.node, self.market.address, self.origin.address, state=state)
@@ -295,16 +300,21 @@ def test_a_site_claims_a_part_and_anyone_verifies_it(attested: Place, tmp_path: 
     with_store = ["--store", str(place.store_path), "--folder", str(tmp_path)]
     claim = ["claim", "kesennuma", str(EVENING), "--beneficiary", "宮城県", "--purpose", "RE100"]
     claim += [*place.signing("trader", KESENNUMA), *with_store]
-    (done,) = json.loads(place.yui(*claim, "--energy", "1000", "--json"))
-    assert (done["from_wh"], done["energy_wh"]) == (0, 1_000)
-    checked = json.loads(place.yui("verify", done["file"], "--rpc", place.node.url, "--json"))
+    (planned,) = json.loads(place.yui(*claim, "--dry-run", "--json"))["claims"]
+    assert planned == {"day": "2019-06-04", "rows": 1, "energy_wh": 1_800}
+    (done,) = json.loads(place.yui(*claim, "--energy", "1000", "--json"))["claims"]
+    assert (done["rows"], done["energy_wh"]) == (1, 1_000)
+    (file,) = done["files"]
+    said = json.loads(Path(file).read_text())["claim"]
+    assert (said["from_wh"], said["energy_wh"], said["beneficiary"]) == (0, 1_000, "宮城県")
+    checked = json.loads(place.yui("verify", file, "--rpc", place.node.url, "--json"))
     assert checked["claimed_wh"] == 1_000
     assert checked["claims"] == [
         {"from_wh": 0, "energy_wh": 1_000, "beneficiary": "宮城県", "purpose": "RE100"}
     ]
-    assert "3 of 3 sites attest it" in place.yui("verify", done["file"], "--rpc", place.node.url)
-    (rest,) = json.loads(place.yui(*claim, "--json"))
-    assert (rest["from_wh"], rest["energy_wh"]) == (1_000, 800)
+    assert "3 of 3 sites attest it" in place.yui("verify", file, "--rpc", place.node.url)
+    (rest,) = json.loads(place.yui(*claim, "--json"))["claims"]
+    assert rest["energy_wh"] == 800
     with pytest.raises(SettingError, match="unclaimed solar energy must be at least 1 Wh, got 0"):
         place.yui(*claim)
 
@@ -337,7 +347,7 @@ def test_a_site_claims_a_whole_day(attested: Place, tmp_path: Path) -> None:
         *("--store", str(attested.store_path), "--folder", str(tmp_path)),
     )
     # Tome lives on its own roof at noon alone.
-    assert [one["energy_wh"] for one in json.loads(done)] == [1_000]
+    assert [one["energy_wh"] for one in json.loads(done)["claims"]] == [1_000]
     assert attested.audit().claimed_wh == 1_000
 
 
@@ -475,12 +485,14 @@ def test_a_root_that_was_withdrawn_is_not_held_against_a_site(place: Place) -> N
 def test_the_audit_names_a_root_and_a_claim_that_were_changed_in_the_state(attested: Place) -> None:
     attested.claim()
     row = attested.row()
-    spot = (
-        row.slot << 88 | row.site << 72 | row.origin.site << 48 | row.origin.slot << 16
-    ) | KESENNUMA
+    hours, lane = divmod(row.slot, SLOTS_IN_A_WORD)
+    place = hours % (RING * SLOTS_PER_DAY // SLOTS_IN_A_WORD)
+    ago = row.slot - row.origin.slot
+    spot = place << 88 | row.site << 72 | row.origin.site << 48 | ago << 16 | KESENNUMA
+    claimed = hours << 224 | 500 << 32 * lane
     for kept, value, message in (
-        (mapped(spot, 2), 500, f"^slot {EVENING}: of a row of site 2 1000 Wh must be claimed"),
-        (mapped(0, mapped(DAY, 0)), 0, r"^day 2019-06-04: the root of site 0 must be"),
+        (mapped(spot, 2), claimed, f"^slot {EVENING}: of a row of site 2 1000 Wh must be claimed"),
+        (mapped(0, mapped(DAY % RING, 0)), 0, r"^day 2019-06-04: the root of site 0 must be"),
     ):
         before = attested.node.request("evm_snapshot", [])
         word = "0x" + value.to_bytes(32).hex()
@@ -500,7 +512,7 @@ def test_the_audit_names_a_claim_that_a_patched_contract_let_pass(attested: Plac
     """For a while it asks another registry for keys."""
     code = attested.node.code_at(attested.origin.address)
     row = attested.row()
-    stolen = Claim(row, 0, 10, "a thief", "none")
+    stolen = Claim((Slice(row, 0, 10),), "a thief", "none")
     with attested.store.connect() as connection:
         tree = day_tree(Store(connection), THE_DAY)
     signature = signed(stolen, attested.origin.domain, key("trader", TOME))
@@ -514,7 +526,7 @@ def test_the_audit_names_a_claim_that_a_patched_contract_let_pass(attested: Plac
     assert market in code
     patched = code.replace(market, bytes.fromhex(liar[2:]))
     attested.node.request("anvil_setCode", [attested.origin.address, "0x" + patched.hex()])
-    attested.origin.claim(stolen, tree.root, tree.proof(row), signature)
+    attested.origin.claim(stolen, tree.root, tree.multiproof([row]), signature)
     attested.node.request("anvil_setCode", [attested.origin.address, "0x" + code.hex()])
     with pytest.raises(
         AuditError, match=r"^block \d+: a transaction must have been refused.*Wrong"
@@ -540,21 +552,27 @@ class LyingNode(NodeChain):
 
     event, at = "", 0
 
-    def _transaction(self, digest: object) -> Transaction:
-        sent = super()._transaction(digest)  # type: ignore[arg-type]
-        return replace(sent, logs=tuple(self._changed(log) for log in sent.logs))
+    def batch(self, method: str, parameters: Sequence[Sequence[Any]]) -> list[Any]:
+        answers = super().batch(method, parameters)
+        if method == "eth_getLogs":
+            for log in answers[0]:
+                log["data"] = self._changed(log)
+        return answers
 
-    def _changed(self, log: Log) -> Log:
+    def _changed(self, shown: dict[str, Any]) -> str:
+        data = bytes.fromhex(shown["data"][2:])
+        topics = tuple(bytes.fromhex(topic[2:]) for topic in shown["topics"])
+        log = Log(shown["address"], topics, data)
         known = interface("Market").event(log) or interface("Origin").event(log)
         if known is None or known.name != self.event:
-            return log
-        changed = bytes([log.data[self.at] ^ 1])
-        return replace(log, data=log.data[: self.at] + changed + log.data[self.at + 1 :])
+            return str(shown["data"])
+        changed = bytes([data[self.at] ^ 1])
+        return "0x" + (data[: self.at] + changed + data[self.at + 1 :]).hex()
 
 
 @pytest.mark.parametrize(
     ("event", "at"),
-    [("ReadingsPosted", 70), ("Settled", 127), ("RootAttested", 31), ("Claimed", 63)],
+    [("ReadingsPosted", 70), ("Settled", 127), ("RootAttested", 31), ("Claimed", 127)],
 )
 def test_the_audit_names_a_changed_log(attested: Place, event: str, at: int) -> None:
     attested.claim()
@@ -564,19 +582,60 @@ def test_the_audit_names_a_changed_log(attested: Place, event: str, at: int) -> 
         attested.audit(node)
 
 
+class BlindNode(NodeChain):
+    """A node that does not trace."""
+
+    def batch(self, method: str, parameters: Sequence[Sequence[Any]]) -> list[Any]:
+        if method == "debug_traceTransaction":
+            raise ChainError("debug_traceTransaction must be answered by the node, got -32601")
+        return super().batch(method, parameters)
+
+
 def test_the_audit_follows_a_council_that_acts_through_a_contract(place: Place) -> None:
-    """What a contract does to the registry is read from its events; what is signed is not."""
+    """By the node's trace; without one, what it does to the registry is read from its events."""
     forwarder = "0x00000000000000000000000000000000000000cc"
     place.node.request("anvil_setCode", [forwarder, "0x" + _forwarder(place.market.address)])
     place.market.change_owner(forwarder)
     through = MarketContract(place.node, forwarder)
     later = SLOTS[-1] + 20
     through.amend(0, later, address_of(key("trader", 9)), address_of(key("oracle", 9)), PLAIN)
-    assert place.audit().slots == 48
+    assert place.audit() == place.audit(BlindNode(place.node.url))
+
+
+def test_the_audit_follows_what_a_strangers_contract_relays(attested: Place) -> None:
+    node = attested.node
+    to_market, to_origin = ("0x" + f"{number:040x}" for number in (0xCC, 0xCD))
+    node.request("anvil_setCode", [to_market, "0x" + _forwarder(attested.market.address)])
+    node.request("anvil_setCode", [to_origin, "0x" + _forwarder(attested.origin.address)])
+    before = attested.audit()
     reading = Reading(SLOTS[-1], 0, imported=210, revision=1)
-    through.push([reading], [sign(reading, place.market.domain, key("oracle", 0))])
-    with pytest.raises(AuditError, match=r"what is signed must be sent to the market itself"):
-        place.audit()
+    signature = sign(reading, attested.market.domain, key("oracle", 0))
+    relayed = MarketContract(node, to_market).push([reading], [signature])
+    attested.claim(through=OriginContract(node, to_origin))
+    found = attested.audit()
+    assert found.corrections == before.corrections + 1
+    assert (found.claims, found.claimed_wh) == (1, 1_000)
+    with pytest.raises(AuditError, match="0x" + relayed.transaction.hex()) as named:
+        attested.audit(BlindNode(node.url))
+    assert f"block {relayed.block}" in str(named.value)
+    assert "what it called with" in str(named.value)
+
+
+def test_a_call_that_failed_within_a_transaction_is_not_run_again(place: Place) -> None:
+    """It settles, and tries to settle once more."""
+    settler = "0x00000000000000000000000000000000000000ce"
+    market = bytes.fromhex(place.market.address[2:])
+    call = "60006000366000600073" + market.hex() + "5af1"
+    # Without the first one's success it reverts: else the gas estimate would starve both.
+    code = "366000600037" + call + "602e5760006000fd5b" + call + "5000"
+    place.node.request("anvil_setCode", [settler, "0x" + code])
+    slot = SLOTS.stop
+    place.node.set_time((slot + 1) * SLOT_SECONDS)
+    readings = [replace(one, slot=slot) for one in readings_of(SLOTS[-1])]
+    signatures = [sign(one, place.market.domain, key("oracle", one.site)) for one in readings]
+    place.market.push(readings, signatures)
+    MarketContract(place.node, settler).settle(slot, [])
+    assert place.audit().slots == 49
 
 
 PLAIN = Ratings(40_000, 800, 800)

@@ -301,11 +301,11 @@ def test_a_step_that_fails_leaves_the_store_as_it_was(
     url = fresh_store()
     before = schema(opened(url))
 
-    def m006_breaks(connection: object) -> None:
+    def m007_breaks(connection: object) -> None:
         connection.execute(text("ALTER TABLE blocks ADD COLUMN gone BIGINT"))  # type: ignore[attr-defined]
         raise ZeroDivisionError
 
-    monkeypatch.setattr(migrations, "MIGRATIONS", (*migrations.MIGRATIONS, m006_breaks))
+    monkeypatch.setattr(migrations, "MIGRATIONS", (*migrations.MIGRATIONS, m007_breaks))
     with pytest.raises(ZeroDivisionError):
         opened(url)
     assert schema(raw(url)) == before
@@ -314,8 +314,8 @@ def test_a_step_that_fails_leaves_the_store_as_it_was(
 def test_a_store_of_a_newer_version_is_refused(fresh_store: FreshStore) -> None:
     url = fresh_store()
     with written(opened(url)) as store:
-        store.connection.execute(text("INSERT INTO migrations VALUES (6, 'm006_to_come')"))
-    with pytest.raises(StoreError, match=r"\(steps up to 5\), got step 6: use a newer yui"):
+        store.connection.execute(text("INSERT INTO migrations VALUES (7, 'm007_to_come')"))
+    with pytest.raises(StoreError, match=r"\(steps up to 6\), got step 7: use a newer yui"):
         opened(url)
 
 

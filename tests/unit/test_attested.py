@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from contextlib import suppress
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 
@@ -16,18 +17,18 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from chain.evm import EvmChain
 from chain.market import MarketContract
-from chain.origin import Claimed, OriginContract, RootAttested, origin_events
+from chain.origin import OriginContract, RootAttested, claimed_by, origin_events
 from energy import errors
-from energy.attestation import NO_ROOT, Attestation, Claim, day_number, signed, typed
-from energy.attested import OriginLedger, Standing
+from energy.attestation import NO_ROOT, Attestation, Claim, Slice, day_number, signed, typed
+from energy.attested import RING, OriginLedger, Standing
 from energy.errors import Refusal
 from energy.lots import Kind, Origin
 from energy.market import MarketRules
-from energy.merkle import MerkleTree, leaf_of
+from energy.merkle import MerkleTree, MultiProof
 from energy.messages import address_of
 from energy.registry import Ratings, Registry
 from energy.rows import Row
-from energy.units import SLOT_SECONDS, slots_of
+from energy.units import SLOT_SECONDS, SLOTS_PER_DAY, slots_of
 from tests.desk import MET
 
 # What the tests below meet, as they say it themselves.
@@ -115,28 +116,27 @@ class Both:
             assert self.origin.root_of(day, site) == self.twin.root_of(day, site)
 
     def claim(
-        self, claim: Claim, root: bytes, proof: list[bytes], signature: bytes | None = None
+        self,
+        claim: Claim,
+        tree: MerkleTree,
+        signature: bytes | None = None,
+        proof: MultiProof | None = None,
+        root: bytes | None = None,
     ) -> None:
-        signature = signature or signed(claim, self.origin.domain, key("trader", claim.row.site))
+        proof = proof or tree.multiproof(one.row for one in claim.slices)
+        root = root or tree.root
+        signature = signature or signed(claim, self.origin.domain, key("trader", claim.site))
         now = self.chain.now()
-        _, refusal = met(lambda: self.twin.claim(now, claim, root, proof, signature))
+        _, refusal = met(
+            lambda: self.twin.claim(now, claim, root, proof.nodes, proof.flags, signature)
+        )
         receipt, found = met(lambda: self.origin.claim(claim, root, proof, signature))
         assert found == refusal
         if refusal:
             raise refusal
-        row = claim.row
-        assert origin_events(receipt.logs) == [
-            Claimed(
-                row.slot,
-                row.site,
-                leaf_of(row),
-                claim.start,
-                claim.energy,
-                claim.beneficiary,
-                claim.purpose,
-            )
-        ]
-        assert self.origin.claimed_of(row) == self.twin.claimed_of(row)
+        assert origin_events(receipt.logs) == [claimed_by(claim)]
+        for one in claim.slices:
+            assert self.origin.claimed_of(one.row) == self.twin.claimed_of(one.row)
 
 
 ROWS = [
@@ -164,7 +164,13 @@ def standing(both: Both) -> Both:
 
 
 def claim_of(row: Row = ROWS[0], start: int = 0, energy: int = 8_100) -> Claim:
-    return Claim(row, start, energy, "宮城県", "RE100 2019")
+    return Claim((Slice(row, start, energy),), "宮城県", "RE100 2019")
+
+
+def claim_together(tree: MerkleTree, rows: list[Row]) -> Claim:
+    """A claim of the whole of some rows."""
+    order = tree.multiproof(rows).rows
+    return Claim(tuple(Slice(row, 0, row.energy) for row in order), "宮城県", "RE100 2019")
 
 
 def test_a_root_stands_from_two_thirds_of_the_active_sites_on(both: Both) -> None:
@@ -213,12 +219,12 @@ def test_another_root_is_visible_and_blocks_claims_until_it_is_withdrawn(standin
     assert standing.origin.standing_of(DAY) == Standing(TREE.root[:24], 5, 1, 7)
     assert standing.origin.root_of(DAY, 5) == ROOTS[0][:24]
     with pytest.raises(errors.RootsConflict) as refused:
-        standing.claim(claim_of(), TREE.root, TREE.proof(ROWS[0]))
+        standing.claim(claim_of(), TREE)
     assert (refused.value.day, refused.value.dissenting) == (DAY, 1)
     with pytest.raises(errors.RootNotReplaced):
         standing.attest(5, TREE.root)
     standing.attest(5, TREE.root, replaced=ROOTS[0])
-    standing.claim(claim_of(), TREE.root, TREE.proof(ROWS[0]))
+    standing.claim(claim_of(), TREE)
 
 
 def test_an_old_attestation_does_not_come_back(standing: Both) -> None:
@@ -262,38 +268,38 @@ def test_sites_beyond_a_word_are_counted_with_the_others() -> None:
 
 
 def test_a_row_is_claimed_in_parts_and_each_wh_once(standing: Both) -> None:
-    proof = TREE.proof(ROWS[0])
-    standing.claim(claim_of(energy=8_000), TREE.root, proof)
+    standing.claim(claim_of(energy=8_000), TREE)
     with pytest.raises(errors.AlreadyClaimed) as twice:
-        standing.claim(claim_of(energy=8_000), TREE.root, proof)
+        standing.claim(claim_of(energy=8_000), TREE)
     assert (twice.value.start, twice.value.claimed) == (0, 8_000)
     with pytest.raises(errors.ClaimBeyondRow) as more:
-        standing.claim(claim_of(start=8_000, energy=101), TREE.root, proof)
+        standing.claim(claim_of(start=8_000, energy=101), TREE)
     assert (more.value.end, more.value.energy) == (8_101, 8_100)
     with pytest.raises(errors.ClaimBeyondRow):
-        standing.claim(claim_of(start=8_000, energy=0), TREE.root, proof)
-    standing.claim(claim_of(start=8_000, energy=100), TREE.root, proof)
+        standing.claim(claim_of(start=8_000, energy=0), TREE)
+    standing.claim(claim_of(start=8_000, energy=100), TREE)
     assert standing.origin.claimed_of(ROWS[0]) == 8_100
 
 
 def test_a_root_that_does_not_stand_bears_no_claim(both: Both) -> None:
     both.attest(0, TREE.root)
     with pytest.raises(errors.RootNotStanding) as refused:
-        both.claim(claim_of(), TREE.root, TREE.proof(ROWS[0]))
+        both.claim(claim_of(), TREE)
     assert (refused.value.attesting, refused.value.needed) == (1, 5)
 
 
 def test_a_forged_proof_is_refused(standing: Both) -> None:
-    proof = TREE.proof(ROWS[0])
+    good = TREE.proof(ROWS[0])
     forged = Row(ROWS[0].slot, 6, 9_000, ROWS[0].origin, 6)
-    for row, root, path in (
-        (forged, TREE.root, proof),
-        (ROWS[0], TREE.root, proof[:-1]),
+    for row, root, proof in (
+        (forged, TREE.root, good),
+        (ROWS[0], TREE.root, good[:-1]),
         (ROWS[0], MerkleTree([forged]).root, []),
         (forged, MerkleTree([forged]).root, []),
     ):
+        path = MultiProof((row,), tuple(proof), ())
         with pytest.raises(errors.ProofWrong) as refused:
-            standing.claim(claim_of(row), root, path)
+            standing.claim(claim_of(row), TREE, proof=path, root=root)
         assert refused.value.day == DAY
 
 
@@ -301,23 +307,23 @@ def test_another_sites_row_is_refused(standing: Both) -> None:
     claim = claim_of()
     by_other = signed(claim, standing.origin.domain, key("trader", 0))
     with pytest.raises(errors.WrongSigner):
-        standing.claim(claim, TREE.root, TREE.proof(ROWS[0]), by_other)
+        standing.claim(claim, TREE, by_other)
 
 
 def test_what_was_not_generated_is_not_claimed(standing: Both) -> None:
     with pytest.raises(errors.NotGenerated) as refused:
-        standing.claim(claim_of(ROWS[2], energy=1), TREE.root, TREE.proof(ROWS[2]))
+        standing.claim(claim_of(ROWS[2], energy=1), TREE)
     assert refused.value.kind == Kind.GRID
 
 
 def test_a_site_that_has_left_claims_no_more(standing: Both) -> None:
     standing.retire(6)
     with pytest.raises(errors.UnknownSite):
-        standing.claim(claim_of(), TREE.root, TREE.proof(ROWS[0]))
+        standing.claim(claim_of(), TREE)
 
 
 def test_wh_are_not_claimed_again_when_a_days_root_has_changed(standing: Both) -> None:
-    standing.claim(claim_of(), TREE.root, TREE.proof(ROWS[0]))
+    standing.claim(claim_of(), TREE)
     larger = Row(ROWS[0].slot, 6, 9_000, ROWS[0].origin, 6)
     tree = MerkleTree([larger, *ROWS[1:]])
     for site in range(5):
@@ -326,13 +332,116 @@ def test_wh_are_not_claimed_again_when_a_days_root_has_changed(standing: Both) -
         standing.attest(site, tree.root, replaced=TREE.root)
     assert standing.origin.standing_of(DAY).stands
     with pytest.raises(errors.AlreadyClaimed):
-        standing.claim(claim_of(larger, energy=9_000), tree.root, tree.proof(larger))
-    standing.claim(claim_of(larger, start=8_100, energy=900), tree.root, tree.proof(larger))
+        standing.claim(claim_of(larger, energy=9_000), tree)
+    standing.claim(claim_of(larger, start=8_100, energy=900), tree)
+
+
+def test_rows_are_claimed_together_and_counted_each(standing: Both) -> None:
+    rows = [ROWS[5], ROWS[6], ROWS[14], ROWS[40]]
+    standing.claim(claim_together(TREE, rows), TREE)
+    assert [standing.origin.claimed_of(row) for row in rows] == [row.energy for row in rows]
+    neighbours = ROWS[3], ROWS[7], ROWS[15], ROWS[41]
+    assert not any(standing.origin.claimed_of(row) for row in neighbours)
+    assert standing.origin.claimed_of(ROWS[2]) == 0
+    with pytest.raises(errors.AlreadyClaimed) as twice:
+        standing.claim(claim_together(TREE, [*rows, ROWS[8]]), TREE)
+    assert twice.value.claimed
+
+
+def test_a_flaw_in_one_slice_refuses_the_claim_by_its_place(standing: Both) -> None:
+    rows = ROWS[5:9]
+    good = claim_together(TREE, rows)
+    proof = TREE.multiproof(rows)
+    for change, error in (
+        ({"energy": 0}, errors.ClaimBeyondRow(2, 0, good.slices[2].row.energy)),
+        ({"start": 1}, errors.AlreadyClaimed(2, 1, 0)),
+        ({"row": ROWS[1]}, errors.ClaimMixed(2)),
+        ({"row": replace(good.slices[2].row, slot=SLOTS[0] - 1)}, errors.ClaimMixed(2)),
+        ({"row": ROWS[50]}, errors.ProofWrong(DAY)),
+        ({"row": replace(good.slices[2].row, energy=1), "energy": 1}, errors.ProofWrong(DAY)),
+    ):
+        slices = list(good.slices)
+        slices[2] = replace(slices[2], **change)
+        with pytest.raises(type(error)) as refused:
+            standing.claim(Claim(tuple(slices), "", ""), TREE, proof=proof)
+        assert refused.value == error
+    assert not any(standing.origin.claimed_of(row) for row in rows)
+
+
+def test_the_same_row_twice_in_a_claim_is_refused(standing: Both) -> None:
+    twice = Slice(ROWS[5], 0, 4), Slice(ROWS[5], 4, 1)
+    with pytest.raises(errors.ProofWrong):
+        standing.claim(Claim(twice, "", ""), TREE, proof=TREE.multiproof([ROWS[5], ROWS[6]]))
+
+
+@pytest.mark.parametrize("broken", ["flags", "nodes", "order", "no flags"])
+def test_a_forged_multiproof_is_refused(standing: Both, broken: str) -> None:
+    claim = claim_together(TREE, ROWS[5:9])
+    good = TREE.multiproof(ROWS[5:9])
+    bad = {
+        "flags": replace(good, flags=tuple(not flag for flag in good.flags)),
+        "nodes": replace(good, nodes=good.nodes[:-1]),
+        "order": good,
+        "no flags": replace(good, flags=()),
+    }[broken]
+    if broken == "order":
+        claim = replace(claim, slices=claim.slices[::-1])
+    with pytest.raises(errors.ProofWrong):
+        standing.claim(claim, TREE, proof=bad)
+    standing.claim(claim_together(TREE, ROWS[5:9]), TREE)
+
+
+def test_a_claim_without_slices_is_refused(standing: Both) -> None:
+    with pytest.raises(errors.ClaimEmpty):
+        standing.claim(Claim((), "", ""), TREE, bytes(64), TREE.multiproof(ROWS[:1]))
+
+
+def test_what_the_ring_holds_no_more_is_neither_attested_nor_claimed(standing: Both) -> None:
+    standing.claim(claim_of(energy=8_000), TREE)
+    standing.at(END + (RING - 1) * 86_400 - 1)
+    standing.claim(claim_of(start=8_000, energy=50), TREE)
+    standing.attest(6, TREE.root)
+    standing.at(END + (RING - 1) * 86_400)
+    for refused in (
+        lambda: standing.attest(5, TREE.root),
+        lambda: standing.claim(claim_of(start=8_050, energy=50), TREE),
+    ):
+        with pytest.raises(errors.DayGone) as gone:
+            refused()
+        assert (gone.value.day, gone.value.earliest) == (DAY, DAY + 1)
+
+
+def test_the_ring_comes_round_and_forgets(standing: Both) -> None:
+    """What stood in the words before counts for nothing."""
+    standing.attest(5, ROOTS[0])
+    standing.attest(5, TREE.root, replaced=ROOTS[0])
+    standing.attest(6, ROOTS[1])
+    standing.attest(6, TREE.root, replaced=ROOTS[1])
+    standing.claim(claim_together(TREE, ROWS[3:]), TREE)
+    shift = RING * SLOTS_PER_DAY
+    later = [
+        replace(
+            row, slot=row.slot + shift, origin=row.origin._replace(slot=row.origin.slot + shift)
+        )
+        for row in ROWS
+    ]
+    tree = MerkleTree(later)
+    standing.at(END + RING * 86_400)
+    assert standing.origin.standing_of(DAY + RING) == Standing(bytes(24), 0, 0, 7)
+    for site in range(5):
+        standing.attest(site, tree.root, day=DAY + RING)
+    standing.compare(DAY)
+    assert standing.origin.standing_of(DAY).attesting == 0
+    assert standing.origin.claimed_of(later[5]) == 0
+    standing.claim(claim_together(tree, later[3:20]), tree)
+    assert standing.origin.claimed_of(later[5]) == later[5].energy
+    for row in (*ROWS, *later):
+        assert standing.origin.claimed_of(row) == standing.twin.claimed_of(row)
 
 
 def test_a_wallet_signs_the_same() -> None:
     domain = Both(1).origin.domain
-    for message in (Attestation(DAY, 0, ROOTS[0], ROOTS[1]), claim_of()):
+    for message in (Attestation(DAY, 0, ROOTS[0], ROOTS[1]), claim_together(TREE, ROWS[3:6])):
         text = encode_typed_data(full_message=typed(message, domain))
         by_wallet = Account.sign_message(text, key("trader", 0))
         compact = signed(message, domain, key("trader", 0))
@@ -395,17 +504,20 @@ class Ledger(RuleBasedStateMachine):
         root=st.sampled_from([TREE.root, ROOTS[0]]),
     )
     def claims(self, row, start, energy, root):
-        signature = signed(
-            claim_of(row, start, energy),
-            self.both.origin.domain,
-            key("trader", row.site, self.versions[row.site]),
-        )
         claim = claim_of(row, start, energy)
-        self.tried(lambda: self.both.claim(claim, root, TREE.proof(row), signature))
+        trader = key("trader", row.site, self.versions[row.site])
+        signature = signed(claim, self.both.origin.domain, trader)
+        self.tried(lambda: self.both.claim(claim, TREE, signature, root=root))
+
+    @rule(numbers=st.sets(st.integers(3, 50), min_size=2, max_size=8))
+    def claims_together(self, numbers):
+        claim = claim_together(TREE, [ROWS[number] for number in numbers])
+        signature = signed(claim, self.both.origin.domain, key("trader", 2, self.versions[2]))
+        self.tried(lambda: self.both.claim(claim, TREE, signature))
 
     @invariant()
     def invariant_each_wh_is_claimed_at_most_once(self):
-        for row in ROWS[:4]:
+        for row in ROWS[:9]:
             claimed = self.both.origin.claimed_of(row)
             assert claimed == self.both.twin.claimed_of(row)
             assert claimed <= row.energy
