@@ -23,17 +23,28 @@ from starlette.responses import (
 )
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from energy.errors import SettingError, YuiError
-from orchestrator.web.access.viewer import Viewer
 from orchestrator.web.desk import PULSE_SECONDS, Desk
 from orchestrator.web.drawing import Pen
 from orchestrator.web.pages import MENU, PAGES, Page
 from orchestrator.web.reads import Source, source_of
+from orchestrator.web.viewer import Viewer
 from orchestrator.words import Language
 
 LANGUAGE_SECONDS = 365 * 86_400
 HEARTBEAT_SECONDS = 15.0
+_HEADERS = [
+    (name.encode(), value.encode())
+    for name, value in {
+        "content-security-policy": "default-src 'self'; frame-ancestors 'none'; base-uri 'none'; "
+        "form-action 'self'",
+        "referrer-policy": "same-origin",
+        "x-content-type-options": "nosniff",
+        "cross-origin-opener-policy": "same-origin",
+    }.items()
+]
 
 
 def application(desk: Desk) -> Starlette:
@@ -48,11 +59,31 @@ def application(desk: Desk) -> Starlette:
     ]
     app = Starlette(
         routes=routes,
-        middleware=[Middleware(GZipMiddleware, minimum_size=500, compresslevel=5)],
+        middleware=[
+            Middleware(_Guarded),
+            Middleware(GZipMiddleware, minimum_size=500, compresslevel=5),
+        ],
         exception_handlers={HTTPException: _told, YuiError: _told},
     )
     app.state.desk = desk
     return app
+
+
+class _Guarded:
+    """Gives every answer the headers that keep other sites out."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request."""
+
+        async def guarded(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                message["headers"] = [*message["headers"], *_HEADERS]
+            await send(message)
+
+        await self._app(scope, receive, guarded)
 
 
 class _Static(StaticFiles):
@@ -136,7 +167,6 @@ def _html(request: Request, page: Page, view: Any, source: Source, language: Lan
         f"{page.name}.html",
         page=page.name,
         view=view,
-        viewer=source.viewer,
         is_live=not source.is_record and getattr(view, "is_live", True),
         json_url=f"{request.url.path}.json{query}",
         **page.draw(pen, view),
@@ -160,7 +190,6 @@ def rendered(request: Request, template: str, **values: Any) -> str:
         "json_url": None,
         "is_live": False,
         "page": None,
-        "viewer": viewer_of(request),
         **values,
     }
     return desk.environment.get_template(template).render(whole)
@@ -242,5 +271,3 @@ def _told(request: Request, error: Exception) -> Response:
         return JSONResponse({"error": told}, status_code=status)
     body = rendered(request, "error.html", told=told)
     return Response(body, status_code=status, media_type="text/html; charset=utf-8")
-
-

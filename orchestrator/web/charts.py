@@ -13,7 +13,7 @@ from math import ceil, floor, log10
 from markupsafe import Markup, escape
 
 WIDTH, HEIGHT = 640, 260
-LEFT, RIGHT, TOP, BOTTOM = 52, 10, 14, 30
+LEFT, RIGHT, TOP, BOTTOM = 68, 10, 14, 30
 INSIDE_WIDTH, INSIDE_HEIGHT = WIDTH - LEFT - RIGHT, HEIGHT - TOP - BOTTOM
 
 
@@ -44,7 +44,7 @@ class _Scale:
     def __init__(self, lowest: float, highest: float, steps: int = 5) -> None:
         span = (highest - lowest) or 1.0
         rough = span / steps
-        unit = 10 ** floor(log10(rough))
+        unit = 10.0 ** floor(log10(rough))
         self.step = next(unit * n for n in (1, 2, 2.5, 5, 10) if unit * n >= rough * 0.999)
         self.low = floor(lowest / self.step + 1e-9) * self.step
         self.high = ceil(highest / self.step - 1e-9) * self.step
@@ -92,9 +92,7 @@ def bars(
                 value = series.values[place] or 0.0
                 if not value:
                     continue
-                top, bottom = sorted(
-                    (_y(scale, sign * so_far), _y(scale, sign * (so_far + value)))
-                )
+                top, bottom = sorted((_y(scale, sign * so_far), _y(scale, sign * (so_far + value))))
                 drawn.append(
                     f'<rect class="{series.mark}" x="{x + wide * 0.08:.1f}" y="{top:.1f}" '
                     f'width="{wide * 0.84:.1f}" height="{max(bottom - top, 0.4):.1f}"/>'
@@ -141,9 +139,7 @@ def curves(
             path.append((before, y))
             path.append((x, y))
             before = x
-        points = [
-            f"{LEFT + across.part(x) * INSIDE_WIDTH:.1f},{_y(up, y):.1f}" for x, y in path
-        ]
+        points = [f"{LEFT + across.part(x) * INSIDE_WIDTH:.1f},{_y(up, y):.1f}" for x, y in path]
         parts.append(
             f'<polyline class="line {curve.mark}" points="{" ".join(points)}">'
             f"<title>{escape(curve.name)}</title></polyline>"

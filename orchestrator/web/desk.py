@@ -16,8 +16,8 @@ from sqlalchemy import Engine
 
 from chain.store import Store
 from orchestrator.setting.sites import Setting
-from orchestrator.web.access.viewer import Viewer
 from orchestrator.web.reads import RECORD_SECONDS
+from orchestrator.web.viewer import Viewer
 
 PULSE_SECONDS = 1.0
 """How often, at most, the store is asked whether anything has changed."""
@@ -43,10 +43,8 @@ class Desk:
     engine: Engine
     setting: Setting
     clock: Callable[[], float] = time.time
-    own_detail_only: bool = False
-    is_open: bool = True
-    """Whether the pages may be read without logging in."""
-    audit_file: str | None = None
+    hides_load: bool = False
+    """Whether offices' own meter readings are kept from the pages."""
     environment: Environment = field(init=False)
     assets: dict[str, str] = field(init=False)
 
@@ -106,5 +104,5 @@ class Desk:
         return found
 
     def viewer(self) -> Viewer:
-        """Return somebody who is not logged in."""
-        return Viewer(own_detail_only=self.own_detail_only)
+        """Return who reads."""
+        return Viewer(self.hides_load)

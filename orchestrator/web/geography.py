@@ -119,9 +119,10 @@ def _arrows(flows: Sequence[Flow], spots: Sequence[Spot]) -> tuple[Arrow, ...]:
         across, down = end.x - start.x, end.y - start.y
         length = hypot(across, down) or 1.0
         bend = 0.16 * length
-        x, y = (start.x + end.x) / 2 - down / length * bend, (
-            start.y + end.y
-        ) / 2 + across / length * bend
+        x, y = (
+            (start.x + end.x) / 2 - down / length * bend,
+            (start.y + end.y) / 2 + across / length * bend,
+        )
         from_x, from_y = _towards(start, x, y, NEAR * 0.7)
         to_x, to_y = _towards(end, x, y, NEAR)
         path = f"M{from_x:.1f},{from_y:.1f}Q{x:.1f},{y:.1f} {to_x:.1f},{to_y:.1f}"

@@ -21,7 +21,7 @@ from energy.registry import Tariff
 from energy.units import SLOT_SECONDS, day_of, slot_at, slot_of_day, slots_of
 from orchestrator.report import newest
 from orchestrator.setting.sites import Setting, Site
-from orchestrator.web.access.viewer import Viewer
+from orchestrator.web.viewer import Viewer
 
 RECORD_SECONDS = 2 * 86_400
 """A store whose last settled slot lies further back is a record: there is nothing live in it."""

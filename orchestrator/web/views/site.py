@@ -187,8 +187,7 @@ def _parts(
         Part(
             label(start),
             start,
-            *(sums[start, kind] for kind in (*ORIGINS, *ENDS)),
-            owed_microyen=sums[start, "owed"],
+            *(sums[start, kind] for kind in (*ORIGINS, *ENDS, "owed")),
         )
         for start in starts
     )

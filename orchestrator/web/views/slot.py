@@ -8,8 +8,9 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
-from chain import store as tables
+from chain import tables
 from chain.attesting import day_tree
 from energy.clearing import cleared, live_orders, ranking_of
 from energy.errors import SettingError
@@ -203,12 +204,9 @@ def _reading(source: Source, reading: Reading) -> SlotReading:
         reading.discharged,
         reading.stored,
     )
-    return SlotReading(
-        source.ref(reading.site),
-        *(energies if seen else [None] * len(energies)),
-        quality=flags_of(reading.quality),
-        revision=reading.revision,
-    )
+    shown: list[Any] = [*(energies if seen else [None] * len(energies))]
+    shown += [flags_of(reading.quality), reading.revision]
+    return SlotReading(source.ref(reading.site), *shown)
 
 
 def flags_of(quality: Quality) -> tuple[str, ...]:
@@ -224,9 +222,7 @@ def _entries(source: Source, span: range) -> tuple[SlotEntry, ...]:
     owed: Counter[int] = Counter()
     for _, account, microyen in source.store.entries(span):
         owed[account] += microyen
-    return tuple(
-        SlotEntry(account_ref(source, account), owed[account]) for account in sorted(owed)
-    )
+    return tuple(SlotEntry(account_ref(source, account), owed[account]) for account in sorted(owed))
 
 
 def account_ref(source: Source, account: int) -> Ref:
@@ -285,5 +281,3 @@ def _is_recomputed(source: Source, slot: int, book: Sequence[Order]) -> bool | N
     clearing = cleared(book, ranking_of(book, fee), fee, caps)
     kept = [trade for trade, _ in source.store.trades(range(slot, slot + 1))]
     return clearing.price == price and list(clearing.trades) == kept
-
-
