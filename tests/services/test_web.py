@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import uvicorn
+from playwright.sync_api import Response, sync_playwright
 from starlette.testclient import TestClient
 from typer.testing import CliRunner
 
@@ -175,8 +176,6 @@ def address(engine):
 @pytest.mark.skipif(not CHROMIUM.exists(), reason="needs Chromium: apt install chromium")
 @pytest.mark.parametrize("language", ["en", "ja"])
 def test_a_browser_shows_every_page_without_complaint(address, language):
-    from playwright.sync_api import sync_playwright
-
     with sync_playwright() as play:
         browser = play.chromium.launch(executable_path=str(CHROMIUM), args=["--no-sandbox"])
         for width in (1280, 390):
@@ -187,14 +186,15 @@ def test_a_browser_shows_every_page_without_complaint(address, language):
 def walk(browser, address, language, width):
     context = browser.new_context(locale=language, viewport={"width": width, "height": 800})
     page = context.new_page()
-    complaints, answers = [], []
+    complaints: list[str] = []
+    answers: list[Response] = []
     page.on("console", lambda message: complaints.append(message.text))
     page.on("pageerror", lambda error: complaints.append(str(error)))
-    page.on("response", answers.append)
+    page.on("response", lambda answer: answers.append(answer))
     for where in ADDRESSES:
         answers.clear()
         page.goto(address + where)
-        assert sum(len(answer.body()) for answer in answers) <= MOST_BYTES, where
+        assert sum([len(answer.body()) for answer in answers]) <= MOST_BYTES, where
         assert page.locator("html").get_attribute("lang") == language
         assert page.locator("svg[role=img]").count() >= 1
         assert page.evaluate("document.documentElement.scrollWidth") <= width, where
@@ -204,8 +204,6 @@ def walk(browser, address, language, width):
 
 @pytest.mark.skipif(not CHROMIUM.exists(), reason="needs Chromium: apt install chromium")
 def test_the_day_is_played_by_its_slider(address):
-    from playwright.sync_api import sync_playwright
-
     with sync_playwright() as play:
         browser = play.chromium.launch(executable_path=str(CHROMIUM), args=["--no-sandbox"])
         page = browser.new_page(locale="en")
