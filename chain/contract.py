@@ -90,6 +90,10 @@ class Chain(Protocol):
         """
         ...
 
+    def calls(self, to: str, data: Sequence[bytes]) -> list[bytes]:
+        """Ask many things of a contract, as `call` does."""
+        ...
+
 
 @dataclass(frozen=True)
 class Interface:

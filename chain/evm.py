@@ -8,6 +8,7 @@ transaction to the next, so that its figures are too low; ask a node.
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 from eth_utils.crypto import keccak
 from pyrevm import EVM, AccountInfo, BlockEnv, CfgEnv, Env
@@ -77,6 +78,10 @@ class EvmChain:
             return bytes(self._evm.message_call(self.sender, to, calldata=data, is_static=True))
         except RuntimeError as error:
             raise _error("a call", error) from None
+
+    def calls(self, to: str, data: Sequence[bytes]) -> list[bytes]:
+        """Ask many things of a contract, as `call` does."""
+        return [self.call(to, one) for one in data]
 
     def _receipt(self, data: bytes) -> Receipt:
         result = self._evm.result

@@ -124,6 +124,10 @@ class MarketContract:
         """Return the slot's word in the ring, as `contracts/types/SlotState.sol` draws it."""
         return int(self._ask("stateOf", slot))
 
+    def state_words(self, slots: Sequence[int]) -> list[int]:
+        """Return the words of many slots, as `state_word` does."""
+        return [int(word) for word in self._ask_all("stateOf", [(slot,) for slot in slots])]
+
     def sequence_of(self, slot: int, site: int) -> int:
         """Return how many orders a site has posted for a slot."""
         return int(self._ask("sequenceOf", slot, site))
@@ -132,6 +136,11 @@ class MarketContract:
         """Return the reading of a slot and site, if the chain holds one."""
         word = self._ask("readingOf", slot, site)
         return Reading.from_word(word) if word else None
+
+    def readings_of(self, places: Sequence[tuple[int, int]]) -> list[Reading | None]:
+        """Return the readings of many slots and sites, as `reading_of` does."""
+        words = self._ask_all("readingOf", places)
+        return [Reading.from_word(word) if word else None for word in words]
 
     def balance_of(self, account: int) -> int:
         """Return what an account is owed, microyen."""
@@ -169,6 +178,11 @@ class MarketContract:
     def _ask(self, function: str, *arguments: Any) -> Any:
         data = self.chain.call(self.address, _MARKET.call(function, *arguments))
         return _MARKET.result(function, data)
+
+    def _ask_all(self, function: str, arguments: Sequence[Sequence[Any]]) -> list[Any]:
+        calls = [_MARKET.call(function, *given) for given in arguments]
+        answers = self.chain.calls(self.address, calls)
+        return [_MARKET.result(function, data) for data in answers]
 
 
 def _indices(indices: Sequence[int]) -> bytes:

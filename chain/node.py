@@ -13,7 +13,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Sequence
 from copy import copy
-from dataclasses import dataclass
 from typing import Any
 
 from coincurve import PrivateKey
@@ -27,7 +26,7 @@ from web3.exceptions import (
     Web3RPCError,
 )
 from web3.middleware import ExtraDataToPOAMiddleware
-from web3.types import BlockIdentifier, TxParams, TxReceipt, Wei
+from web3.types import BlockIdentifier, RPCEndpoint, TxParams, TxReceipt, Wei
 
 from chain.contract import Log, Receipt, refusal_or_error
 from energy.errors import ChainError
@@ -37,19 +36,8 @@ GAS_MARGIN = 1.25
 """Gas given over the estimate: another transaction may come first and make ours dearer."""
 LOGS_BLOCKS = 2_000
 """Blocks asked for in one query of logs."""
-
-
-@dataclass(frozen=True)
-class Transaction:
-    """A transaction as it stands in a block, with what it logged; time in unix seconds."""
-
-    block: int
-    time: int
-    sender: str
-    to: str | None
-    """None if it creates a contract."""
-    data: bytes
-    logs: tuple[Log, ...]
+CALLS = 200
+"""Calls asked for at a time."""
 
 
 class NodeChain:
@@ -200,33 +188,35 @@ class NodeChain:
             ):
                 yield (int(log["blockNumber"]), bytes(log["blockHash"])), _log(log)
 
-    def transactions(
-        self, addresses: Sequence[str], first_block: int, last_block: int
-    ) -> Iterator[Transaction]:
-        """Yield the transactions that made some contracts log anything, in order of the chain.
+    def batch(self, method: str, parameters: Sequence[Sequence[Any]]) -> list[Any]:
+        """Ask the same of many things at once; return the answers as the node words them.
 
-        Others changed nothing in them.
+        Raises:
+            ChainError: if the node does not answer, or answers one of them with an error.
         """
-        wanted = [Web3.to_checksum_address(address) for address in addresses]
-        for start in range(first_block, last_block + 1, LOGS_BLOCKS):
-            end = min(start + LOGS_BLOCKS - 1, last_block)
-            found = self.web3.eth.get_logs({"address": wanted, "fromBlock": start, "toBlock": end})
-            for digest in dict.fromkeys(log["transactionHash"] for log in found):
-                yield self._transaction(digest)
+        requests = [(RPCEndpoint(method), list(given)) for given in parameters]
+        try:
+            answers = self.web3.provider.make_batch_request(requests)  # type: ignore[attr-defined]
+        except (OSError, ValueError, Web3Exception) as error:
+            raise _error("a question", error) from error
+        if not isinstance(answers, list):
+            answers = [answers]
+        for answer in answers:
+            if "error" in answer:
+                raise ChainError(f"{method} must be answered by the node, got {answer['error']}")
+        return [answer["result"] for answer in answers]
 
-    def _transaction(self, digest: HexBytes) -> Transaction:
-        sent = self.web3.eth.get_transaction(digest)
-        receipt = self.web3.eth.get_transaction_receipt(digest)
-        number = int(receipt["blockNumber"])
-        to = sent.get("to")
-        return Transaction(
-            number,
-            self.time_of(number),
-            str(sent["from"]),
-            None if to is None else str(to),
-            bytes(sent["input"]),
-            tuple(_log(log) for log in receipt["logs"]),
-        )
+    def calls(self, to: str, data: Sequence[bytes]) -> list[bytes]:
+        """Ask many things of a contract, as `call` does."""
+        block = self._asked_block()
+        number = hex(block) if isinstance(block, int) else block
+        found: list[bytes] = []
+        for at in range(0, len(data), CALLS):
+            asked = [
+                [{"to": to, "data": "0x" + one.hex()}, number] for one in data[at : at + CALLS]
+            ]
+            found += [bytes(HexBytes(answer)) for answer in self.batch("eth_call", asked)]
+        return found
 
     def _sent(self, transaction: TxParams) -> TxReceipt:
         eth = self.web3.eth

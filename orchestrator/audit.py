@@ -6,8 +6,9 @@ the same acceptance, events, slot words, readings, balances, roots and claims. W
 then held against the laws of `energy.laws`, and each root against the rows that the auditor
 traces itself. A transaction that left no event changed nothing, and is not looked at.
 
-A council acts through a contract of its own: what it did to the registry is then read from the
-registry's events.
+What came by way of another contract (a council's Safe, a relay's own) is read from the node's
+trace. If the node does not trace, what a council did to the registry is read from the
+registry's events, and anything else ends the audit by naming the transaction.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from chain.contract import interface
+from chain.history import calls_of, transactions
 from chain.market import MarketContract
 from chain.node import NodeChain
 from chain.origin import OriginContract
@@ -51,15 +53,17 @@ def audited(
     ledger = OriginContract(then, origin) if origin else None
     auditor, done = _resumed(state, node, market, origin)
     addresses = [market, origin] if origin else [market]
-    for transaction in node.transactions(addresses, done + 1, head):
-        auditor.follow(transaction, contract.domain)
+    domain = contract.domain
+    for transaction in transactions(node, addresses, done + 1, head):
+        auditor.follow(transaction, domain, calls_of(node, transaction, market))
         if ledger and auditor.market and auditor.origin is None:
             registry = auditor.market.registry
             auditor.origin = OriginAuditor(
                 ledger.address, market, registry, ledger.domain, auditor.findings
             )
-        if auditor.origin:
-            auditor.origin.follow(transaction)
+        if ledger and auditor.origin:
+            calls = calls_of(node, transaction, ledger.address)
+            auditor.origin.follow(transaction, calls)
         if progress:
             progress(transaction.block, head)
     for name, address in zip(("Market", "Origin"), addresses, strict=False):

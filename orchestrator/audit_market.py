@@ -4,6 +4,7 @@ of `energy.laws` held against what comes out, and every slot traced.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -26,8 +27,8 @@ from chain.events import (
     market_events,
     tariff_from,
 )
+from chain.history import Call, Transaction
 from chain.market import MarketContract
-from chain.node import Transaction
 from energy.clearing import Ranking
 from energy.errors import AuditError, Refusal
 from energy.laws import check_clearing, check_origins, check_settlement
@@ -37,7 +38,7 @@ from energy.origin import trace
 from energy.records import Reading, orders_from, readings_from, trades_from
 from energy.registry import NETWORK, UTILITY, Ratings, Registry
 from energy.rows import Holdings
-from orchestrator.audit_origin import OriginAuditor, readable
+from orchestrator.audit_origin import OriginAuditor, out_of_sight, readable
 
 _MARKET = interface("Market")
 
@@ -79,14 +80,19 @@ class Auditor:
         self.holdings = Holdings()
         self._settled: dict[int, tuple[Settled, dict[int, Reading]]] = {}
 
-    def follow(self, transaction: Transaction, domain: Domain) -> None:
-        """Run a transaction again and compare.
+    def follow(
+        self, transaction: Transaction, domain: Domain, calls: Sequence[Call] | None
+    ) -> None:
+        """Run a transaction's calls of the market again and compare.
+
+        `calls` is None if they came by way of another contract, and nobody tells them: then
+        only what a council did to the registry can be followed.
 
         Raises:
             AuditError: at the first thing that the rules do not allow.
         """
         self.findings.transactions += 1
-        logs = [log for log in transaction.logs if log.address.lower() == self.address]
+        logs = transaction.logs_of(self.address)
         if not logs:
             return
         found = readable(transaction.block, lambda: market_events(logs))
@@ -96,10 +102,12 @@ class Auditor:
         if self.market is None:
             raise AuditError(f"block {transaction.block}: the market must have been created")
         try:
-            if transaction.to.lower() == self.address:
-                expected = self._run(self.market, transaction)
-            else:
+            if calls is None:
                 expected = self._follow_council(self.market, transaction, found)
+            else:
+                expected = []
+                for call in calls:
+                    expected += self._run(self.market, transaction, call)
         except Refusal as refusal:
             raise AuditError(
                 f"block {transaction.block}: a transaction must have been refused, got status 1: "
@@ -115,14 +123,16 @@ class Auditor:
         market = self.market
         if market is None:
             raise AuditError("the market must have been created, got no such transaction")
-        for record in market.slots.values():
-            word = contract.state_word(record.slot)
+        records = list(market.slots.values())
+        words = contract.state_words([record.slot for record in records])
+        for record, word in zip(records, words, strict=True):
             if word != record.to_word():
                 raise AuditError(
                     f"slot {record.slot}: its word must be {record.to_word():#x}, got {word:#x}"
                 )
-        for reading in market.readings.values():
-            kept = contract.reading_of(reading.slot, reading.site)
+        readings = list(market.readings.values())
+        all_kept = contract.readings_of([(one.slot, one.site) for one in readings])
+        for reading, kept in zip(readings, all_kept, strict=True):
             if kept != reading:
                 raise AuditError(
                     f"slot {reading.slot}: the reading of site {reading.site} must be {reading}, "
@@ -173,20 +183,17 @@ class Auditor:
                 case OwnerChanged(owner):
                     registry.change_owner(registry.owner, to_checksum_address(owner))
                 case _:
-                    raise AuditError(
-                        f"block {transaction.block}: what is signed must be sent to the market "
-                        f"itself, got {type(event).__name__} by way of {transaction.to}"
-                    )
+                    raise out_of_sight(transaction, f"{type(event).__name__} of the market")
             expected.append(event)
         return expected
 
-    def _run(self, market: Market, transaction: Transaction) -> list[object]:
-        """Tell the twin what a transaction said; return the events that it has to have."""
-        call = _MARKET.read_call(transaction.data)
-        if call is None:
+    def _run(self, market: Market, transaction: Transaction, call: Call) -> list[object]:
+        """Tell the twin what a call said; return the events that it has to have."""
+        read = _MARKET.read_call(call.data)
+        if read is None:
             raise AuditError(f"block {transaction.block}: a call must be known, got none")
-        name, values = call
-        now, sender = transaction.time, transaction.sender
+        name, values = read
+        now, sender = transaction.time, call.sender
         match name:
             case "post":
                 return self._post(market, now, *values)

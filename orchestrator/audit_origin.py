@@ -6,13 +6,13 @@ root is known.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Protocol, TypeVar
 
 from eth_abi.exceptions import DecodingError
 
 from chain.contract import interface
-from chain.node import Transaction
+from chain.history import Call, Transaction
 from chain.origin import (
     Claimed,
     OriginContract,
@@ -45,6 +45,15 @@ def readable(block: int, events: Callable[[], T]) -> T:
         return events()
     except (DecodingError, ValueError) as error:
         raise AuditError(f"block {block}: its logs must be readable, got {error}") from error
+
+
+def out_of_sight(transaction: Transaction, what: str) -> AuditError:
+    """Return the error that names a transaction of which the calldata cannot be had."""
+    return AuditError(
+        f"block {transaction.block}: transaction 0x{transaction.hash.hex()} came by way of "
+        f"{transaction.to}; a node that traces must tell what it called with "
+        f"(debug_traceTransaction, callTracer), got no trace: {what} cannot be checked"
+    )
 
 
 class Counts(Protocol):
@@ -85,13 +94,13 @@ class OriginAuditor:
                 self.roots[day] = MerkleTree(rows).root
                 self.counts.roots += 1
 
-    def follow(self, transaction: Transaction) -> None:
-        """Run a transaction again and compare.
+    def follow(self, transaction: Transaction, calls: Sequence[Call] | None) -> None:
+        """Run a transaction's calls of the ledger again and compare; None if nobody tells them.
 
         Raises:
             AuditError: at the first thing that the rules do not allow.
         """
-        logs = [log for log in transaction.logs if log.address.lower() == self.address]
+        logs = transaction.logs_of(self.address)
         if not logs:
             return
         block = transaction.block
@@ -100,13 +109,10 @@ class OriginAuditor:
             return
         if not self._is_created:
             raise AuditError(f"block {block}: the ledger of origins must have been created")
-        if transaction.to.lower() != self.address:
-            raise AuditError(
-                f"block {block}: what is signed must be sent to the ledger of origins itself, "
-                f"got it by way of {transaction.to}"
-            )
+        if calls is None:
+            raise out_of_sight(transaction, "what was attested or claimed")
         try:
-            expected = self._run(transaction)
+            expected = [event for call in calls for event in self._run(transaction, call)]
         except Refusal as refusal:
             raise AuditError(
                 f"block {block}: a transaction must have been refused, got status 1: {refusal}"
@@ -153,8 +159,8 @@ class OriginAuditor:
             )
         self._is_created = True
 
-    def _run(self, transaction: Transaction) -> list[RootAttested | Claimed]:
-        read = _ORIGIN.read_call(transaction.data)
+    def _run(self, transaction: Transaction, call: Call) -> list[RootAttested | Claimed]:
+        read = _ORIGIN.read_call(call.data)
         if read is None:
             raise AuditError(f"block {transaction.block}: a call must be known, got none")
         name, values = read
@@ -167,17 +173,17 @@ class OriginAuditor:
             day, site = attestation.day, attestation.site
             self._attested[day, site] = transaction.block, attestation.root
             return [RootAttested(day, site, attestation.root, attestation.replaced)]
-        call = claim_from(values)
-        site, slices = call.claim.site, call.claim.slices
+        said = claim_from(values)
+        site, slices = said.claim.site, said.claim.slices
         day = day_of_row(slices[0].row)
-        self._check_root(transaction.block, day, call.root, f"site {site} claims on")
+        self._check_root(transaction.block, day, said.root, f"site {site} claims on")
         self.ledger.claim(
-            transaction.time, call.claim, call.root, call.proof, call.flags, call.signature
+            transaction.time, said.claim, said.root, said.proof, said.flags, said.signature
         )
         self.counts.claims += 1
         self.counts.claimed_wh += sum(one.energy for one in slices)
         self._claimed |= {one.row for one in slices}
-        return [claimed_by(call.claim)]
+        return [claimed_by(said.claim)]
 
     def _check_root(self, block: int, day: int, root: bytes, who: str) -> None:
         """A root is that of the rows which the chain's readings and flows give."""

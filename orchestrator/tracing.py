@@ -13,6 +13,7 @@ from rich.tree import Tree
 
 from chain import store as tables
 from chain.contract import interface
+from chain.history import calls_of, transactions
 from chain.market import MarketContract
 from chain.node import NodeChain
 from chain.store import Store
@@ -189,14 +190,15 @@ class Tracer:
         assert self.market
         node = self.market.chain
         assert isinstance(node, NodeChain)
-        for sent in node.transactions([self.market.address], block, block):
-            call = interface("Market").read_call(sent.data)
-            for candidate, signature in _signed(call):
-                if candidate != record:
-                    continue
-                signer = signer_of(record, self.market.domain, signature) or ""
-                if signer.lower() == key.lower():
-                    return "0x" + signature.hex()
+        address = self.market.address
+        for sent in transactions(node, [address], block, block):
+            for call in calls_of(node, sent, address) or ():
+                for candidate, signature in _signed(interface("Market").read_call(call.data)):
+                    if candidate != record:
+                        continue
+                    signer = signer_of(record, self.market.domain, signature) or ""
+                    if signer.lower() == key.lower():
+                        return "0x" + signature.hex()
         raise AuditError(f"block {block}: {record} must be signed by {key}, got no such signature")
 
     def _key(self, site: int, slot: int, role: str) -> str:

@@ -6,10 +6,11 @@ import asyncio
 import json
 import shutil
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 import pytest
 from eth_account import Account
@@ -22,7 +23,7 @@ from chain.attesting import Attestor, day_tree, key_signed
 from chain.contract import Log, interface
 from chain.indexer import indexed
 from chain.market import MarketContract
-from chain.node import NodeChain, Transaction
+from chain.node import NodeChain
 from chain.origin import OriginContract
 from chain.store import Store, opened
 from chain.terminal import TerminalChain
@@ -140,13 +141,16 @@ class Place:
         message = Attestation(DAY, site, root, replaced)
         self.origin.attest(message, signed(message, self.origin.domain, key("oracle", site)))
 
-    def claim(self, energy: int = 1_000, start: int = 0) -> None:
+    def claim(
+        self, energy: int = 1_000, start: int = 0, through: OriginContract | None = None
+    ) -> None:
         row = self.row()
         message = Claim((Slice(row, start, energy),), "宮城県", "RE100 2019")
         with self.store.connect() as connection:
             tree = day_tree(Store(connection), THE_DAY)
         signature = signed(message, self.origin.domain, key("trader", KESENNUMA))
-        self.origin.claim(message, tree.root, tree.multiproof([row]), signature)
+        to = through or self.origin
+        to.claim(message, tree.root, tree.multiproof([row]), signature)
 
     def audit(self, node: NodeChain | None = None, state: Path | None = None) -> Findings:
         return audited(node or self.node, self.market.address, self.origin.address, state=state)
@@ -512,21 +516,27 @@ class LyingNode(NodeChain):
 
     event, at = "", 0
 
-    def _transaction(self, digest: object) -> Transaction:
-        sent = super()._transaction(digest)  # type: ignore[arg-type]
-        return replace(sent, logs=tuple(self._changed(log) for log in sent.logs))
+    def batch(self, method: str, parameters: Sequence[Sequence[Any]]) -> list[Any]:
+        answers = super().batch(method, parameters)
+        if method == "eth_getLogs":
+            for log in answers[0]:
+                log["data"] = self._changed(log)
+        return answers
 
-    def _changed(self, log: Log) -> Log:
+    def _changed(self, shown: dict[str, Any]) -> str:
+        data = bytes.fromhex(shown["data"][2:])
+        topics = tuple(bytes.fromhex(topic[2:]) for topic in shown["topics"])
+        log = Log(shown["address"], topics, data)
         known = interface("Market").event(log) or interface("Origin").event(log)
         if known is None or known.name != self.event:
-            return log
-        changed = bytes([log.data[self.at] ^ 1])
-        return replace(log, data=log.data[: self.at] + changed + log.data[self.at + 1 :])
+            return str(shown["data"])
+        changed = bytes([data[self.at] ^ 1])
+        return "0x" + (data[: self.at] + changed + data[self.at + 1 :]).hex()
 
 
 @pytest.mark.parametrize(
     ("event", "at"),
-    [("ReadingsPosted", 70), ("Settled", 127), ("RootAttested", 31), ("Claimed", 63)],
+    [("ReadingsPosted", 70), ("Settled", 127), ("RootAttested", 31), ("Claimed", 127)],
 )
 def test_the_audit_names_a_changed_log(attested: Place, event: str, at: int) -> None:
     attested.claim()
@@ -536,19 +546,61 @@ def test_the_audit_names_a_changed_log(attested: Place, event: str, at: int) -> 
         attested.audit(node)
 
 
+class BlindNode(NodeChain):
+    """A node that does not trace."""
+
+    def batch(self, method: str, parameters: Sequence[Sequence[Any]]) -> list[Any]:
+        if method == "debug_traceTransaction":
+            raise ChainError("debug_traceTransaction must be answered by the node, got -32601")
+        return super().batch(method, parameters)
+
+
 def test_the_audit_follows_a_council_that_acts_through_a_contract(place: Place) -> None:
-    """What a contract does to the registry is read from its events; what is signed is not."""
+    """By the node's trace; without one, what it does to the registry is read from its events."""
     forwarder = "0x00000000000000000000000000000000000000cc"
     place.node.request("anvil_setCode", [forwarder, "0x" + _forwarder(place.market.address)])
     place.market.change_owner(forwarder)
     through = MarketContract(place.node, forwarder)
     later = SLOTS[-1] + 20
     through.amend(0, later, address_of(key("trader", 9)), address_of(key("oracle", 9)), PLAIN)
-    assert place.audit().slots == 48
+    assert place.audit() == place.audit(BlindNode(place.node.url))
+
+
+def test_the_audit_follows_what_a_strangers_contract_relays(attested: Place) -> None:
+    node = attested.node
+    to_market, to_origin = ("0x" + f"{number:040x}" for number in (0xCC, 0xCD))
+    node.request("anvil_setCode", [to_market, "0x" + _forwarder(attested.market.address)])
+    node.request("anvil_setCode", [to_origin, "0x" + _forwarder(attested.origin.address)])
+    before = attested.audit()
     reading = Reading(SLOTS[-1], 0, imported=210, revision=1)
-    through.push([reading], [sign(reading, place.market.domain, key("oracle", 0))])
-    with pytest.raises(AuditError, match=r"what is signed must be sent to the market itself"):
-        place.audit()
+    signature = sign(reading, attested.market.domain, key("oracle", 0))
+    relayed = MarketContract(node, to_market).push([reading], [signature])
+    attested.claim(through=OriginContract(node, to_origin))
+    found = attested.audit()
+    assert found.corrections == before.corrections + 1
+    assert (found.claims, found.claimed_wh) == (1, 1_000)
+    with pytest.raises(AuditError, match="0x" + relayed.transaction.hex()) as named:
+        attested.audit(BlindNode(node.url))
+    assert f"block {relayed.block}" in str(named.value)
+    assert "what it called with" in str(named.value)
+
+
+def test_a_call_that_failed_within_a_transaction_is_not_run_again(place: Place) -> None:
+    """It settles, and tries to settle once more."""
+    settler = "0x00000000000000000000000000000000000000ce"
+    market = bytes.fromhex(place.market.address[2:])
+    call = "60006000366000600073" + market.hex() + "5af150"
+    place.node.request("anvil_setCode", [settler, "0x366000600037" + call * 2 + "00"])
+    slot = SLOTS.stop
+    place.node.set_time((slot + 1) * SLOT_SECONDS)
+    readings = [replace(one, slot=slot) for one in readings_of(SLOTS[-1])]
+    signatures = [sign(one, place.market.domain, key("oracle", one.site)) for one in readings]
+    place.market.push(readings, signatures)
+    # What swallows errors runs with too little gas as well: no estimate would do.
+    data = "0x" + interface("Market").call("settle", slot, b"").hex()
+    sent = {"from": place.node.sender, "to": settler, "data": data, "gas": hex(2_000_000)}
+    place.node.request("eth_sendTransaction", [sent])
+    assert place.audit().slots == 49
 
 
 PLAIN = Ratings(40_000, 800, 800)
