@@ -3,7 +3,7 @@
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test lint unit contracts fuzz mutants gas bench deploy geth network-test \
-	trial-geth abi lock clean
+	trial-geth debian abi lock clean
 MAKEFLAGS += --no-print-directory
 export PYTHON
 
@@ -40,7 +40,7 @@ lint: .venv/ready build/analysed ## Style and types, and what slither says of th
 	@$(BIN)/ruff format --check --quiet .
 	@$(BIN)/mypy
 
-unit: setup build/compiled trial-geth ## All tests but those that run the contracts under brownie; ARGS for pytest
+unit: setup build/compiled trial-geth debian ## All tests but those that run the contracts under brownie; ARGS for pytest
 	@$(BIN)/pytest --numprocesses auto --dist loadfile $(TESTED) --ignore=$(TWIN) --cov --cov-report=term:skip-covered $(ARGS)
 	@$(BIN)/pytest --numprocesses auto $(TWIN)
 
@@ -77,6 +77,10 @@ network-test: setup trial-geth ## Seven validators: faults, load, what one can e
 # Without Go the tests that need it are skipped, and say so.
 trial-geth: .venv/ready
 	@if command -v go >/dev/null; then $(BIN)/python -m chain.network.client --trial >/dev/null; fi
+
+# What some tests need beside: a database, a broker, a browser.
+debian:
+	@deploy/setup.sh debian
 
 # Half a minute, so only when a contract has changed; what may stay is said in docs/ledger.md.
 build/analysed: $(SOURCES) foundry.toml slither.config.json .venv/ready node_modules/ready

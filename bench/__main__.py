@@ -12,14 +12,31 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from bench import ageing, day, gas, jepx, market, network, origin, plan, site, strategies
+from bench import (
+    ageing,
+    day,
+    desk,
+    fleet,
+    gas,
+    jepx,
+    market,
+    network,
+    origin,
+    plan,
+    scale,
+    site,
+    strategies,
+    year,
+)
 from bench.figures import Figure
 from energy.errors import SettingError
 
 BENCHES = {
+    "fleet": fleet.figures,
     "gas": gas.figures,
     "market": market.figures,
     "day": day.figures,
+    "desk": desk.figures,
     "network": network.figures,
     "origin": origin.figures,
     "site": site.figures,
@@ -27,6 +44,8 @@ BENCHES = {
     "plan": plan.figures,
     "ageing": ageing.figures,
     "strategies": strategies.figures,
+    "year": year.figures,
+    "scale": scale.figures,
 }
 
 

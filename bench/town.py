@@ -20,7 +20,7 @@ from chain.market import MarketContract
 from chain.network.local import set_clock
 from chain.network.trial import TrialChain
 from chain.node import NodeChain
-from chain.store import Store, opened
+from chain.store import opened, stored
 from energy.errors import ChainError, Refusal, SlotNotOver
 from energy.market import MarketRules
 from energy.messages import address_of, sign
@@ -178,8 +178,7 @@ class Town:
         """
         indexed(self.store, self.chain, self.market.address)
         slots = range(self.first_slot, self.first_slot + 10_000)
-        with self.store.connect() as connection:
-            store = Store(connection)
+        with stored(self.store) as store:
             orders = store.orders(slots)
             found: dict[str, list[tuple[object, ...]]] = {
                 "orders": [(o.slot, o.site, o.sequence) for o in orders],

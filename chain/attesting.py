@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date, timedelta
+from itertools import takewhile
 
 from sqlalchemy import Engine
 
@@ -16,7 +17,7 @@ from chain.contract import Receipt
 from chain.indexer import indexed
 from chain.node import NodeChain
 from chain.origin import OriginContract
-from chain.store import Store
+from chain.store import Store, stored
 from energy.attestation import NO_ROOT, Attestation, day_number, signed
 from energy.attested import ROOT_BYTES
 from energy.errors import SettingError
@@ -35,7 +36,7 @@ def day_tree(store: Store, day: date) -> MerkleTree:
             no site used anything.
     """
     slots = slots_of(day)
-    traced = store.holdings().slot
+    traced = store.last_traced()
     if traced is None or traced < slots[-1]:
         done = "none" if traced is None else f"slots up to {traced}"
         raise SettingError(f"day {day} must be settled up to slot {slots[-1]}, got {done}")
@@ -58,7 +59,7 @@ class Attestor:
     """Give the compact signature (64 bytes) by the site's oracle key."""
 
     def attest_due(self) -> list[date]:
-        """Attest every day that is over, settled and not attested so by the site; return them.
+        """Attest every day that is over, final and not attested so by the site; return them.
 
         A root that the site attested before and now finds otherwise is replaced.
 
@@ -79,8 +80,8 @@ class Attestor:
             SettingError: if the day is not settled or has no rows.
             Refusal, ChainError.
         """
-        with self.store.connect() as connection:
-            root = day_tree(Store(connection), day).root
+        with stored(self.store) as store:
+            root = day_tree(store, day).root
         number = day_number(day)
         known = self.origin.root_of(number, self.site)
         standing = self.origin.standing_of(number)
@@ -92,18 +93,23 @@ class Attestor:
         return self.origin.attest(attestation, self.sign(attestation))
 
     def _over(self) -> list[date]:
-        """Return the days that are over, traced to their end and hold rows, oldest first."""
-        with self.store.connect() as connection:
-            store = Store(connection)
-            first, traced = store.first_slot(), store.holdings().slot
+        """Return the days that are over and hold rows that no fork can change, oldest first."""
+        with stored(self.store) as store:
+            first, traced = store.first_slot(), store.last_traced()
             if first is None or traced is None:
                 return []
             last = day_of(min(traced + 1, self.node.now() // SLOT_SECONDS)) - timedelta(days=1)
             begin = max(day_of(first), last - timedelta(days=LOOK_BACK_DAYS - 1))
             days = [begin + timedelta(days=n) for n in range((last - begin).days + 1)]
+
+            def final(day: date) -> bool:
+                settled = {slot for slot in slots_of(day) if slot >= first}
+                return settled <= store.final_slots(slots_of(day))
+
             return [
                 day
-                for day in days
+                # A day's batteries hold what the days before it left in them.
+                for day in takewhile(final, days)
                 if self.site in store.sites_at(slots_of(day)[-1])
                 and store.origins("used", slots_of(day))
             ]

@@ -7,7 +7,7 @@ another one stands in no transaction's data: a node's trace tells it, if the nod
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import groupby
@@ -16,9 +16,12 @@ from typing import Any
 from web3 import Web3
 
 from chain.contract import Log
-from chain.node import LOGS_BLOCKS, NodeChain
 from energy.errors import ChainError
 
+Ask = Callable[[str, Sequence[Sequence[Any]]], list[Any]]
+"""Asks a node the same of many things; returns its answers as it words them."""
+LOGS_BLOCKS = 2_000
+"""Blocks asked for in one query of logs."""
 BATCH = 100
 """Blocks asked for at a time."""
 AHEAD = 2
@@ -53,7 +56,7 @@ class Call:
 
 
 def transactions(
-    node: NodeChain, addresses: Sequence[str], first_block: int, last_block: int
+    ask: Ask, addresses: Sequence[str], first_block: int, last_block: int
 ) -> Iterator[Transaction]:
     """Yield the transactions that made some contracts log anything, in order of the chain.
 
@@ -68,25 +71,23 @@ def transactions(
         for start in range(first_block, last_block + 1, LOGS_BLOCKS):
             span = {"fromBlock": hex(start)}
             span |= {"toBlock": hex(min(start + LOGS_BLOCKS - 1, last_block))}
-            (found,) = node.batch("eth_getLogs", [[{"address": wanted, **span}]])
+            (found,) = ask("eth_getLogs", [[{"address": wanted, **span}]])
             blocks = [
                 (number, list(logs))
                 for number, logs in groupby(found, key=lambda log: str(log["blockNumber"]))
             ]
             for at in range(0, len(blocks), BATCH):
-                coming.append(fetchers.submit(_fetched, node, blocks[at : at + BATCH]))
+                coming.append(fetchers.submit(_fetched, ask, blocks[at : at + BATCH]))
                 while len(coming) > AHEAD:
                     yield from coming.popleft().result()
         while coming:
             yield from coming.popleft().result()
 
 
-def _fetched(
-    node: NodeChain, blocks: Sequence[tuple[str, list[Mapping[str, Any]]]]
-) -> list[Transaction]:
+def _fetched(ask: Ask, blocks: Sequence[tuple[str, list[Mapping[str, Any]]]]) -> list[Transaction]:
     """Return the transactions of some blocks, by number, that logged anything."""
     found = []
-    answers = node.batch("eth_getBlockByNumber", [[number, True] for number, _ in blocks])
+    answers = ask("eth_getBlockByNumber", [[number, True] for number, _ in blocks])
     for (number, logs), block in zip(blocks, answers, strict=True):
         if block is None or any(log["blockHash"] != block["hash"] for log in logs):
             raise ChainError(f"block {int(number, 16)} must stay while it is read, got another")
@@ -107,18 +108,26 @@ def _fetched(
     return found
 
 
-def calls_of(node: NodeChain, transaction: Transaction, address: str) -> list[Call] | None:
-    """Return the calls by which a transaction made a contract log; those that failed are left out.
-
-    None if they were made by another contract, and the node does not trace.
-    """
+def direct_calls(transaction: Transaction, address: str) -> list[Call] | None:
+    """Return the calls by which a transaction made a contract log; None if by another contract."""
     if transaction.to is None or not transaction.logs_of(address):
         return []
     if transaction.to.lower() == address.lower():
         return [Call(transaction.sender, transaction.data)]
+    return None
+
+
+def calls_of(ask: Ask, transaction: Transaction, address: str) -> list[Call] | None:
+    """Return the calls by which a transaction made a contract log; those that failed are left out.
+
+    None if they were made by another contract, and the node does not trace.
+    """
+    calls = direct_calls(transaction, address)
+    if calls is not None:
+        return calls
     digest = "0x" + transaction.hash.hex()
     try:
-        (trace,) = node.batch("debug_traceTransaction", [[digest, {"tracer": "callTracer"}]])
+        (trace,) = ask("debug_traceTransaction", [[digest, {"tracer": "callTracer"}]])
     except ChainError:
         return None
     return list(_calls_in(trace, address.lower()))

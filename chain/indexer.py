@@ -3,17 +3,20 @@
 What is *seen* is indexed at once; the store keeps up to which block it is *final*. A block that
 the chain gave up is taken back with all that came after it, and what the chain has instead is
 read. A slot is traced (`energy.origin`) once it and all before it are settled.
+
+The store's setting `origin` names the ledger of origins whose roots and claims are indexed
+beside the market's events, if there is one.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from itertools import groupby
 from operator import itemgetter
 
 from sqlalchemy import Engine
 
-from chain import store as tables
+from chain import tables
 from chain.contract import Log
 from chain.events import (
     Cleared,
@@ -31,57 +34,93 @@ from chain.events import (
     market_events,
 )
 from chain.node import NodeChain
-from chain.store import Store, terms_row
+from chain.origin import Claimed, RootAttested, origin_events
+from chain.store import stored
+from chain.writer import Writer, tariff_rows, terms_row, written
 from energy.errors import ChainError
 from energy.origin import trace
-from energy.records import Reading
-from energy.registry import NETWORK, NO_RATINGS, UTILITY, SiteTerms
+from energy.registry import NO_RATINGS, SiteTerms
+
+FINAL, MARKET, ORIGIN, INDEXED_ORIGIN = "final", "market", "origin", "indexed_origin"
+"""What the store keeps of itself: the newest final block, and of which contracts it is."""
+
+Progress = Callable[[int, int], None]
+"""Told the block that has been indexed, and the newest."""
 
 
-def indexed(engine: Engine, node: NodeChain, address: str) -> int:
+def indexed(engine: Engine, node: NodeChain, address: str, progress: Progress | None = None) -> int:
     """Bring a store up to the chain's newest block and return that block's number.
+
+    Two that index one store do no harm: a block that the other has indexed is passed over.
 
     Raises:
         ChainError: if the chain cannot be reached or is behind the store, if the store is of
             another market, or if a final block has been replaced.
+        StoreError: if the store does not answer.
     """
-    with engine.begin() as connection:
-        store = Store(connection)
-        market = f"{node.chain_id}:{address.lower()}"
-        if store.setting("market") not in (None, market):
-            raise ChainError(f"the store must be of market {market}, got {store.setting('market')}")
-        store.set("market", market)
-        begin = _common_block(store, node) + 1
+    contracts = _contracts(engine, node, address)
+    begin = _common_block(engine, node) + 1
     head = node.height()
-    logs = node.logs(address, begin, head)
+    logs = node.logs(contracts, begin, head)
     for (block, digest), found in groupby(logs, key=itemgetter(0)):
-        with engine.begin() as connection:
-            _index_block(Store(connection), block, digest, (log for _, log in found))
+        events = [log for _, log in found]
+        time = node.time_of(block)
+        with written(engine) as store:
+            last = store.last_block()
+            if last is None or last[0] < block:
+                _index_block(store, block, digest, time, events)
+        if progress:
+            progress(block, head)
     # What was read so deep below the newest block was so deep then: no fork came between.
-    with engine.begin() as connection:
-        Store(connection).set("final", str(head - node.depth))
+    with written(engine) as store:
+        store.set(FINAL, str(head - node.depth))
     return head
 
 
-def _common_block(store: Store, node: NodeChain) -> int:
+def _contracts(engine: Engine, node: NodeChain, address: str) -> list[str]:
+    """Return the addresses to index; note in the store which they are."""
+    market = f"{node.chain_id}:{address.lower()}"
+    with stored(engine) as store:
+        known, origin = store.setting(MARKET), store.setting(ORIGIN)
+        before = store.setting(INDEXED_ORIGIN)
+    if known not in (None, market):
+        raise ChainError(f"the store must be of market {market}, got {known}")
+    if known is None or origin != before:
+        with written(engine) as store:
+            # A ledger of origins that comes later than the first block is read from the first.
+            store.take_back(0)
+            store.set(MARKET, market)
+            if origin:
+                store.set(INDEXED_ORIGIN, origin)
+    return [address, origin] if origin else [address]
+
+
+def _common_block(engine: Engine, node: NodeChain) -> int:
     """Return the newest indexed block that the chain still has; forget those after it.
 
     All blocks that were not final are looked at, not the newest alone: while the chain forked,
     some may have been read from one branch and the next from another.
     """
     height = node.height()
-    for block, digest in store.blocks_after(store.final_block()):
+    with stored(engine) as store:
+        unsure = store.blocks_after(store.final_block())
+    for block, digest in unsure:
         if block > height or node.block_hash(block) != digest:
-            store.take_back(block)
+            with written(engine) as store:
+                store.take_back(block)
             break
-    while (last := store.last_block()) is not None:
+    while True:
+        with stored(engine) as store:
+            last = store.last_block()
+        if last is None:
+            return -1
         block, digest = last
         if block <= height and node.block_hash(block) == digest:
             return block
         if node.depth:
             raise ChainError(_lost(block, height))
-        store.take_back(block)
-    return -1
+        with written(engine) as store:
+            store.take_back(block)
 
 
 def _lost(block: int, height: int) -> str:
@@ -93,66 +132,28 @@ def _lost(block: int, height: int) -> str:
     )
 
 
-def _index_block(store: Store, block: int, digest: bytes, logs: Iterable[Log]) -> None:
-    store.put(tables.BLOCKS, block, [{"hash": digest}])
+def _index_block(store: Writer, block: int, digest: bytes, time: int, logs: Iterable[Log]) -> None:
+    store.put(tables.BLOCKS, block, [{"hash": digest, "time": time}])
+    logs = list(logs)
     for event in market_events(logs):
         _index(store, block, event)
+    for told in origin_events(logs):
+        _index_origin(store, block, told)
     _trace_settled(store, block)
 
 
-def _index(store: Store, block: int, event: MarketEvent) -> None:
+def _index(store: Writer, block: int, event: MarketEvent) -> None:
     match event:
         case OrdersPosted(slot, orders):
-            first = store.order_count(slot)
-            store.put(
-                tables.ORDERS,
-                block,
-                (
-                    {
-                        "slot": slot,
-                        "position": first + number,
-                        "site": order.site,
-                        "side": int(order.side),
-                        "energy": order.energy,
-                        "price": order.price,
-                        "sequence": order.sequence,
-                        "fresh": order.fresh,
-                    }
-                    for number, order in enumerate(orders)
-                ),
-            )
+            store.put_orders(block, slot, orders)
         case Cleared(slot, price, trades):
-            store.put(tables.CLEARINGS, block, [{"slot": slot, "price": price}])
-            store.put_flows(block, "trade", trades)
+            store.put_clearing(block, slot, price, trades)
         case ReadingPosted(reading) | ReadingMissed(reading):
-            store.put(tables.READINGS, block, [_reading_row(reading)])
+            store.put_readings(block, [reading])
         case Settled(slot, deliveries, pool, entries):
-            store.put_flows(block, "delivery", deliveries)
-            store.put_flows(block, "pool", pool)
-            accounts = [*range(len(entries) - 2), UTILITY, NETWORK]
-            store.put(
-                tables.ENTRIES,
-                block,
-                (
-                    {"slot": slot, "account": account, "microyen": entry, "revision": -1}
-                    for account, entry in zip(accounts, entries, strict=True)
-                ),
-            )
+            store.put_settlement(block, slot, deliveries, pool, entries)
         case Corrected(reading, entry):
-            store.put(tables.READINGS, block, [_reading_row(reading)])
-            store.put(
-                tables.ENTRIES,
-                block,
-                (
-                    {
-                        "slot": reading.slot,
-                        "account": account,
-                        "microyen": amount,
-                        "revision": reading.revision,
-                    }
-                    for account, amount in ((reading.site, entry), (UTILITY, -entry))
-                ),
-            )
+            store.put_correction(block, reading, entry)
         case SiteChanged(site, from_slot, trader, oracle, ratings):
             terms = SiteTerms(from_slot, trader, oracle, ratings)
             store.put_change(tables.SITES, block, [terms_row(site, terms)])
@@ -160,51 +161,43 @@ def _index(store: Store, block: int, event: MarketEvent) -> None:
             terms = SiteTerms(from_slot, None, None, NO_RATINGS)
             store.put_change(tables.SITES, block, [terms_row(site, terms)])
         case TariffEnacted(from_slot, tariffs):
-            store.put_change(
-                tables.TARIFFS,
-                block,
-                (
-                    {
-                        "from_slot": from_slot,
-                        "slot_of_day": number,
-                        "selling": tariff.selling,
-                        "buying": tariff.buying,
-                        "fee": tariff.fee,
-                    }
-                    for number, tariff in enumerate(tariffs)
-                ),
-            )
+            store.put_change(tables.TARIFFS, block, tariff_rows(from_slot, tariffs))
         case OwnerChanged():
             pass  # of no reader's interest yet: the contract tells its owner
 
 
-def _reading_row(reading: Reading) -> dict[str, int]:
-    return {
-        "slot": reading.slot,
-        "site": reading.site,
-        "imported": reading.imported,
-        "exported": reading.exported,
-        "generated": reading.generated,
-        "charged": reading.charged,
-        "discharged": reading.discharged,
-        "stored": reading.stored,
-        "quality": int(reading.quality),
-        "revision": reading.revision,
-    }
+def _index_origin(store: Writer, block: int, event: RootAttested | Claimed) -> None:
+    match event:
+        case RootAttested(day, site, root, replaced):
+            row = {"day": day, "site": site, "root": root, "replaced": replaced}
+            store.put(tables.ATTESTATIONS, block, [row])
+        case Claimed(day, site, taken, beneficiary, purpose):
+            shared = {"day": day, "site": site, "beneficiary": beneficiary, "purpose": purpose}
+            rows = [
+                {**shared, "leaf": one.leaf, "start": one.start, "energy": one.energy}
+                for one in taken
+            ]
+            store.put(tables.CLAIMS, block, rows)
 
 
-def _trace_settled(store: Store, block: int) -> None:
+def _trace_settled(store: Writer, block: int) -> None:
     """Trace the slots that are settled, in order, up to the first that is not."""
-    holdings = store.holdings()
-    slot = store.first_slot() if holdings.slot is None else holdings.slot + 1
-    while slot is not None:
+    last, settled = store.last_traced(), store.last_settled()
+    first = store.first_slot() if last is None else last + 1
+    if first is None or settled is None or settled < first:
+        return
+    holdings, sites = store.holdings(), store.sites()
+    for slot in range(first, settled + 1):
         span = range(slot, slot + 1)
-        if not store.entries(span):
+        if not store.slots(span):
             return
-        sites = {
-            site: row["battery_efficiency"] or None for site, row in store.sites_at(slot).items()
+        efficiencies = {
+            site: row["battery_efficiency"] or None
+            for site, row in sites.all_at(slot).items()
+            if row["trader"]
         }
         first_readings = {reading.site: reading for reading in reversed(store.readings(span))}
-        holdings, origins = trace(holdings, slot, sites, first_readings.values(), store.flows(span))
+        holdings, origins = trace(
+            holdings, slot, efficiencies, first_readings.values(), store.flows(span)
+        )
         store.put_origins(block, origins, holdings)
-        slot += 1

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from copy import copy
 from typing import Any
 
@@ -28,14 +29,15 @@ from web3.exceptions import (
 from web3.middleware import ExtraDataToPOAMiddleware
 from web3.types import BlockIdentifier, RPCEndpoint, TxParams, TxReceipt, Wei
 
+from chain import history
 from chain.contract import Log, Receipt, refusal_or_error
+from chain.history import LOGS_BLOCKS, Call, Transaction
 from energy.errors import ChainError
 
 RECEIPT_TIMEOUT_SECONDS = 60.0
+FINAL_TIMEOUT_SECONDS = 120.0
 GAS_MARGIN = 1.25
 """Gas given over the estimate: another transaction may come first and make ours dearer."""
-LOGS_BLOCKS = 2_000
-"""Blocks asked for in one query of logs."""
 CALLS = 200
 """Calls asked for at a time."""
 
@@ -59,13 +61,10 @@ class NodeChain:
         self._asked_block: Callable[[], BlockIdentifier] = lambda: "latest"
         try:
             self.chain_id = self.web3.eth.chain_id
+            accounts = [self._account.address] if self._account else self.web3.eth.accounts
         except (OSError, Web3Exception) as error:
             raise ChainError(f"a node must answer at {url}, got {_short(error)}") from error
-        if self._account:
-            self.sender = str(self._account.address)
-        else:
-            accounts = self.web3.eth.accounts
-            self.sender = str(accounts[0]) if accounts else "0x" + "00" * 20
+        self.sender = str(accounts[0]) if accounts else "0x" + "00" * 20
 
     def as_sender(self, key: bytes) -> NodeChain:
         """Return the same chain with another key that pays."""
@@ -82,9 +81,14 @@ class NodeChain:
         """The private key that pays; None where the node holds it."""
         return self._key
 
+    @property
+    def gas_price_wei(self) -> int:
+        """What is paid for a gas where its base fee is low; 0 where gas is free."""
+        return self._gas_price
+
     def now(self) -> int:
         """Return the newest block's time, unix seconds."""
-        return int(self.web3.eth.get_block("latest")["timestamp"])
+        return self.head()[1]
 
     def height(self) -> int:
         """Return the newest block's number."""
@@ -94,12 +98,10 @@ class NodeChain:
         """Return the newest block's number and time, unix seconds.
 
         Raises:
-            ChainError: if the node does not answer.
+            ChainError: if the node does not answer, as whatever is asked of it.
         """
-        try:
+        with _answered():
             block = self.web3.eth.get_block("latest")
-        except (OSError, Web3Exception) as error:
-            raise _error("a question", error) from error
         return int(block["number"]), int(block["timestamp"])
 
     def at_block(self, number: int) -> NodeChain:
@@ -108,11 +110,16 @@ class NodeChain:
         past._asked_block = lambda: number
         return past
 
+    def asked_height(self) -> int:
+        """Return the block as of which calls are answered, and to which logs should be read."""
+        block = self._asked_block()
+        return block if isinstance(block, int) else self.height()
+
     def final_height(self) -> int:
         """Return the newest final block's number; -1 while there is none."""
         return max(self.height() - self.depth, -1)
 
-    def wait_until_final(self, block: int, timeout_seconds: float = 120.0) -> None:
+    def wait_until_final(self, block: int, timeout_seconds: float = FINAL_TIMEOUT_SECONDS) -> None:
         """Return once a block of that number is final.
 
         Raises:
@@ -126,21 +133,68 @@ class NodeChain:
                 )
             time.sleep(0.1)
 
-    def balance_of(self, address: str) -> int:
-        """Return what an account has to pay gas with, wei."""
-        return int(self.web3.eth.get_balance(Web3.to_checksum_address(address)))
+    def finally_in(
+        self, receipt: Receipt, timeout_seconds: float = FINAL_TIMEOUT_SECONDS
+    ) -> Receipt:
+        """Return a transaction's receipt once it is final: a fork can move it to another block.
+
+        Raises:
+            ChainError: if that takes longer, as where a fork has left it out.
+        """
+        end = time.monotonic() + timeout_seconds
+        while True:
+            final = self.final_height()
+            with _answered(), suppress(TransactionNotFound):
+                found = self.web3.eth.get_transaction_receipt(HexBytes(receipt.transaction))
+                if int(found["blockNumber"]) <= final:
+                    return self._receipt(found)
+            if time.monotonic() > end:
+                raise ChainError(
+                    f"transaction 0x{receipt.transaction.hex()} must be final within "
+                    f"{timeout_seconds:g} s, and is not"
+                )
+            time.sleep(0.1)
+
+    def balance_of(self, address: str, block: int | None = None) -> int:
+        """Return what an account has to pay gas with, wei; now, or as of a block.
+
+        Raises:
+            ChainError: if the node does not answer, or has let go of that block's state.
+        """
+        with _answered():
+            return int(
+                self.web3.eth.get_balance(
+                    Web3.to_checksum_address(address), "latest" if block is None else block
+                )
+            )
 
     def time_of(self, number: int) -> int:
         """Return a block's time, unix seconds."""
-        return int(self.web3.eth.get_block(number)["timestamp"])
+        with _answered():
+            return int(self.web3.eth.get_block(number)["timestamp"])
+
+    def block_at(self, moment: int) -> int:
+        """Return the number of the newest block that is not after a moment; 0 if all are."""
+        first, beyond = 0, self.height() + 1
+        while beyond - first > 1:
+            middle = (first + beyond) // 2
+            if self.time_of(middle) <= moment:
+                first = middle
+            else:
+                beyond = middle
+        return first
 
     def block_hash(self, number: int) -> bytes:
         """Return a block's hash."""
-        return bytes(self.web3.eth.get_block(number)["hash"])
+        with _answered():
+            return bytes(self.web3.eth.get_block(number)["hash"])
 
     def code_at(self, address: str) -> bytes:
-        """Return the code of an account; empty if it has none."""
-        return bytes(self.web3.eth.get_code(Web3.to_checksum_address(address)))
+        """Return the code of an account, as of the block of calls; empty if it has none."""
+        with _answered():
+            return bytes(
+                self.web3.eth.get_code(Web3.to_checksum_address(address), self._asked_block())
+            )
 
     def deploy(self, init_code: bytes) -> tuple[str, Receipt]:
         """Create a contract and return its address."""
@@ -159,34 +213,48 @@ class NodeChain:
     def call(self, to: str, data: bytes) -> bytes:
         """Ask without a transaction, at the newest block, or as `at_block` and `as_final` say."""
         call: TxParams = {"to": Web3.to_checksum_address(to), "data": HexBytes(data)}
-        try:
+        with _answered("a call"):
             return bytes(self.web3.eth.call(call, self._asked_block()))
-        except (OSError, Web3Exception) as error:
-            raise _error("a call", error) from error
 
     def logs(
         self,
-        address: str,
+        addresses: str | Sequence[str],
         first_block: int,
         last_block: int,
         topics: Sequence[int | None] = (),
     ) -> Iterator[tuple[tuple[int, bytes], Log]]:
-        """Yield a contract's logs with their block's number and hash, in order of the chain.
+        """Yield some contracts' logs with their block's number and hash, in order of the chain.
 
         Only those with these topics, where one is given.
         """
+        named = [addresses] if isinstance(addresses, str) else addresses
+        wanted = [Web3.to_checksum_address(address) for address in named]
         words = [None if topic is None else HexBytes(topic.to_bytes(32)) for topic in topics]
         for start in range(first_block, last_block + 1, LOGS_BLOCKS):
             end = min(start + LOGS_BLOCKS - 1, last_block)
-            for log in self.web3.eth.get_logs(
-                {
-                    "address": Web3.to_checksum_address(address),
-                    "fromBlock": start,
-                    "toBlock": end,
-                    "topics": words,
-                }
-            ):
+            with _answered():
+                found = self.web3.eth.get_logs(
+                    {"address": wanted, "fromBlock": start, "toBlock": end, "topics": words}
+                )
+            for log in found:
                 yield (int(log["blockNumber"]), bytes(log["blockHash"])), _log(log)
+
+    def transactions(
+        self, addresses: str | Sequence[str], first_block: int, last_block: int
+    ) -> Iterator[Transaction]:
+        """Yield the transactions that made some contracts log anything, in order of the chain.
+
+        Others changed nothing in them.
+        """
+        named = [addresses] if isinstance(addresses, str) else addresses
+        return history.transactions(self.batch, named, first_block, last_block)
+
+    def calls_of(self, transaction: Transaction, address: str) -> list[Call] | None:
+        """Return the calls by which a transaction made a contract log, but those that failed.
+
+        None if they were made by another contract, and the node does not trace.
+        """
+        return history.calls_of(self.batch, transaction, address)
 
     def batch(self, method: str, parameters: Sequence[Sequence[Any]]) -> list[Any]:
         """Ask the same of many things at once; return the answers as the node words them.
@@ -195,10 +263,8 @@ class NodeChain:
             ChainError: if the node does not answer, or answers one of them with an error.
         """
         requests = [(RPCEndpoint(method), list(given)) for given in parameters]
-        try:
+        with _answered():
             answers = self.web3.provider.make_batch_request(requests)  # type: ignore[attr-defined]
-        except (OSError, ValueError, Web3Exception) as error:
-            raise _error("a question", error) from error
         if not isinstance(answers, list):
             answers = [answers]
         for answer in answers:
@@ -221,7 +287,7 @@ class NodeChain:
     def _sent(self, transaction: TxParams) -> TxReceipt:
         eth = self.web3.eth
         transaction["from"] = Web3.to_checksum_address(self.sender)
-        try:
+        with _answered("a transaction"):
             transaction["gas"] = int(eth.estimate_gas(transaction) * GAS_MARGIN)
             transaction["gasPrice"] = self._price()
             if self._account:
@@ -234,12 +300,14 @@ class NodeChain:
             receipt = eth.wait_for_transaction_receipt(
                 sent, timeout=RECEIPT_TIMEOUT_SECONDS, poll_latency=0.005
             )
-        except (OSError, Web3Exception) as error:
-            raise _error("a transaction", error) from error
+        return self._checked(receipt, transaction)
+
+    def _checked(self, receipt: TxReceipt, transaction: TxParams) -> TxReceipt:
         if receipt["status"] == 0:
             # It was good when estimated: something came before it. Ask what it meets now.
             self.call(str(transaction.get("to", "")), bytes(HexBytes(transaction["data"])))
-            raise ChainError(f"transaction {sent.to_0x_hex()} must succeed, got status 0")
+            sent = receipt["transactionHash"].to_0x_hex()
+            raise ChainError(f"transaction {sent} must succeed, got status 0")
         return receipt
 
     def _price(self) -> Wei:
@@ -263,7 +331,17 @@ def _log(log: Any) -> Log:
     )
 
 
-def _error(what: str, error: Exception) -> Exception:
+@contextmanager
+def _answered(what: str = "a question") -> Iterator[None]:
+    """Turn what web3 raises into errors of ours; `what` the node is asked for."""
+    try:
+        yield
+    except (OSError, Web3Exception) as error:
+        raise call_error(what, error) from error
+
+
+def call_error(what: str, error: Exception) -> Exception:
+    """Return what a node's answer means: a refusal, or an error of the chain."""
     if isinstance(error, ContractLogicError) and isinstance(error.data, str):
         return refusal_or_error(bytes(HexBytes(error.data)), what)
     if isinstance(error, TransactionNotFound):

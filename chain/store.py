@@ -1,219 +1,74 @@
-"""The read model: what a chain's events say, in tables.
+"""The read model: what a chain's events say, asked for in the market's records.
 
-It is a cache: delete it, index again, and it is the same. Each row carries the block that it
-came from, so that blocks which a chain gave up can be taken back.
+It is a cache: delete it, index again, and it is the same (`chain.indexer`).
 
 Units as in `energy.units`: energy in Wh, price in 0.001 JPY/kWh, money in microyen.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from pathlib import Path
-from typing import Any
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
 
-from sqlalchemy import (
-    BigInteger,
-    Boolean,
-    Column,
-    Connection,
-    Engine,
-    Index,
-    Integer,
-    LargeBinary,
-    MetaData,
-    String,
-    Table,
-    create_engine,
-    delete,
-    func,
-    insert,
-    select,
+from sqlalchemy import ColumnElement, Connection, Engine, Select, Table, and_, func, or_, select
+
+from chain import database
+from chain.database import opened
+from chain.tables import (
+    ATTESTATIONS,
+    BLOCKS,
+    CLEARINGS,
+    ENERGIES,
+    ENTRIES,
+    FLOWS,
+    HOLDINGS,
+    ORDERS,
+    ORIGINS,
+    READINGS,
+    SETTINGS,
+    SETTLEMENTS,
+    SITES,
+    TARIFFS,
 )
-
 from energy.errors import SettingError
 from energy.lots import Kind, Origin
 from energy.records import Order, Quality, Reading, Side, Trade
-from energy.registry import SiteTerms, Tariff
-from energy.rows import Holdings, Row, SlotOrigins
+from energy.registry import Tariff
+from energy.rows import Holdings, Row
+from energy.units import slot_of_day
 
-_META = MetaData()
+_Version = TypeVar("_Version")
 
-
-def _table(name: str, *columns: Column[Any], indices: Sequence[str] = ()) -> Table:
-    return Table(
-        name,
-        _META,
-        Column("block", BigInteger, nullable=False, index=True),
-        *columns,
-        *(Index(f"{name}_by_{column}", column) for column in indices),
-    )
+__all__ = ["Store", "opened", "stored"]
 
 
-def _number(name: str) -> Column[int]:
-    return Column(name, BigInteger, nullable=False)
+@contextmanager
+def stored(engine: Engine) -> Iterator[Store]:
+    """Give a store to read, as it is at one moment.
 
-
-SETTINGS = Table(
-    "settings",
-    _META,
-    Column("name", String, primary_key=True),
-    Column("value", String, nullable=False),
-)
-BLOCKS = _table("blocks", Column("hash", LargeBinary, nullable=False))
-ORDERS = _table(
-    "orders",
-    *map(_number, ("slot", "position", "site", "side", "energy", "price", "sequence")),
-    Column("fresh", Boolean, nullable=False),
-    indices=["slot"],
-)
-CLEARINGS = _table("clearings", *map(_number, ("slot", "price")), indices=["slot"])
-FLOWS = _table(
-    "flows",
-    Column("kind", String, nullable=False),
-    *map(_number, ("slot", "position", "seller", "buyer", "energy")),
-    indices=["slot"],
-)
-"""Of kind `trade` (cleared), `delivery` (what flowed of the trade at that position) or `pool`."""
-_ENERGIES = ("imported", "exported", "generated", "charged", "discharged", "stored")
-READINGS = _table(
-    "readings",
-    *map(_number, ("slot", "site", *_ENERGIES, "quality", "revision")),
-    indices=["slot"],
-)
-ENTRIES = _table(
-    "entries",
-    *map(_number, ("slot", "account", "microyen", "revision")),
-    indices=["slot"],
-)
-"""Settlements have revision -1, corrections that of their reading."""
-SITES = _table(
-    "sites",
-    *map(_number, ("change", "site", "from_slot")),
-    Column("trader", String),
-    Column("oracle", String),
-    *map(
-        _number,
-        (
-            "order_energy",
-            "import_power",
-            "generation_power",
-            "battery_power",
-            "battery_capacity",
-            "battery_efficiency",
-        ),
-    ),
-)
-TARIFFS = _table(
-    "tariffs", *map(_number, ("change", "from_slot", "slot_of_day", "selling", "buying", "fee"))
-)
-ORIGINS = _table(
-    "origins",
-    _number("slot"),
-    Column("part", String, nullable=False),
-    *map(_number, ("position", "site", "energy", "kind", "origin_site", "origin_slot")),
-    Column("through", Integer),
-    indices=["slot", "origin_slot"],
-)
-HOLDINGS = _table("holdings", _number("slot"), Column("state", String, nullable=False))
-
-_PARTS = ("used", "entered", "charged", "drawn", "lost", "utility", "unmetered")
-
-
-def opened(url: str) -> Engine:
-    """Return the store at an SQLAlchemy URL, or a path of an SQLite file; made if need be."""
-    if "://" not in url:
-        Path(url).parent.mkdir(parents=True, exist_ok=True)
-        url = f"sqlite:///{url}"
-    engine = create_engine(url)
-    _META.create_all(engine)
-    return engine
+    Raises:
+        StoreError: if it does not answer.
+    """
+    with database.reading(engine) as connection:
+        yield Store(connection)
 
 
 class Store:
     """The tables within one transaction of a connection."""
 
     def __init__(self, connection: Connection) -> None:
-        self._connection = connection
-
-    # -- writing -----------------------------------------------------------------------------
-
-    def put(self, table: Table, block: int, rows: Iterable[dict[str, Any]]) -> None:
-        """Add rows that a block gave rise to."""
-        rows = [{"block": block, **row} for row in rows]
-        if rows:
-            self._connection.execute(insert(table), rows)
-
-    def put_change(self, table: Table, block: int, rows: Iterable[dict[str, Any]]) -> None:
-        """Add a version of a site or tariff: it replaces what was planned for its slot or later.
-
-        The last change that has begun by a slot is then what holds in it.
-        """
-        last = self._connection.scalar(select(func.max(table.c.change)))
-        change = 0 if last is None else last + 1
-        self.put(table, block, ({"change": change, **row} for row in rows))
-
-    def put_origins(self, block: int, origins: SlotOrigins, holdings: Holdings) -> None:
-        """Add a traced slot's rows, and what the batteries hold after it."""
-        self.put(
-            ORIGINS,
-            block,
-            (
-                {
-                    "slot": row.slot,
-                    "part": part,
-                    "position": position,
-                    "site": row.site,
-                    "energy": row.energy,
-                    "kind": int(row.origin.kind),
-                    "origin_site": row.origin.site,
-                    "origin_slot": row.origin.slot,
-                    "through": row.through,
-                }
-                for part in _PARTS
-                for position, row in enumerate(getattr(origins, part))
-            ),
-        )
-        self.put(HOLDINGS, block, [{"slot": origins.slot, "state": holdings.to_json()}])
-
-    def put_flows(self, block: int, kind: str, flows: Sequence[Trade]) -> None:
-        """Add a slot's trades, deliveries or pool flows, in their order."""
-        self.put(
-            FLOWS,
-            block,
-            (
-                {
-                    "kind": kind,
-                    "slot": flow.slot,
-                    "position": position,
-                    "seller": flow.seller,
-                    "buyer": flow.buyer,
-                    "energy": flow.energy,
-                }
-                for position, flow in enumerate(flows)
-            ),
-        )
-
-    def take_back(self, block: int) -> None:
-        """Forget what came from a block and those after it."""
-        for table in _META.sorted_tables:
-            if "block" in table.c:
-                self._connection.execute(delete(table).where(table.c.block >= block))
-
-    def set(self, name: str, value: str) -> None:
-        """Keep a setting."""
-        self._connection.execute(delete(SETTINGS).where(SETTINGS.c.name == name))
-        self._connection.execute(insert(SETTINGS).values(name=name, value=value))
-
-    # -- reading -----------------------------------------------------------------------------
+        self.connection = connection
 
     def setting(self, name: str) -> str | None:
         """Return a kept setting."""
-        return self._connection.scalar(select(SETTINGS.c.value).where(SETTINGS.c.name == name))
+        return self.connection.scalar(select(SETTINGS.c.value).where(SETTINGS.c.name == name))
 
     def last_block(self) -> tuple[int, bytes] | None:
         """Return the newest indexed block's number and hash."""
-        row = self._connection.execute(
+        row = self.connection.execute(
             select(BLOCKS.c.block, BLOCKS.c.hash).order_by(BLOCKS.c.block.desc()).limit(1)
         ).first()
         return (row.block, bytes(row.hash)) if row else None
@@ -221,99 +76,126 @@ class Store:
     def blocks_after(self, number: int) -> list[tuple[int, bytes]]:
         """Return the indexed blocks after a number, each with its hash, in order."""
         query = select(BLOCKS).where(BLOCKS.c.block > number).order_by(BLOCKS.c.block)
-        return [(row.block, bytes(row.hash)) for row in self._connection.execute(query)]
+        return [(row.block, bytes(row.hash)) for row in self.connection.execute(query)]
 
     def final_block(self) -> int:
         """Return the newest block that is final; -1 before the first."""
         return int(self.setting("final") or -1)
 
+    def block_time(self, block: int) -> int | None:
+        """Return an indexed block's time, unix seconds; None if it is not known."""
+        return self.connection.scalar(select(BLOCKS.c.time).where(BLOCKS.c.block == block))
+
     def final_slots(self, slots: range) -> frozenset[int]:
         """Return those of some slots whose settlement is final."""
-        query = select(ENTRIES.c.slot).where(
-            _within(ENTRIES, slots),
-            ENTRIES.c.revision == -1,
-            ENTRIES.c.block <= self.final_block(),
+        query = select(SETTLEMENTS.c.slot).where(
+            within(SETTLEMENTS.c.slot, slots), SETTLEMENTS.c.block <= self.final_block()
         )
-        return frozenset(self._connection.scalars(query.distinct()))
+        return frozenset(self.connection.scalars(query))
 
-    def slots(self) -> list[int]:
-        """Return the settled slots, in order."""
-        query = select(ENTRIES.c.slot).where(ENTRIES.c.revision == -1).distinct()
-        return sorted(self._connection.scalars(query))
+    def slots(self, slots: range | None = None) -> list[int]:
+        """Return the settled slots, of some or of all, in order."""
+        query = select(SETTLEMENTS.c.slot).order_by(SETTLEMENTS.c.slot)
+        if slots is not None:
+            query = query.where(within(SETTLEMENTS.c.slot, slots))
+        return list(self.connection.scalars(query))
 
-    def orders(self, slots: range) -> list[Order]:
+    def last_settled(self) -> int | None:
+        """Return the newest settled slot."""
+        found: int | None = self.connection.scalar(select(func.max(SETTLEMENTS.c.slot)))
+        return found
+
+    def first_unsure(self) -> int | None:
+        """Return the first slot whose settlement can still vanish; None if there is none."""
+        query = select(func.min(SETTLEMENTS.c.slot)).where(SETTLEMENTS.c.block > self.final_block())
+        found: int | None = self.connection.scalar(query)
+        return found
+
+    def orders(self, slots: range, site: int | None = None) -> list[Order]:
         """Return the accepted orders of some slots, by slot and arrival."""
-        query = select(ORDERS).where(_within(ORDERS, slots))
+        query = _of_slots(ORDERS, slots, site, _ORDER_COLUMNS)
         return [
-            Order(r.slot, r.site, Side(r.side), r.energy, r.price, r.sequence, r.fresh)
-            for r in self._connection.execute(query.order_by(ORDERS.c.slot, ORDERS.c.position))
+            Order(slot, site, Side(side), energy, price, sequence, fresh)
+            for slot, site, side, energy, price, sequence, fresh in self.connection.execute(
+                query.order_by(ORDERS.c.slot, ORDERS.c.position)
+            )
         ]
 
     def order_count(self, slot: int) -> int:
         """Return how many orders of a slot were accepted."""
         query = select(func.count()).select_from(ORDERS).where(ORDERS.c.slot == slot)
-        return self._connection.scalar(query) or 0
+        return self.connection.scalar(query) or 0
 
     def price(self, slot: int) -> int | None:
         """Return the price of a cleared slot; None if it was not cleared."""
-        return self._connection.scalar(select(CLEARINGS.c.price).where(CLEARINGS.c.slot == slot))
+        return self.connection.scalar(select(CLEARINGS.c.price).where(CLEARINGS.c.slot == slot))
 
-    def trades(self, slots: range) -> list[tuple[Trade, int | None]]:
-        """Return the trades of some slots, each with what was delivered (None: not settled)."""
-        delivered = {(r.slot, r.position): r.energy for r in self._flow_rows(slots, "delivery")}
+    def prices(self, slots: range) -> dict[int, int]:
+        """Return the price of each cleared slot of some."""
+        query = select(CLEARINGS.c.slot, CLEARINGS.c.price)
+        found = self.connection.execute(query.where(within(CLEARINGS.c.slot, slots)))
+        return dict(found.all())
+
+    def trades(self, slots: range, site: int | None = None) -> list[tuple[Trade, int | None]]:
+        """Return the trades of some slots, each with what was delivered (None: not settled).
+
+        With a site, those in which it sold or bought.
+        """
+        found = self._flows(slots, site, "delivery")
+        delivered = {(slot, position): energy for slot, position, _, _, energy in found}
         return [
-            (Trade(r.slot, r.seller, r.buyer, r.energy), delivered.get((r.slot, r.position)))
-            for r in self._flow_rows(slots, "trade")
+            (Trade(slot, seller, buyer, energy), delivered.get((slot, position)))
+            for slot, position, seller, buyer, energy in self._flows(slots, site, "trade")
         ]
 
-    def flows(self, slots: range) -> list[Trade]:
+    def flows(self, slots: range, site: int | None = None) -> list[Trade]:
         """Return what flowed between sites in some slots: each slot's deliveries, then pool."""
-        rows = [*self._flow_rows(slots, "delivery"), *self._flow_rows(slots, "pool")]
-        flows = [Trade(r.slot, r.seller, r.buyer, r.energy) for r in rows]
+        rows = [*self._flows(slots, site, "delivery"), *self._flows(slots, site, "pool")]
+        flows = [Trade(slot, seller, buyer, energy) for slot, _, seller, buyer, energy in rows]
         return sorted(flows, key=lambda flow: flow.slot)
 
-    def pool(self, slots: range) -> list[Trade]:
+    def pool(self, slots: range, site: int | None = None) -> list[Trade]:
         """Return what flowed through the pool in some slots."""
-        return [Trade(r.slot, r.seller, r.buyer, r.energy) for r in self._flow_rows(slots, "pool")]
+        return [
+            Trade(slot, seller, buyer, energy)
+            for slot, _, seller, buyer, energy in self._flows(slots, site, "pool")
+        ]
 
-    def _flow_rows(self, slots: range, kind: str) -> Sequence[Any]:
-        query = select(FLOWS).where(_within(FLOWS, slots), FLOWS.c.kind == kind)
-        return self._connection.execute(query.order_by(FLOWS.c.slot, FLOWS.c.position)).all()
+    def _flows(self, slots: range, site: int | None, kind: str) -> Sequence[Any]:
+        span = within(FLOWS.c.slot, slots)
+        if site is not None:
+            # Each side with its slots, so that each is found by its index.
+            span = or_(and_(FLOWS.c.seller == site, span), and_(FLOWS.c.buyer == site, span))
+        columns = (FLOWS.c.slot, FLOWS.c.position, FLOWS.c.seller, FLOWS.c.buyer, FLOWS.c.energy)
+        query = select(*columns).where(span, FLOWS.c.kind == kind)
+        return self.connection.execute(query.order_by(FLOWS.c.slot, FLOWS.c.position)).all()
 
-    def readings(self, slots: range) -> list[Reading]:
+    def readings(self, slots: range, site: int | None = None) -> list[Reading]:
         """Return the readings of some slots, corrections included, by slot, site, revision."""
-        query = select(READINGS).where(_within(READINGS, slots))
         order = (READINGS.c.slot, READINGS.c.site, READINGS.c.block, READINGS.c.revision)
+        query = _of_slots(READINGS, slots, site, _READING_COLUMNS).order_by(*order)
         return [
-            Reading(
-                slot=r.slot,
-                site=r.site,
-                imported=r.imported,
-                exported=r.exported,
-                generated=r.generated,
-                charged=r.charged,
-                discharged=r.discharged,
-                stored=r.stored,
-                quality=Quality(r.quality),
-                revision=r.revision,
-            )
-            for r in self._connection.execute(query.order_by(*order))
+            Reading(*values, quality=Quality(quality), revision=revision)  # type: ignore[misc]
+            for *values, quality, revision in self.connection.execute(query)
         ]
 
-    def entries(self, slots: range) -> list[tuple[int, int, int]]:
+    def entries(self, slots: range, account: int | None = None) -> list[tuple[int, int, int]]:
         """Return (slot, account, microyen) of some slots, corrections included."""
-        query = select(ENTRIES).where(_within(ENTRIES, slots))
-        return [
-            (r.slot, r.account, r.microyen)
-            for r in self._connection.execute(query.order_by(ENTRIES.c.slot, ENTRIES.c.account))
-        ]
+        query = select(ENTRIES.c.slot, ENTRIES.c.account, ENTRIES.c.microyen).where(
+            within(ENTRIES.c.slot, slots)
+        )
+        if account is not None:
+            query = query.where(ENTRIES.c.account == account)
+        order = (ENTRIES.c.slot, ENTRIES.c.account, ENTRIES.c.block, ENTRIES.c.revision)
+        found = self.connection.execute(query.order_by(*order))
+        return [(slot, account, microyen) for slot, account, microyen in found]
 
     def owed(self, account: int, slots: range) -> tuple[int, int]:
         """Return what some slots' settlements owe an account, and their corrections, microyen."""
         settled, corrected = (
-            self._connection.scalar(
+            self.connection.scalar(
                 select(func.coalesce(func.sum(ENTRIES.c.microyen), 0)).where(
-                    _within(ENTRIES, slots), ENTRIES.c.account == account, revision
+                    within(ENTRIES.c.slot, slots), ENTRIES.c.account == account, revision
                 )
             )
             for revision in (ENTRIES.c.revision == -1, ENTRIES.c.revision != -1)
@@ -325,92 +207,146 @@ class Store:
         query = select(func.min(table.c.block))
         for name, value in values.items():
             query = query.where(table.c[name] == value)
-        found: int | None = self._connection.scalar(query)
+        found: int | None = self.connection.scalar(query)
         return found
+
+    def sites(self) -> Versions[dict[str, Any]]:
+        """Return every site's columns (see `SITES`) as they changed, by site."""
+        found = self.connection.execute(select(SITES).order_by(SITES.c.change))
+        return Versions((row.site, row.from_slot, dict(row._mapping)) for row in found)
 
     def sites_at(self, slot: int) -> dict[int, dict[str, Any]]:
         """Return the active sites' columns (see `SITES`) in a slot, by site."""
-        query = select(SITES).where(SITES.c.from_slot <= slot)
-        latest = {
-            row.site: dict(row._mapping)
-            for row in self._connection.execute(query.order_by(SITES.c.change))
-        }
-        return {site: row for site, row in sorted(latest.items()) if row["trader"]}
+        return {site: row for site, row in self.sites().all_at(slot).items() if row["trader"]}
 
     def first_slot(self) -> int | None:
         """Return the first slot in which any site takes part."""
-        found: int | None = self._connection.scalar(select(func.min(SITES.c.from_slot)))
+        found: int | None = self.connection.scalar(select(func.min(SITES.c.from_slot)))
         return found
+
+    def tariffs(self) -> Tariffs:
+        """Return the tariff as it changed."""
+        found = self.connection.execute(select(TARIFFS).order_by(TARIFFS.c.change))
+        return Tariffs(
+            Versions(
+                (row.slot_of_day, row.from_slot, Tariff(row.selling, row.buying, row.fee))
+                for row in found
+            )
+        )
 
     def tariff(self, slot: int, slot_of_day: int) -> Tariff:
         """Return a slot's tariff; all zero before the first."""
-        row = self._connection.execute(
+        row = self.connection.execute(
             select(TARIFFS)
             .where(TARIFFS.c.from_slot <= slot, TARIFFS.c.slot_of_day == slot_of_day)
             .order_by(TARIFFS.c.change.desc())
             .limit(1)
         ).first()
-        return Tariff(row.selling, row.buying, row.fee) if row else Tariff(0, 0, 0)
+        return Tariff(row.selling, row.buying, row.fee) if row else NO_TARIFF
 
     def origins(self, part: str, slots: range, site: int | None = None) -> list[Row]:
         """Return rows of one part of `SlotOrigins`, by slot, then as they were poured."""
-        query = select(ORIGINS).where(_within(ORIGINS, slots), ORIGINS.c.part == part)
-        if site is not None:
-            query = query.where(ORIGINS.c.site == site)
-        return [
-            _origin_row(r)
-            for r in self._connection.execute(query.order_by(ORIGINS.c.slot, ORIGINS.c.position))
-        ]
+        query = _of_slots(ORIGINS, slots, site, _ROW_COLUMNS).where(ORIGINS.c.part == part)
+        found = self.connection.execute(query.order_by(ORIGINS.c.slot, ORIGINS.c.position))
+        return [_row(values) for values in found]
 
     def destinations(self, site: int, slots: range) -> list[tuple[str, Row]]:
         """Return where the energy went that a site generated in some slots, by part and row."""
-        query = select(ORIGINS).where(
+        query = select(ORIGINS.c.part, *(ORIGINS.c[name] for name in _ROW_COLUMNS)).where(
             ORIGINS.c.origin_site == site,
             ORIGINS.c.kind == int(Kind.GENERATION),
-            ORIGINS.c.origin_slot >= slots.start,
-            ORIGINS.c.origin_slot < slots.stop,
+            within(ORIGINS.c.origin_slot, slots),
             ORIGINS.c.part.in_(["used", "lost", "utility", "unmetered"]),
         )
-        return [
-            (r.part, _origin_row(r))
-            for r in self._connection.execute(query.order_by(ORIGINS.c.slot, ORIGINS.c.position))
-        ]
+        order = (ORIGINS.c.slot, ORIGINS.c.position, ORIGINS.c.part)
+        found = self.connection.execute(query.order_by(*order))
+        return [(part, _row(values)) for part, *values in found]
 
     def holdings(self) -> Holdings:
         """Return what the batteries hold after the last traced slot."""
         query = select(HOLDINGS.c.state).order_by(HOLDINGS.c.slot.desc()).limit(1)
-        state = self._connection.scalar(query)
+        state = self.connection.scalar(query)
         return Holdings.from_json(state) if state else Holdings()
 
+    def last_traced(self) -> int | None:
+        """Return the newest slot whose energy is traced."""
+        found: int | None = self.connection.scalar(select(func.max(HOLDINGS.c.slot)))
+        return found
 
-def _origin_row(found: Any) -> Row:
-    return Row(
-        found.slot,
-        found.site,
-        found.energy,
-        Origin(Kind(found.kind), found.origin_site, found.origin_slot),
-        found.through,
-    )
+    def roots(self, days: range) -> dict[int, dict[int, bytes]]:
+        """Return the root that each site attests of some days, by day's number and site."""
+        query = select(ATTESTATIONS.c.day, ATTESTATIONS.c.site, ATTESTATIONS.c.root).where(
+            within(ATTESTATIONS.c.day, days)
+        )
+        found: dict[int, dict[int, bytes]] = {}
+        for day, site, root in self.connection.execute(query.order_by(ATTESTATIONS.c.block)):
+            found.setdefault(day, {})[site] = bytes(root)
+        return found
 
 
-def _within(table: Table, slots: range) -> Any:
-    if slots.step != 1:
-        raise SettingError(f"slots must follow each other, got a step of {slots.step}")
-    return (table.c.slot >= slots.start) & (table.c.slot < slots.stop)
+NO_TARIFF = Tariff(0, 0, 0)
 
 
-def terms_row(site: int, terms: SiteTerms) -> dict[str, Any]:
-    """Return a site's version as a row of `SITES`."""
-    ratings = terms.ratings
-    return {
-        "site": site,
-        "from_slot": terms.from_slot,
-        "trader": terms.trader,
-        "oracle": terms.oracle,
-        "order_energy": ratings.order_energy,
-        "import_power": ratings.import_power,
-        "generation_power": ratings.generation_power,
-        "battery_power": ratings.battery_power,
-        "battery_capacity": ratings.battery_capacity,
-        "battery_efficiency": ratings.battery_efficiency,
-    }
+class Versions(Generic[_Version]):
+    """What is true from a slot on, by key: the last change that has begun by a slot holds.
+
+    A change replaces what was planned for its slot or later. Made of (key, first slot, what is
+    then true), in the order of the changes.
+    """
+
+    def __init__(self, changes: Iterable[tuple[int, int, _Version]]) -> None:
+        self._changes: dict[int, tuple[list[int], list[_Version]]] = {}
+        for key, first, version in changes:
+            firsts, versions = self._changes.setdefault(key, ([], []))
+            until = bisect_left(firsts, first)
+            firsts[until:], versions[until:] = [first], [version]
+
+    def at(self, key: int, slot: int) -> _Version | None:
+        """Return what is true in a slot; None before the first change."""
+        firsts, versions = self._changes.get(key, ([], []))
+        begun = bisect_right(firsts, slot)
+        return versions[begun - 1] if begun else None
+
+    def all_at(self, slot: int) -> dict[int, _Version]:
+        """Return what is true in a slot, by key."""
+        found = ((key, self.at(key, slot)) for key in sorted(self._changes))
+        return {key: version for key, version in found if version is not None}
+
+
+@dataclass(frozen=True)
+class Tariffs:
+    """The tariff as it changed, by slot of day."""
+
+    versions: Versions[Tariff]
+
+    def at(self, slot: int) -> Tariff:
+        """Return a slot's tariff; all zero before the first."""
+        return self.versions.at(slot_of_day(slot), slot) or NO_TARIFF
+
+
+_ORDER_COLUMNS = ("slot", "site", "side", "energy", "price", "sequence", "fresh")
+_READING_COLUMNS = ("slot", "site", *ENERGIES, "quality", "revision")
+_ROW_COLUMNS = ("slot", "site", "energy", "kind", "origin_site", "origin_slot", "through")
+
+
+def _row(values: Sequence[Any]) -> Row:
+    slot, site, energy, kind, origin_site, origin_slot, through = values
+    return Row(slot, site, energy, Origin(Kind(kind), origin_site, origin_slot), through)
+
+
+def _of_slots(
+    table: Table, slots: range, site: int | None, columns: Sequence[str]
+) -> Select[tuple[Any, ...]]:
+    query = select(*(table.c[name] for name in columns)).where(within(table.c.slot, slots))
+    return query if site is None else query.where(table.c.site == site)
+
+
+def within(column: ColumnElement[int], numbers: range) -> ColumnElement[bool]:
+    """Return that a column is one of some numbers that follow each other.
+
+    Raises:
+        SettingError: if they do not.
+    """
+    if numbers.step != 1:
+        raise SettingError(f"slots must follow each other, got a step of {numbers.step}")
+    return and_(column >= numbers.start, column < numbers.stop)

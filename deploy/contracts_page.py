@@ -22,7 +22,7 @@ from energy.messages import MESSAGE_DOMAIN, MESSAGE_TYPES, type_string
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGE = ROOT / "docs" / "contracts.md"
-INTERFACES = ("IMarket", "IRegistry")
+INTERFACES = ("IMarket", "IRegistry", "IOrigin")
 """As they are read: a word that one explains, the next may use."""
 
 _PAGE = """\
@@ -30,9 +30,11 @@ _PAGE = """\
 
 <!-- written by make abi -->
 
-`Market` is the one contract; it answers to two interfaces, whose comments are the text below.
-How it keeps its word stands in [ledger.md](ledger.md), what the rules are in
-[market.md](market.md). Records are drawn bit by bit in `contracts/types/`.
+`Market` holds everything from order to balance and answers to `IMarket` and `IRegistry`; `Origin`
+stands beside it for roots and claims and answers to `IOrigin`. Their comments are the text below.
+How they keep their word stands in [ledger.md](ledger.md), what the rules are in
+[market.md](market.md) and [origin.md](origin.md). Records are drawn bit by bit in
+`contracts/types/`.
 
 {interfaces}
 ## What is signed
@@ -40,7 +42,7 @@ How it keeps its word stands in [ledger.md](ledger.md), what the rules are in
 Typed data after EIP-712, in signatures of 64 bytes after EIP-2098. `energy/eip712.json` has the
 types for programs to read, `tests/unit/eip712_examples.json` messages with their hashes and
 signatures. The domain is name `{name}`, version `{version}`, the chain's id and the contract's
-address.
+address: `Market` for orders and readings, `Origin` for attestations and claims.
 
 {messages}"""
 

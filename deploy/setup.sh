@@ -2,6 +2,7 @@
 # Set the project up inside its own folder:
 #   deploy/setup.sh python    .venv, with the packages of requirements.lock and yui itself
 #   deploy/setup.sh node      node_modules, with solc, anvil, forge and the contract libraries
+#   deploy/setup.sh debian    for the tests, where it may: PostgreSQL, Mosquitto, Chromium, fonts
 # Asked for by the Makefile, and only when a lock has changed. PYTHON names an interpreter.
 set -eu
 cd "$(dirname "$0")/.."
@@ -70,8 +71,29 @@ nodejs.org; macOS: brew install node)."
     touch node_modules/ready
 }
 
+# Tests that miss one of these are skipped, and say so. Nothing is started: RUNLEVEL=1 tells
+# Debian's packages not to.
+debian_packages() {
+    missing=
+    for package in postgresql mosquitto chromium libpango-1.0-0 libpangoft2-1.0-0 fonts-ipafont-gothic; do
+        dpkg-query --show --showformat='${db:Status-Status}' "$package" 2>/dev/null |
+            grep -qx installed || missing="$missing $package"
+    done
+    [ -n "$missing" ] || return 0
+    if [ "$(id -u)" != 0 ]; then
+        echo "Some tests need packages that only root may install: apt install$missing"
+        return 0
+    fi
+    echo "Debian's packages for the tests:$missing ..."
+    export RUNLEVEL=1 DEBIAN_FRONTEND=noninteractive
+    # shellcheck disable=SC2086
+    { apt-get -qq update && apt-get -qq install --yes --no-install-recommends $missing; } \
+        >/dev/null 2>&1 || echo "They could not be installed: the tests that need them are skipped."
+}
+
 case "${1:-}" in
     python) python_packages ;;
     node) node_packages ;;
-    *) stop "usage: deploy/setup.sh python|node" ;;
+    debian) if command -v apt-get >/dev/null; then debian_packages; fi ;;
+    *) stop "usage: deploy/setup.sh python|node|debian" ;;
 esac

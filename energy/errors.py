@@ -6,6 +6,7 @@
     │   └── NoAnswer, Garbled, CodeAnswered, Unmeasured    see `oracle.modbus`, `.quantity`
     ├── ReadingImpossible         what the devices say adds up to no reading
     ├── StoreFailed               a disk that does not take a write, see `oracle.outbox`
+    ├── StoreError                a store of the chain's events that does not answer, or is broken
     ├── ChainError                a chain that cannot be reached or is not the expected one
     ├── AuditError                a fact on the chain that the rules do not allow
     └── Refusal                   a rule of the contract was not met; the contract's custom errors
@@ -48,6 +49,10 @@ class DeviceError(YuiError):
 
 class ReadingImpossible(YuiError):
     """What the devices say adds up to no reading."""
+
+
+class StoreError(YuiError):
+    """A store of the chain's events does not answer, is broken, or is of a newer version."""
 
 
 class ChainError(YuiError):

@@ -7,8 +7,11 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import signal
 import sys
+import tempfile
+import traceback
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import asdict
@@ -47,7 +50,11 @@ def main() -> None:
 
 
 def run(commands: typer.Typer) -> None:
-    """Run a command line; an error is one sentence and exit code 1, an interruption 130."""
+    """Run a command line: no traceback reaches a user.
+
+    An error is one sentence and exit code 1, arguments that make no sense 2, an interruption 130,
+    and what nobody has thought of 70, with the traceback in a file to be sent in.
+    """
     # Asked to end, it ends as by Ctrl-C: what it started is stopped first.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
@@ -55,14 +62,52 @@ def run(commands: typer.Typer) -> None:
     except YuiError as error:
         print(f"yui: {error}", file=sys.stderr)
         sys.exit(1)
+    except KeyboardInterrupt:
+        sys.exit(INTERRUPTED)
+    except BrokenPipeError:
+        # Whoever read the output has gone: there is nobody to tell.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(INTERRUPTED)
+    except Exception as error:
+        print(f"yui: {_unforeseen(error)}", file=sys.stderr)
+        sys.exit(UNFORESEEN)
+
+
+INTERRUPTED, UNFORESEEN = 130, 70
+
+
+def _unforeseen(error: Exception) -> str:
+    """Keep an error's traceback in a file and return the sentence that says where."""
+    kind, text = type(error).__name__, (str(error).strip() or "no more is known").splitlines()[0]
+    # The network's own errors say enough: a node has gone in the middle of something.
+    if isinstance(error, OSError):
+        return f"{kind}: {text[:200]}"
+    with tempfile.NamedTemporaryFile(
+        "w", prefix="yui-", suffix=".txt", delete=False, encoding="utf-8"
+    ) as file:
+        traceback.print_exception(error, file=file)
+    return f"{kind}: {text[:200]} (unforeseen; please send in {file.name})"
 
 
 @oracle.command()
 def init(
     site: Annotated[int, typer.Option(help="The site's number in the market.")],
-    market: Annotated[str, typer.Option(help="The market's address, 0x and 40 hex digits.")],
-    chain_id: Annotated[int, typer.Option(help="The chain's number.")],
-    rpc: Annotated[str, typer.Option(help="A node of the chain.")] = "http://127.0.0.1:8545",
+    market: Annotated[
+        str | None,
+        typer.Option(
+            help="Its address, 0x and 40 hex digits; the network's manifest's if left out."
+        ),
+    ] = None,
+    chain_id: Annotated[
+        int | None, typer.Option(help="The chain's number; the network's if left out.")
+    ] = None,
+    network: Annotated[
+        Path | None,
+        typer.Option(help="The members' network: its folder, a member's own, or its network.json."),
+    ] = None,
+    rpc: Annotated[
+        str | None, typer.Option(help="A node; the member's own, or http://127.0.0.1:8545.")
+    ] = None,
     folder: Annotated[Path, typer.Option(help="Where settings, key and outbox go.")] = Path(),
     passphrase_file: Annotated[
         Path | None, typer.Option(help="A file with the key's passphrase; else one is made up.")
@@ -70,14 +115,14 @@ def init(
 ) -> None:
     """Make a site's key and settings, and print the address that the council enrols."""
     from oracle.keys import new_keystore, new_passphrase, passphrase_from, write_secret
-    from oracle.template import settings_text
+    from oracle.template import place_of, settings_text
 
     folder.mkdir(parents=True, exist_ok=True)
     settings = folder / "oracle.toml"
     for path in (settings, folder / "oracle.json"):
         if path.exists():
             raise SettingError(f"{path} must not be there yet: a key is never overwritten")
-    text = settings_text(site, market, chain_id, rpc, passphrase_file)
+    text = settings_text(site, place_of(market, chain_id, rpc, network), passphrase_file)
     if passphrase_file is None:
         passphrase = new_passphrase()
         write_secret(folder / "passphrase", passphrase + "\n")

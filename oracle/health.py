@@ -39,6 +39,11 @@ _chain_lag = Gauge(
 _drift = Gauge(
     "yui_oracle_clock_drift_seconds", "Clock against the chain's, ahead > 0", registry=_registry
 )
+_coins = Gauge("yui_oracle_funds_coins", "What is left to pay for gas with", registry=_registry)
+_days = Gauge(
+    "yui_oracle_funds_days", "How long that lasts at the use of the last day", registry=_registry
+)
+_low_funds = Gauge("yui_oracle_low_funds", "1 if that is too little", registry=_registry)
 _healthy = Gauge("yui_oracle_healthy", "1 if nothing is wrong", registry=_registry)
 
 
@@ -60,6 +65,10 @@ def metrics_of(service: Service) -> bytes:
     _chain_lag.set(service.terminal.clock() - delivered if delivered else float("nan"))
     drift = service.watch.drift_seconds
     _drift.set(float("nan") if drift is None else drift)
+    funds, unknown = service.funds, float("nan")
+    _coins.set(unknown if funds is None else funds.coins)
+    _days.set(unknown if funds is None or funds.days is None else funds.days)
+    _low_funds.set(funds is not None and funds.low)
     _healthy.set(not service.troubles())
     return generate_latest(_registry)
 
@@ -97,7 +106,12 @@ def _answer(service: Service, request: bytes) -> bytes:
     if path == [b"/metrics"]:
         return _page("200 OK", "text/plain; version=0.0.4", metrics_of(service))
     troubles = service.troubles()
-    body = {"healthy": not troubles, "troubles": troubles, "outbox_depth": service.depth}
+    body = {
+        "healthy": not troubles,
+        "troubles": troubles,
+        "warnings": service.warnings(),
+        "outbox_depth": service.depth,
+    }
     status = "503 Service Unavailable" if troubles else "200 OK"
     return _page(status, "application/json", json.dumps(body).encode() + b"\n")
 

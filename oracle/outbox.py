@@ -192,17 +192,8 @@ class Outbox:
             self._store.execute(
                 "INSERT OR IGNORE INTO sample VALUES (?, ?)", (now, json.dumps(_shown(sample)))
             )
-            for source, kind, detail in incidents:
-                goes_on = self._store.execute(
-                    "UPDATE incident SET last_seconds = max(last_seconds, ?), times = times + 1 "
-                    "WHERE source = ? AND kind = ? AND last_seconds >= ?",
-                    (now, source, kind, before),
-                )
-                if not goes_on.rowcount:
-                    self._store.execute(
-                        "INSERT INTO incident VALUES (?, ?, ?, ?, ?, 1)",
-                        (source, kind, detail, now, now),
-                    )
+            for incident in incidents:
+                self._note(incident, now, before)
             self._store.executemany(
                 "INSERT OR REPLACE INTO track VALUES (?, ?)",
                 [(key, json.dumps(asdict(track))) for key, track in tracks.items()],
@@ -220,6 +211,29 @@ class Outbox:
                     for key, track in tracks.items()
                     if track.total is not None
                 ],
+            )
+
+    def keep_incident(self, incident: Incident, now_seconds: int, patience_seconds: int) -> None:
+        """Write what went wrong beside the samples; it goes on if it was seen within patience.
+
+        Raises:
+            StoreFailed: if the disk does not take it.
+        """
+        with self._written():
+            self._note(incident, now_seconds, now_seconds - patience_seconds)
+
+    def _note(self, incident: Incident, now_seconds: int, since_seconds: int) -> None:
+        """Write an incident, as going on if it was last seen at a moment or later."""
+        source, kind, detail = incident
+        goes_on = self._store.execute(
+            "UPDATE incident SET last_seconds = max(last_seconds, ?), times = times + 1 "
+            "WHERE source = ? AND kind = ? AND last_seconds >= ?",
+            (now_seconds, source, kind, since_seconds),
+        )
+        if not goes_on.rowcount:
+            self._store.execute(
+                "INSERT INTO incident VALUES (?, ?, ?, ?, ?, 1)",
+                (source, kind, detail, now_seconds, now_seconds),
             )
 
     def tracks(self) -> dict[str, Track]:

@@ -4,6 +4,7 @@
     close    half hours that are over
     deliver  readings to the chain; it reconnects, and backs off while the chain is away
     attest   the origins of each day that is over, recomputed from the chain
+    count    what the account that pays for gas has left
     prune    what is no longer needed
     serve    health and metrics on a local port
     watch    tells systemd that all of this is alive
@@ -27,6 +28,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 
 from chain.attesting import Attestor
+from chain.funds import Funds, funds_of
 from chain.terminal import TerminalChain
 from energy.errors import ChainError, Refusal, SettingError
 from oracle import health
@@ -36,11 +38,13 @@ from oracle.deployment import check_enrolled, connected, signer_of
 from oracle.device import Instruments
 from oracle.journal import log, said
 from oracle.outbox import Outbox, State, StoreFailed
+from oracle.quantity import Incident
 from oracle.settings import Settings
 from oracle.terminal import Terminal
 
 DELIVER_SECONDS = 15
 ATTEST_SECONDS = 600
+COUNT_SECONDS = 3600
 MOST_BACKOFF_SECONDS = 300
 PRUNE_SECONDS = 3600
 WATCH_SECONDS = 10
@@ -61,6 +65,7 @@ class Service:
     watch: ClockWatch = field(default_factory=ClockWatch)
     store_works: bool = True
     delivered_seconds: int = 0
+    funds: Funds | None = None
     _beats: dict[str, float] = field(default_factory=dict)
 
     # Duties.
@@ -124,6 +129,29 @@ class Service:
         except (Refusal, SettingError) as error:
             log.warning(said("attestation.waits", error=error))
 
+    async def count(self) -> None:
+        """Look at what is left to pay for gas with; too little is told once, and kept on disk."""
+        if self.chain is None:
+            return
+        node, before = self.chain.node, self.funds
+        try:
+            self.funds = await asyncio.to_thread(
+                funds_of, node, node.sender, self.settings.chain.low_days
+            )
+        except ChainError:
+            return  # told by the deliveries
+        was_low = before is not None and before.low
+        if self.funds.low:
+            incident = Incident("account", "low-funds", f"{node.sender} has {self.funds}")
+            with contextlib.suppress(StoreFailed):  # told by the samples
+                self.terminal.outbox.keep_incident(
+                    incident, self.terminal.clock(), 2 * COUNT_SECONDS
+                )
+        if self.funds.low and not was_low:
+            log.warning(said("low_funds", account=node.sender, **_left(self.funds)))
+        elif was_low and not self.funds.low:
+            log.info(said("funds.enough", account=node.sender, **_left(self.funds)))
+
     def _check_clock(self, block: int, block_seconds: int) -> None:
         before = self.watch.refuses, self.watch.warns
         self.watch.observe(self.terminal.clock(), block, block_seconds)
@@ -146,11 +174,12 @@ class Service:
     # The whole.
 
     async def once(self) -> None:
-        """Do each duty once, as a test: sample, close, deliver, attest."""
+        """Do each duty once, as a test: sample, close, deliver, attest, count."""
         await self.sample()
         await self.close()
         await self.deliver()
         await self.attest()
+        await self.count()
 
     async def run(self) -> None:
         """Run until cancelled."""
@@ -162,6 +191,7 @@ class Service:
                 duties.create_task(self._every("close", self.settings.sample_seconds, self.close))
                 duties.create_task(self._deliver_for_good())
                 duties.create_task(self._every("attest", ATTEST_SECONDS, self.attest))
+                duties.create_task(self._count_for_good())
                 duties.create_task(self._every("prune", PRUNE_SECONDS, self.prune))
                 duties.create_task(self._watch())
 
@@ -189,6 +219,11 @@ class Service:
                     log.info(said("chain.back", waiting=self.depth))
                 away, pause = False, float(DELIVER_SECONDS)
             await asyncio.sleep(pause)
+
+    async def _count_for_good(self) -> None:
+        while self.chain is None:
+            await asyncio.sleep(DELIVER_SECONDS)
+        await self._every("count", COUNT_SECONDS, self.count)
 
     async def _watch(self) -> None:
         notify("READY=1")
@@ -230,6 +265,15 @@ class Service:
             "clock-refused": self.watch.refuses,
         }
         return [name for name, holds in found.items() if holds]
+
+    def warnings(self) -> list[str]:
+        """Return what will go wrong if nobody sees to it, as fixed words."""
+        return ["low-funds"] if self.funds is not None and self.funds.low else []
+
+
+def _left(funds: Funds) -> dict[str, object]:
+    days = "unknown" if funds.days is None else round(funds.days)
+    return {"coins": round(funds.coins, 6), "transactions": funds.transactions, "days": days}
 
 
 def notify(state: str) -> None:

@@ -11,6 +11,7 @@
     confirmations = 4                   # blocks on top of one that nothing takes back
     gas_price_wei = 1_000_000_000
     # or network = "network.json", the members' profile: it tells these two and the chain_id
+    low_days = 90                       # funds that last less are told as low
 
     [key]
     keystore = "oracle.json"
@@ -50,6 +51,7 @@ from pathlib import Path
 
 from eth_utils.address import is_address, to_checksum_address
 
+from chain.funds import LOW_DAYS
 from chain.network.profile import profile_at
 from energy.errors import SettingError
 from energy.messages import Domain
@@ -71,6 +73,7 @@ class ChainSettings:
     chain_id: int
     confirmations: int
     gas_price_wei: int
+    low_days: float = LOW_DAYS
 
     @property
     def domain(self) -> Domain:
@@ -119,7 +122,7 @@ def load_settings(path: Path) -> Settings:
     settings = Settings(
         path,
         site.whole("number", 0, MOST_SITES - 1),
-        _chain(table.part("chain"), beside),
+        chain_settings(table.part("chain"), beside),
         _key(table.part("key"), beside),
         beside / store.text("outbox", "outbox.sqlite"),
         beside / store.text("chain", "chain.sqlite"),
@@ -134,7 +137,12 @@ def load_settings(path: Path) -> Settings:
     return settings
 
 
-def _chain(part: Table, beside: Path) -> ChainSettings:
+def chain_settings(part: Table, beside: Path) -> ChainSettings:
+    """Take the table of a chain; paths are relative to a folder.
+
+    Raises:
+        SettingError: naming key, value and what was expected.
+    """
     market, chain_id = part.text("market", ""), part.whole("chain_id", 0, 2**63, 0)
     origin = part.text("origin", "")
     manifest = part.text("manifest", "")
@@ -142,7 +150,7 @@ def _chain(part: Table, beside: Path) -> ChainSettings:
         raise part.error("market", "be given, or manifest, not both", market or manifest)
     network = part.text("network", "")
     if manifest:
-        market, of_manifest, told = _from_manifest(beside / manifest)
+        market, of_manifest, told = manifest_at(beside / manifest)
         chain_id, origin = chain_id or told, origin or of_manifest
     depth, gas_price = part.whole_or_none("confirmations", 0, 1000), 1_000_000_000
     if network:
@@ -164,6 +172,7 @@ def _chain(part: Table, beside: Path) -> ChainSettings:
         chain_id,
         4 if depth is None else depth,
         part.whole("gas_price_wei", 0, 10**15, gas_price),
+        part.number("low_days", 0.0, 36_500.0, LOW_DAYS),
     )
     if not chain.rpc.startswith(("http://", "https://")):
         raise part.error("rpc", "be an address that begins with http:// or https://", chain.rpc)
@@ -171,8 +180,12 @@ def _chain(part: Table, beside: Path) -> ChainSettings:
     return chain
 
 
-def _from_manifest(path: Path) -> tuple[str, str, int]:
-    """Read the market's address, the ledger of origins' if there is one, and the chain's id."""
+def manifest_at(path: Path) -> tuple[str, str, int]:
+    """Read the market's address, the ledger of origins' if there is one, and the chain's id.
+
+    Raises:
+        SettingError: if it is no manifest.
+    """
     try:
         manifest = json.loads(path.read_text(encoding="utf-8"))
         contracts = manifest["contracts"]

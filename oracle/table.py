@@ -36,6 +36,9 @@ class Table:
             raise SettingError(f"{where} must be a table, got {content!r}")
         self._content = dict(content)
 
+    def __contains__(self, key: str) -> bool:
+        return key in self._content
+
     def error(self, key: str, expected: str, got: object) -> SettingError:
         """Return the error that a key must be something else."""
         return SettingError(f"{self.where} {key} must {expected}, got {got!r}")

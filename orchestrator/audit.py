@@ -20,7 +20,6 @@ from pathlib import Path
 from typing import Any
 
 from chain.contract import interface
-from chain.history import calls_of, transactions
 from chain.market import MarketContract
 from chain.node import NodeChain
 from chain.origin import OriginContract
@@ -54,15 +53,15 @@ def audited(
     auditor, done = _resumed(state, node, market, origin)
     addresses = [market, origin] if origin else [market]
     domain = contract.domain
-    for transaction in transactions(node, addresses, done + 1, head):
-        auditor.follow(transaction, domain, calls_of(node, transaction, market))
+    for transaction in node.transactions(addresses, done + 1, head):
+        auditor.follow(transaction, domain, node.calls_of(transaction, market))
         if ledger and auditor.market and auditor.origin is None:
             registry = auditor.market.registry
             auditor.origin = OriginAuditor(
                 ledger.address, market, registry, ledger.domain, auditor.findings
             )
         if ledger and auditor.origin:
-            calls = calls_of(node, transaction, ledger.address)
+            calls = node.calls_of(transaction, ledger.address)
             auditor.origin.follow(transaction, calls)
         if progress:
             progress(transaction.block, head)
@@ -88,19 +87,25 @@ class AuditState:
     auditor: Auditor
 
 
+def findings_kept(state: Path) -> tuple[int, Findings] | None:
+    """Return the block up to which a kept audit went, and what it found; None without one.
+
+    Raises:
+        SettingError: if the file is no audit's state.
+    """
+    if not state.exists():
+        return None
+    saved = _read(state)
+    return saved.block, saved.auditor.findings
+
+
 def _resumed(
     state: Path | None, node: NodeChain, market: str, origin: str | None
 ) -> tuple[Auditor, int]:
     """Return an auditor, and the last block that it has followed."""
     if state is None or not state.exists():
         return Auditor(market), -1
-    try:
-        with state.open("rb") as file:
-            saved = _StateReader(file).load()
-    except (OSError, EOFError, AttributeError, ValueError, pickle.UnpicklingError) as error:
-        raise SettingError(f"{state} must be an audit's state, got {error}") from error
-    if not isinstance(saved, AuditState):
-        raise SettingError(f"{state} must be an audit's state, got {type(saved).__name__}")
+    saved = _read(state)
     ledger = saved.auditor.origin.address if saved.auditor.origin else None
     before = saved.chain_id, saved.auditor.address, ledger
     if before != (node.chain_id, market.lower(), origin.lower() if origin else None):
@@ -108,6 +113,17 @@ def _resumed(
     if saved.block > node.final_height() or node.block_hash(saved.block) != saved.block_hash:
         raise AuditError(f"block {saved.block}: its hash must be 0x{saved.block_hash.hex()}")
     return saved.auditor, saved.block
+
+
+def _read(state: Path) -> AuditState:
+    try:
+        with state.open("rb") as file:
+            saved = _StateReader(file).load()
+    except (OSError, EOFError, AttributeError, ValueError, pickle.UnpicklingError) as error:
+        raise SettingError(f"{state} must be an audit's state, got {error}") from error
+    if not isinstance(saved, AuditState):
+        raise SettingError(f"{state} must be an audit's state, got {type(saved).__name__}")
+    return saved
 
 
 def _save(path: Path, state: AuditState) -> None:

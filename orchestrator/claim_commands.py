@@ -9,39 +9,40 @@ from typing import Annotated
 
 import typer
 from eth_account import Account
-from sqlalchemy import Engine
 
 from chain.attesting import Attestor, key_signed
 from chain.indexer import indexed
-from chain.network.profile import profile_at
-from chain.node import NodeChain
 from chain.origin import OriginContract
-from chain.store import opened
+from chain.store import Store, opened
 from energy.attestation import day_number
 from energy.errors import SettingError
 from energy.merkle import leaf_of
+from energy.units import half_hour
 from orchestrator import screen
 from orchestrator.audit import audited
 from orchestrator.certificate import Certificate, certificate_from, verified
 from orchestrator.claiming import Draft, claimable
+from orchestrator.dates import slots_named
 from orchestrator.options import (
     DEFAULT_STORE,
     InLanguage,
     Json,
+    NetworkPath,
+    Rpc,
     SiteName,
     StorePath,
     When,
+    chain_at,
+    engine_at,
     print_json,
     progress_bar,
     site_number,
-    slots_named,
     store_at,
     write_json,
 )
 from orchestrator.statement import statement_of
 from orchestrator.words import Language
 
-Rpc = Annotated[str, typer.Option(help="A node of the chain, as http://127.0.0.1:8545.")]
 ManifestPath = Annotated[Path, typer.Option(help="The deployment's manifest.")]
 Keystore = Annotated[Path, typer.Option(help="The signing key, a keystore V3 file.")]
 Passphrase = Annotated[Path, typer.Option(help="The file with the keystore's passphrase.")]
@@ -56,10 +57,11 @@ def mount(app: typer.Typer) -> None:
 
 def attest(
     site: Annotated[int, typer.Argument(help="The site's number.")],
-    rpc: Rpc,
     manifest: ManifestPath,
     keystore: Keystore,
     passphrase_file: Passphrase,
+    rpc: Rpc = None,
+    network: NetworkPath = None,
     gas_price: GasPrice = 0,
     store_path: Annotated[
         str, typer.Option("--store", help="A store of the site's own; in memory if not given.")
@@ -67,7 +69,7 @@ def attest(
 ) -> None:
     """Recompute the roots of the days that are over from the chain alone, and attest them."""
     key = _key(keystore, passphrase_file)
-    node = NodeChain(rpc, key, gas_price)
+    node = chain_at(rpc, network, manifest, key, gas_price)
     market, origin = _contracts(manifest)
     contract = OriginContract(node, origin)
     store = opened(store_path)
@@ -86,10 +88,11 @@ def claim(
     when: When,
     beneficiary: Annotated[str, typer.Option(help="For whom the energy is claimed.")],
     purpose: Annotated[str, typer.Option(help="What for, as 'RE100 2019'.")],
-    rpc: Rpc,
     manifest: ManifestPath,
     keystore: Keystore,
     passphrase_file: Passphrase,
+    rpc: Rpc = None,
+    network: NetworkPath = None,
     energy: Annotated[
         int | None, typer.Option(help="How many Wh; all that is left if not given.")
     ] = None,
@@ -106,13 +109,14 @@ def claim(
 ) -> None:
     """Claim solar energy that a site used, once, on the chain: a day's rows in one transaction."""
     key = _key(keystore, passphrase_file)
-    node = NodeChain(rpc, key, gas_price)
+    node = chain_at(rpc, network, manifest, key, gas_price)
     market, address = _contracts(manifest)
     contract = OriginContract(node, address)
-    indexed(_engine(store_path), node, market)
+    indexed(engine_at(store_path), node, market)
     with store_at(store_path) as (store, names):
         number, span = site_number(names, site), slots_named(when)
         rows = [entry.row for entry in statement_of(store, number, span).rows]
+        _demand_final(store, {row.slot for row in rows})
         maker = None if origin_site is None else site_number(names, origin_site)
         found = claimable(store, contract, rows, maker, energy)
         done: list[dict[str, object]] = []
@@ -122,7 +126,7 @@ def claim(
                 said: dict[str, object] = {"day": draft.day.isoformat()}
                 said |= {"rows": len(draft.slices), "energy_wh": draft.energy}
                 if not dry_run:
-                    receipt = draft.send(contract, beneficiary, purpose, key)
+                    receipt = node.finally_in(draft.send(contract, beneficiary, purpose, key))
                     paid = {"block": receipt.block, "gas": receipt.gas_used}
                     paid |= {"transaction": "0x" + receipt.transaction.hex()}  # type: ignore[dict-item]
                     files = _written(folder, names["en"], contract, draft, beneficiary, purpose)
@@ -166,7 +170,8 @@ def _written(
 
 def verify(
     file: Annotated[Path, typer.Argument(help="A proof file.")],
-    rpc: Annotated[str | None, typer.Option(help="Any node of the chain.")] = None,
+    rpc: Rpc = None,
+    network: NetworkPath = None,
     root: Annotated[
         str | None, typer.Option(help="Without a node: the day's root, from a source you trust.")
     ] = None,
@@ -182,8 +187,9 @@ def verify(
         "root": "0x" + certificate.root.hex(),
         "checked": "the file's own root" if root is None else "the root given",
     }
-    if rpc:
-        verdict = verified(certificate, NodeChain(rpc))
+    asked = rpc is not None or network is not None
+    if asked:
+        verdict = verified(certificate, chain_at(rpc, network).as_final())
         said |= {
             "checked": "the chain",
             "attesting": verdict.standing.attesting,
@@ -203,7 +209,7 @@ def verify(
         print_json(said)
         return
     print(f"The proof holds: {row.energy} Wh lead to root {said['root']} of {certificate.day}.")
-    if rpc:
+    if asked:
         print(
             f"The root stands: {said['attesting']} of {said['active_sites']} sites attest it. "
             f"Claimed: {said['claimed_wh']} Wh."
@@ -211,17 +217,17 @@ def verify(
         for one in verdict.claims:
             print(f"  {one.energy} Wh from Wh {one.start}: {one.beneficiary}, {one.purpose}")
     elif root is None:
-        print("Whether this root stands, a node says: --rpc; or compare it with --root.")
+        print(
+            "Whether this root stands, a node says: --rpc or --network; or compare it with --root."
+        )
 
 
 def audit(
-    rpc: Rpc,
     manifest: ManifestPath,
+    rpc: Rpc = None,
+    network: NetworkPath = None,
     state: Annotated[
         Path | None, typer.Option(help="Go on from this file's audit, and leave it for the next.")
-    ] = None,
-    network: Annotated[
-        Path | None, typer.Option(help="The members' network: what is not final is left out.")
     ] = None,
     language: InLanguage = Language.ENGLISH,
     as_json: Json = False,
@@ -230,7 +236,7 @@ def audit(
     market, origin = _contracts(manifest)
     with progress_bar() as progress:
         findings = audited(
-            profile_at(network).chain(rpc) if network else NodeChain(rpc),
+            chain_at(rpc, network, manifest),
             market,
             origin,
             lambda done, total: progress("audit", done, total),
@@ -242,10 +248,14 @@ def audit(
         screen.console().print(screen.audit_line(findings, language), style="bold green")
 
 
-def _engine(path: Path) -> Engine:
-    if not path.exists():
-        raise SettingError(f"{path} must be a store (run `yui demo` first), got no such file")
-    return opened(str(path))
+def _demand_final(store: Store, slots: set[int]) -> None:
+    """Demand that no fork can change what is claimed of some slots."""
+    unsure = slots - store.final_slots(range(min(slots), max(slots) + 1)) if slots else slots
+    if unsure:
+        raise SettingError(
+            f"a half hour must be final to be claimed, got {half_hour(min(unsure))} that is only "
+            "seen: a fork can still change it"
+        )
 
 
 def _contracts(manifest: Path) -> tuple[str, str]:

@@ -11,14 +11,24 @@ import typer
 
 from chain.store import Store
 from energy.errors import SettingError
-from energy.units import half_hour, slots_of
+from energy.units import slots_of
 from oracle import cli as site_cli
-from orchestrator import claim_commands, council_cli, network_cli, screen, statement_commands
+from orchestrator import (
+    agents_cli,
+    claim_commands,
+    council_cli,
+    fleet_cli,
+    network_cli,
+    screen,
+    statement_commands,
+    store_commands,
+)
 from orchestrator.demo import ANVIL, NETWORKS, DemoDay, run_day, with_mode
+from orchestrator.listing import WHEN, Listing, when
+from orchestrator.next_step import what_next
 from orchestrator.options import (
     DEFAULT_STORE,
     DEMO_FOLDER,
-    Day,
     InLanguage,
     Json,
     StorePath,
@@ -28,16 +38,19 @@ from orchestrator.options import (
     say_what_may_vanish,
     site_number,
     store_at,
-    stored_day,
 )
 from orchestrator.plan import plan
+from orchestrator.replay.cli import replay
+from orchestrator.replay.scenario_cli import compare
 from orchestrator.report import day_report
+from orchestrator.service import cli as service_cli
 from orchestrator.setting.sites import MODES, load_setting
 from orchestrator.statement import statement_of
+from orchestrator.verification.commands import report
 from orchestrator.words import Language
 
 app = typer.Typer(
-    no_args_is_help=True,
+    invoke_without_command=True,
     add_completion=True,
     pretty_exceptions_enable=False,
     help="Public buildings trade surplus solar electricity, half hour by half hour, and state "
@@ -46,6 +59,9 @@ app = typer.Typer(
 
 app.add_typer(network_cli.app, name="network")
 app.add_typer(council_cli.app, name="council")
+app.add_typer(fleet_cli.app, name="fleet")
+app.add_typer(service_cli.app, name="orchestrator")
+app.add_typer(agents_cli.app, name="agents")
 app.add_typer(site_cli.oracle, name="oracle")
 app.add_typer(site_cli.simulate, name="simulate")
 
@@ -53,6 +69,14 @@ app.add_typer(site_cli.simulate, name="simulate")
 def main() -> None:
     """Run the whole command line."""
     site_cli.run(app)
+
+
+@app.callback()
+def next_step(context: typer.Context) -> None:
+    """Say what is here and what to do next, when no command is given."""
+    if context.invoked_subcommand is None:
+        for line in what_next(Path.cwd()):
+            print(line)
 
 
 @app.command()
@@ -115,47 +139,65 @@ def _demo_json(
     }
 
 
+TRADE_COLUMNS = (
+    *WHEN,
+    *("seller", "buyer", "energy_wh", "delivered_wh", "price_milliyen_per_kwh", "final"),
+)
+
+
 @app.command()
 def trades(
-    day: Day = None,
-    site: Annotated[str | None, typer.Option(help="Only those of a site, by name.")] = None,
+    day: store_commands.Day = None,
+    site: store_commands.Site = None,
+    slot: store_commands.Slot = None,
+    month: store_commands.Month = None,
+    side: Annotated[
+        str | None, typer.Option(help="With --site: only what it bought, or sold: bid or ask.")
+    ] = None,
     store_path: StorePath = DEFAULT_STORE,
     language: InLanguage = Language.ENGLISH,
     as_json: Json = False,
+    as_csv: store_commands.Csv = False,
 ) -> None:
-    """List a day's trades, and what was delivered of each."""
+    """List trades, and what was delivered of each."""
+    if side not in (None, "bid", "ask") or (side and site is None):
+        raise SettingError(f"--side must be bid or ask, and go with --site, got {side!r}")
     with store_at(store_path) as (store, names):
-        slots = slots_of(stored_day(store, day))
-        found = store.trades(slots)
-        if site is not None:
-            number = site_number(names, site)
-            found = [pair for pair in found if number in (pair[0].seller, pair[0].buyer)]
-        prices = {trade.slot: store.price(trade.slot) for trade, _ in found}
-        final = store.final_slots(slots)
-        if as_json:
-            print_json(
-                [
-                    {
-                        "slot": trade.slot,
-                        "half_hour": half_hour(trade.slot),
-                        "seller": names["en"][trade.seller],
-                        "buyer": names["en"][trade.buyer],
-                        "energy_wh": trade.energy,
-                        "delivered_wh": delivered,
-                        "price_milliyen_per_kwh": prices[trade.slot],
-                        "final": trade.slot in final,
-                    }
-                    for trade, delivered in found
-                ]
-            )
+        slots = store_commands.span_asked(store, slot, day, month)
+        number = None if site is None else site_number(names, site)
+        found = [
+            (trade, delivered)
+            for trade, delivered in store.trades(slots, number)
+            if side is None or number == (trade.buyer if side == "bid" else trade.seller)
+        ]
+        prices, final = store.prices(slots), store.final_slots(slots)
+        if not as_json and not as_csv:
+            shown = screen.trades_view(found, prices, names[language], language)
+            screen.console().print(shown)
+            say_what_may_vanish([trade.slot for trade, _ in found if trade.slot not in final])
             return
-        screen.console().print(screen.trades_view(found, prices, names[language], language))
-        say_what_may_vanish([trade.slot for trade, _ in found if trade.slot not in final])
+        rows = [
+            {
+                **when(trade.slot),
+                "seller": names["en"][trade.seller],
+                "buyer": names["en"][trade.buyer],
+                "energy_wh": trade.energy,
+                "delivered_wh": delivered,
+                "price_milliyen_per_kwh": prices[trade.slot],
+                "final": trade.slot in final,
+            }
+            for trade, delivered in found
+        ]
+    Listing(TRADE_COLUMNS, rows).show(as_json, as_csv)
 
 
+store_commands.mount(app)
 statement_commands.mount(app)
 claim_commands.mount(app)
 app.command()(plan)
+app.command()(report)
+app.command()(replay)
+app.command("scenarios")(compare)
 
 
 if __name__ == "__main__":

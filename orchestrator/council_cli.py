@@ -15,7 +15,8 @@ from chain.safe import creation_of
 from energy.errors import SettingError
 from energy.messages import address_of
 from orchestrator.council_words import words_of
-from orchestrator.proposal_cli import DEFAULT_NETWORK, Network, Rpc, network_chain, propose
+from orchestrator.draft import DEFAULT_NETWORK, Network, Rpc, payer_of
+from orchestrator.proposal_cli import propose
 from orchestrator.words import Language
 
 app = typer.Typer(
@@ -28,10 +29,10 @@ app.add_typer(propose, name="propose")
 def create(network: Network = DEFAULT_NETWORK, rpc: Rpc = None) -> None:
     """Create the council on the chain, at the address that the profile has; twice is once."""
     profile = profile_at(network)
-    chain = network_chain(network, profile, rpc, pays="deployer")
+    chain = profile.chain(rpc, payer_of(network, "deployer"))
     if not chain.code_at(profile.safe):
         call = creation_of(profile.seats, profile.threshold)
-        chain.wait_until_final(chain.send(call.to, call.data).block)
+        chain.finally_in(chain.send(call.to, call.data))
     council = Council(chain, profile.safe)
     print(f"{profile.safe}: {council.threshold()} of {len(council.owners())} must sign")
 
@@ -83,11 +84,11 @@ def execute(
 ) -> None:
     """Carry out what enough members have signed, and wait until it is final."""
     profile, proposal = profile_at(network), _joined(files)
-    chain = network_chain(network, profile, rpc, pays=account)
+    chain = profile.chain(rpc, payer_of(network, account))
     receipt = Council(chain, profile.safe).execute(proposal)
     print(f"executed in block {receipt.block}, {receipt.gas_used:,} gas; waiting until final ...")
-    chain.wait_until_final(receipt.block)
-    print(f"final: {profile.depth} blocks on top")
+    receipt = chain.finally_in(receipt)
+    print(f"final: block {receipt.block} has {profile.depth} blocks on top")
 
 
 def _joined(files: list[Path]) -> Proposal:

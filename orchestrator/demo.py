@@ -32,8 +32,9 @@ from chain.network.trial import TrialChain, trial
 from chain.node import NodeChain, fresh_key
 from chain.origin import OriginContract
 from chain.safe import creation_of
-from chain.store import Store, opened
+from chain.store import opened
 from chain.terminal import TerminalChain
+from chain.writer import written
 from energy.errors import ChainError, SettingError
 from energy.market import MarketRules
 from energy.messages import address_of, sign
@@ -242,12 +243,12 @@ async def run_day(
         await asyncio.to_thread(_enrol, node, market, setting, sites, slots.start)
         store_path = str(folder / "store.sqlite")
         engine = opened(store_path)
-        with engine.begin() as connection:
+        with written(engine) as store:
             names = {site.number: [site.name, site.name_ja] for site in setting.sites}
-            Store(connection).set("names", json.dumps(names))
-            Store(connection).set("day", day.isoformat())
-            Store(connection).set("mode", setting.market.mode)
-            Store(connection).set("origin", origin)
+            store.set("names", json.dumps(names))
+            store.set("day", day.isoformat())
+            store.set("mode", setting.market.mode)
+            store.set("origin", origin)
         mover = Mover(market, node, engine, slots.start)
         async with AsyncExitStack() as stack:
             for site in sites:

@@ -16,7 +16,7 @@ from chain.events import Cleared, market_events
 from chain.indexer import indexed
 from chain.market import MarketContract
 from chain.node import NodeChain
-from chain.store import Store
+from chain.store import stored
 from energy.errors import (
     AlreadyCleared,
     AlreadySettled,
@@ -90,15 +90,23 @@ def relayed(market: MarketContract, orders: Sequence[SignedOrder]) -> list[Refus
 class Mover:
     """Clears and settles the slots of a market from `first_slot` on.
 
-    `store` is where the chain's events are indexed, from which the books are read.
+    `store` is where the chain's events are indexed, from which the books are read. Told not to
+    clear, or not to settle, it leaves that to another.
     """
 
     def __init__(
-        self, market: MarketContract, node: NodeChain, store: Engine, first_slot: int
+        self,
+        market: MarketContract,
+        node: NodeChain,
+        store: Engine,
+        first_slot: int,
+        clears: bool = True,
+        settles: bool = True,
     ) -> None:
         self.market = market
         self.node = node
         self.store = store
+        self._clears, self._settles = clears, settles
         self._next = first_slot
         self._settled: dict[int, int] = {}
         """The settled slots from `_next` on, each with the chain's height when it was seen so."""
@@ -148,20 +156,21 @@ class Mover:
         stage, digest = word >> _STAGE_SHIFT & 0xFF, word & _HASH_MASK
         if stage == SETTLED:
             return True
-        with self.store.connect() as connection:
-            store = Store(connection)
+        with stored(self.store) as store:
             span = range(slot, slot + 1)
             trades = [trade for trade, _ in store.trades(span)]
             book = packed(store.orders(span))
         try:
             if stage == OPEN and digest:
+                if not self._clears:
+                    return False
                 fee = self.market.tariff_at(slot).fee
                 proposal = proposed(slot, book, fee)
                 receipt = self.market.clear_packed(slot, book, proposal.bids, proposal.asks)
                 for event in market_events(receipt.logs):
                     if isinstance(event, Cleared):
                         trades = list(event.trades)
-            if now < (slot + 1) * SLOT_SECONDS:
+            if now < (slot + 1) * SLOT_SECONDS or not self._settles:
                 return False
             self.market.settle(slot, trades)
         except _PASSING:

@@ -1,4 +1,4 @@
-"""`yui network`: make a network of members, run it, vote on who seals."""
+"""`yui network`: make a network of members, and run it."""
 
 from __future__ import annotations
 
@@ -20,26 +20,19 @@ from chain.network.folders import (
     new_member,
     with_member,
 )
-from chain.network.genesis import COIN
-from chain.network.keys import key_at
 from chain.network.liveness import watched
 from chain.network.local import down, state_of, up
-from chain.network.node import MemberNode, member_nodes
-from chain.network.profile import Profile, genesis_hash, profile_at
-from chain.network.votes import voted
-from chain.node import NodeChain
-from energy.errors import ChainError, SettingError
-from orchestrator.network_view import funds_table, status_table, warnings_of
+from chain.network.node import MemberNode, holds_nodes, nodes_in
+from chain.network.profile import genesis_hash, profile_at
+from energy.errors import SettingError
+from orchestrator import network_upkeep
+from orchestrator.draft import DEFAULT_NETWORK, Network
+from orchestrator.network_view import status_table, warnings_of
+from orchestrator.options import Json
 from orchestrator.setting.sites import load_setting
-
-DEFAULT_NETWORK = Path(".yui/network")
-LOW_COINS = 100
-"""Below it an account is called low: nine years of a relay for seven sites, at 1 gwei a gas."""
 
 app = typer.Typer(no_args_is_help=True, help="Make and run the members' own network.")
 
-Network = Annotated[Path, typer.Option("--network", help="The network's folder.")]
-Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")]
 Own = Annotated[Path, typer.Argument(help="The member's own folder.")]
 
 
@@ -124,13 +117,11 @@ def stop(network: Network = DEFAULT_NETWORK) -> None:
 
 @app.command()
 def status(
-    network: Annotated[
-        Path, typer.Option("--network", help="The network's folder, or a member's own.")
-    ] = DEFAULT_NETWORK,
+    network: Network = DEFAULT_NETWORK,
     as_json: Json = False,
 ) -> None:
     """Say of each node here: its block, seen and final, its peers, whether it seals."""
-    nodes = _nodes(network)
+    nodes = nodes_in(network)
     states = [state_of(node) for node in nodes]
     if as_json:
         print(json.dumps([state.to_json() for state in states], indent=2))
@@ -164,7 +155,7 @@ def run(own: Own) -> None:
 def watch(network: Network = DEFAULT_NETWORK) -> None:
     """Look after the nodes that `up` started, as `run` does after its own; until Ctrl-C."""
     told = 0
-    with watched(_nodes(network)) as done:
+    with watched(nodes_in(network)) as done:
         while True:
             time.sleep(1)
             for line in done[told:]:
@@ -175,165 +166,25 @@ def watch(network: Network = DEFAULT_NETWORK) -> None:
 @app.command()
 def peer(
     file: Annotated[Path, typer.Argument(help="The other member's member.json.")],
-    network: Annotated[
-        Path, typer.Option("--network", help="The network's folder, or a member's own.")
-    ] = DEFAULT_NETWORK,
+    network: Network = DEFAULT_NETWORK,
 ) -> None:
     """Let nodes here know a new member, or one that has moved; running ones at once."""
     other = member_at(file)
     profile = with_member(profile_at(network), other)
     profile.write(network)
-    for node in _nodes(network):
+    # Whoever made the network for others holds no member's folder.
+    nodes = nodes_in(network) if holds_nodes(network) else []
+    if not nodes:
+        print(f"{network} knows {other.name} at {other.host}:{other.port}")
+    for node in nodes:
         if node.name == other.name:
             continue
         if node.folder != network.absolute():
             with_member(node.profile, other).write(node.folder)
         join(node.folder, node.folder)
-        if node.pid() is not None:
+        if node.answers():
             node.ask("admin_addPeer", other.enode)
         print(f"{node.name} knows {other.name} at {other.host}:{other.port}")
-
-
-@app.command()
-def vote(
-    network: Annotated[
-        Path, typer.Option("--network", help="The network's folder, or a member's own.")
-    ] = DEFAULT_NETWORK,
-    add: Annotated[str | None, typer.Option(help="Whom to let seal: a name or address.")] = None,
-    remove: Annotated[
-        str | None, typer.Option(help="Who shall seal no more: a name or address.")
-    ] = None,
-    voters: Annotated[
-        str | None,
-        typer.Option("--as", help="Who votes, as a,b,c; all that are here, if not given."),
-    ] = None,
-    timeout: Annotated[int, typer.Option(help="Seconds to wait for votes to be cast.")] = 120,
-    as_json: Json = False,
-) -> None:
-    """Vote a validator in or out; more than half of the validators must agree."""
-    if (add is None) is (remove is None):
-        raise SettingError("one of --add and --remove must be given")
-    nodes = [node for node in _nodes(network) if node.pid() is not None or voters]
-    if not nodes:
-        raise ChainError(f"a node of {network} must run here, got none (`yui network up`)")
-    candidate = _address(profile_at(network), add or remove or "")
-    if voters:
-        by_name = {node.name: node for node in nodes}
-        unknown = set(voters.split(",")) - set(by_name)
-        if unknown:
-            raise SettingError(f"voters must be members here, got {', '.join(sorted(unknown))}")
-        nodes = [by_name[each] for each in voters.split(",")]
-    else:
-        nodes = [node for node in nodes if node.member.validator != candidate or remove is None]
-    before, after = voted(nodes, candidate, add is not None, timeout)
-    profile = profile_at(network).with_validators(after.validators)
-    passed = (candidate in after.validators) is (add is not None)
-    if passed:
-        profile.write(network)
-    if as_json:
-        print(
-            json.dumps(
-                {
-                    "before": {"block": before.block, "validators": before.validators},
-                    "after": {"block": after.block, "validators": after.validators},
-                    "passed": passed,
-                    "votes": after.voters,
-                    "needed": after.needed,
-                },
-                indent=2,
-            )
-        )
-        return
-    for when, found in (("before", before), ("after", after)):
-        names = ", ".join(profile.name_of(each) for each in found.validators)
-        print(f"{when}: block {found.block}, {len(found.validators)} validators: {names}")
-    if passed:
-        print(f"passed; a block is final {profile.depth} blocks deep")
-    else:
-        print(f"{len(after.voters)} votes of {after.needed} needed: others must vote")
-
-
-@app.command()
-def funds(network: Network = DEFAULT_NETWORK, as_json: Json = False) -> None:
-    """Say what each account has to pay gas with; exit code 1 if one is low."""
-    profile = profile_at(network)
-    chain = _any_chain(network)
-    rows = [
-        (name, address, chain.balance_of(address) / COIN)
-        for name, address in {
-            **{each.name: each.validator for each in profile.members},
-            **profile.accounts,
-            "council": profile.safe,
-        }.items()
-    ]
-    if as_json:
-        print(
-            json.dumps(
-                [
-                    {"name": name, "address": address, "coins": coins, "low": coins < LOW_COINS}
-                    for name, address, coins in rows
-                ],
-                indent=2,
-            )
-        )
-    else:
-        Console().print(funds_table(rows, LOW_COINS))
-    sealing = {each.validator for each in profile.members}
-    if any(coins < LOW_COINS for _, address, coins in rows if address not in sealing):
-        raise typer.Exit(1)
-
-
-@app.command()
-def refresh(
-    network: Annotated[
-        Path, typer.Option("--network", help="The network's folder, or a member's own.")
-    ] = DEFAULT_NETWORK,
-) -> None:
-    """Renew the profile by what the chain says: who seals, and so how deep is final."""
-    nodes = [node for node in _nodes(network) if node.pid() is not None]
-    if not nodes:
-        raise ChainError(f"a node of {network} must run here, got none (`yui network up`)")
-    sealers = [to_checksum_address(each) for each in nodes[0].ask("clique_getSigners")]
-    for node in nodes:
-        node.keep_validators(sealers)
-    profile = profile_at(network).with_validators(tuple(sealers))
-    profile.write(network)
-    print(f"{len(sealers)} validators, final {profile.depth} blocks deep")
-
-
-@app.command()
-def pay(
-    to: Annotated[str, typer.Option(help="A name of the profile, or an address.")],
-    coins: Annotated[float, typer.Option(help="How many.")],
-    payer: Annotated[
-        str, typer.Option("--from", help="A member or account whose key is here.")
-    ] = "relay",
-    network: Network = DEFAULT_NETWORK,
-) -> None:
-    """Hand coins on, as a validator does with what it earned."""
-    profile = profile_at(network)
-    own = network / "members" / payer / "validator.json"
-    key = key_at(own if own.exists() else network / "accounts" / f"{payer}.json")
-    address = profile.accounts.get(to) or _address(profile, to)
-    if not 0 < coins <= 10**9:
-        raise SettingError(f"--coins must be above 0 and at most 10^9, got {coins:g}")
-    chain = _any_chain(network).as_sender(key)
-    receipt = chain.send(address, b"", round(coins * COIN))
-    chain.wait_until_final(receipt.block)
-    print(f"{profile.name_of(address)} has {chain.balance_of(address) / COIN:,.3f} coins")
-
-
-def _nodes(network: Path) -> list[MemberNode]:
-    if (network / "member.json").exists():
-        return [MemberNode(network)]
-    return member_nodes(network)
-
-
-def _any_chain(network: Path) -> NodeChain:
-    for node in _nodes(network):
-        if node.pid() is not None:
-            return node.chain()
-    raise ChainError(f"a node of {network} must run here, got none (`yui network up`)")
 
 
 def _named(text: str) -> tuple[str, str]:
@@ -347,5 +198,4 @@ def _site_names(sites: Path | None) -> list[str]:
     return [site.name.lower() for site in load_setting(sites).sites]
 
 
-def _address(profile: Profile, named: str) -> str:
-    return to_checksum_address(named) if is_address(named) else profile.member(named).validator
+network_upkeep.mount(app)

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from rich.table import Table
 
+from chain.funds import Funds
 from chain.network.local import NodeState
 from chain.network.node import MemberNode
 from chain.network.profile import Profile
@@ -51,11 +54,18 @@ def warnings_of(nodes: list[MemberNode], states: list[NodeState]) -> list[str]:
     return found
 
 
-def funds_table(rows: list[tuple[str, str, float]], low: float) -> Table:
-    """Draw what each account (name, address, coins) has; below `low` it says so."""
+def funds_table(found: Mapping[str, Funds]) -> Table:
+    """Draw what each account, by name, has left, and how long that lasts."""
     table = Table(title="funds", title_justify="left")
-    for column in ("account", "address", "coins", ""):
+    for column in ("account", "address", "coins", "transactions", "days", ""):
         table.add_column(column)
-    for name, address, coins in rows:
-        table.add_row(name, address, f"{coins:,.3f}", "LOW" if coins < low else "")
+    for name, each in found.items():
+        table.add_row(
+            name,
+            each.address,
+            f"{each.coins:,.3f}",
+            "" if each.transactions is None else f"{each.transactions:,}",
+            "" if each.days is None else f"{each.days:,.0f}",
+            "LOW" if each.low else "",
+        )
     return table

@@ -2,32 +2,52 @@
 
 from __future__ import annotations
 
+import inspect
 import json
-import re
-from calendar import monthrange
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import date
+from functools import wraps
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from sqlalchemy import Engine
 
-from chain.store import Store, opened
+from chain.network.folders import MEMBER_FILE, member_at
+from chain.network.profile import PROFILE_FILE, profile_at
+from chain.node import NodeChain
+from chain.store import Store, opened, stored
 from energy.errors import SettingError
-from energy.units import half_hour, slot_from, slots_of
+from energy.units import half_hour
+from orchestrator.dates import day_named, slot_named
 from orchestrator.words import Language, short
 
 DEMO_FOLDER = Path(".yui/demo")
-DEFAULT_STORE = DEMO_FOLDER / "store.sqlite"
+DEFAULT_STORE = str(DEMO_FOLDER / "store.sqlite")
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")]
 Day = Annotated[str | None, typer.Option(help="The day, as 2019-06-04; the store's if not given.")]
 SiteName = Annotated[str, typer.Argument(help="The site's name or number.")]
-StorePath = Annotated[Path, typer.Option("--store", help="The store to read.")]
+StorePath = Annotated[
+    str, typer.Option("--store", help="The store to read: a path, or a postgresql:// URL.")
+]
 InLanguage = Annotated[Language, typer.Option("--language", help="en or ja.")]
+
+Rpc = Annotated[
+    str | None,
+    typer.Option(help="A node of the chain, as http://127.0.0.1:8545; the network's if not given."),
+]
+NetworkPath = Annotated[
+    Path | None,
+    typer.Option(
+        "--network",
+        help="The members' network (its folder, a member's own, or its network.json), which says "
+        "how deep is final; the network.json beside the manifest if not given.",
+    ),
+]
 
 When = Annotated[str, typer.Argument(help="A half hour, as '2019-06-04 18:30', a day, or a month.")]
 
@@ -40,6 +60,7 @@ _STEPS = {
     "day": "slots settled",
     "attest": "attesting the day's root",
     "audit": "auditing",
+    "report": "reporting",
     "claim": "claiming days",
 }
 
@@ -70,18 +91,27 @@ class Shown:
         self._bar.update(self._task, description=_STEPS[step], completed=done, total=total)
 
 
-@contextmanager
-def store_at(path: Path) -> Iterator[tuple[Store, Names]]:
-    """Open a store, with its sites' names by language.
+def engine_at(store: str | Path) -> Engine:
+    """Open a store that is there.
 
     Raises:
         SettingError: if there is none.
+        StoreError: if it does not answer.
     """
-    if not path.exists():
-        raise SettingError(f"{path} must be a store (run `yui demo` first), got no such file")
-    engine = opened(str(path))
-    with engine.connect() as connection:
-        store = Store(connection)
+    if "://" not in str(store) and not Path(store).exists():
+        raise SettingError(f"{store} must be a store (run `yui demo` first), got no such file")
+    return opened(str(store))
+
+
+@contextmanager
+def store_at(path: str | Path) -> Iterator[tuple[Store, Names]]:
+    """Open a store that is there, with its sites' names by language.
+
+    Raises:
+        SettingError, StoreError: as `engine_at`.
+    """
+    engine = engine_at(path)
+    with stored(engine) as store:
         both = {
             int(site): pair for site, pair in json.loads(store.setting("names") or "{}").items()
         }
@@ -93,6 +123,56 @@ def store_at(path: Path) -> Iterator[tuple[Store, Names]]:
             },
         )
     engine.dispose()
+
+
+def chain_at(
+    rpc: str | None,
+    network: Path | None,
+    manifest: Path | None = None,
+    key: bytes | None = None,
+    gas_price_wei: int = 0,
+) -> NodeChain:
+    """Return the chain behind a node, as deep as its network says; `key` pays.
+
+    Without a network, named or beside the manifest, whatever is seen counts as final.
+
+    Raises:
+        SettingError: if neither a node nor a network is named.
+        ChainError: if no node answers, or one of another chain than the network's.
+    """
+    if network is None and manifest is not None:
+        beside = manifest.parent / PROFILE_FILE
+        network = beside if beside.exists() else None
+    if network is not None:
+        own = network / MEMBER_FILE if network.is_dir() else network.parent / MEMBER_FILE
+        url = member_at(own).url if own.exists() else None
+        return profile_at(network).chain(rpc or url, key)
+    if rpc is None:
+        raise SettingError("--rpc or --network must be given, got neither")
+    return NodeChain(rpc, key, gas_price_wei)
+
+
+def with_options(
+    made: Callable[..., Any],
+) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Give a command the options of a function, and as its first argument what that returns."""
+    shared = inspect.signature(made, eval_str=True).parameters
+
+    def decorated(command: Callable[..., None]) -> Callable[..., None]:
+        own = list(inspect.signature(command, eval_str=True).parameters.values())[1:]
+        parameters = [
+            each.replace(kind=inspect.Parameter.KEYWORD_ONLY) for each in (*own, *shared.values())
+        ]
+
+        @wraps(command)
+        def run(**given: Any) -> None:
+            command(made(**{name: given.pop(name) for name in shared}), **given)
+
+        run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+        run.__annotations__ = {each.name: each.annotation for each in parameters}
+        return run
+
+    return decorated
 
 
 def site_number(names: Names, wanted: str) -> int:
@@ -107,10 +187,7 @@ def site_number(names: Names, wanted: str) -> int:
 
 def day_from(text: str) -> date:
     """Return the date that a person names."""
-    try:
-        return date.fromisoformat(text)
-    except ValueError as error:
-        raise SettingError(f"a day must be as 2019-06-04, got {text!r}") from error
+    return day_named(text)
 
 
 def stored_day(store: Store, day: str | None) -> date:
@@ -120,25 +197,8 @@ def stored_day(store: Store, day: str | None) -> date:
 
 def span_of(text: str) -> range:
     """Return the one slot that a person names, as a range."""
-    try:
-        slot = slot_from(text)
-    except ValueError as error:
-        raise SettingError(str(error)) from error
+    slot = slot_named(text)
     return range(slot, slot + 1)
-
-
-def month_slots(text: str) -> range:
-    """Return the slots of a month that a person names."""
-    first = day_from(f"{text}-01")
-    last = first.replace(day=monthrange(first.year, first.month)[1])
-    return range(slots_of(first).start, slots_of(last).stop)
-
-
-def slots_named(text: str) -> range:
-    """Return the slots of a month or a day, or the one slot, that a person names."""
-    if re.fullmatch(r"\d+-\d+", text):
-        return month_slots(text)
-    return slots_of(day_from(text)) if re.fullmatch(r"\d+-\d+-\d+", text) else span_of(text)
 
 
 def say_what_may_vanish(slots: list[int]) -> None:

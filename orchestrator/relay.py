@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 from chain.market import MarketContract
 from chain.node import NodeChain
-from energy.errors import GateClosed
+from energy.errors import BeyondHorizon, Refusal
 from orchestrator.mover import Refused, SignedOrder, relayed
 
 
@@ -42,14 +42,20 @@ class Relay:
             if absent:
                 try:
                     turned_down = relayed(self.seen, absent)
-                except GateClosed as closed:
-                    turned_down = [Refused(each.order, closed) for each in absent]
+                except BeyondHorizon:
+                    continue  # the slot's time is still to come
+                except Refusal as whole:
+                    turned_down = [Refused(each.order, whole) for each in absent]
                 gone = [each.order for each in turned_down]
                 self._waiting[slot] = [each for each in waiting if each.order not in gone]
                 refused += turned_down
             if not self._waiting[slot]:
                 del self._waiting[slot]
         return refused
+
+    def held(self) -> list[SignedOrder]:
+        """Return the orders that are not final yet."""
+        return [signed for orders in self._waiting.values() for signed in orders]
 
     @property
     def waiting(self) -> int:

@@ -12,7 +12,6 @@ from chain.store import Store
 from energy.lots import Kind
 from energy.records import Reading
 from energy.registry import NETWORK, UTILITY
-from energy.units import slot_of_day
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +77,7 @@ class DayReport:
 def day_report(store: Store, slots: range) -> DayReport:
     """Return the figures of some settled slots."""
     trades = store.trades(slots)
-    prices = {slot: store.price(slot) or 0 for slot in slots}
+    prices = store.prices(slots)
     readings = newest(store.readings(slots))
     owed: dict[int, int] = defaultdict(int)
     for _, account, microyen in store.entries(slots):
@@ -90,7 +89,7 @@ def day_report(store: Store, slots: range) -> DayReport:
             solar += row.energy
             matrix[row.origin.site][row.site] += row.energy
     return DayReport(
-        slots=len({slot for slot, _, _ in store.entries(slots)}),
+        slots=len(store.slots(slots)),
         slots_with_trades=len({trade.slot for trade, _ in trades}),
         trades=len(trades),
         traded_wh=sum(trade.energy for trade, _ in trades),
@@ -118,8 +117,9 @@ def _money(store: Store, readings: list[Reading], owed: dict[int, int]) -> tuple
     imported: dict[int, int] = defaultdict(int)
     exported: dict[int, int] = defaultdict(int)
     without: dict[int, int] = defaultdict(int)
+    tariffs = store.tariffs()
     for reading in readings:
-        tariff = store.tariff(reading.slot, slot_of_day(reading.slot))
+        tariff = tariffs.at(reading.slot)
         imported[reading.site] += reading.imported
         exported[reading.site] += reading.exported
         without[reading.site] += (

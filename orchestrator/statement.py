@@ -17,7 +17,7 @@ from energy.errors import SettingError
 from energy.lots import Kind, charge_for
 from energy.merkle import leaf_of
 from energy.rows import Row
-from energy.units import half_hour, kwh, slot_of_day
+from energy.units import half_hour, kwh
 from orchestrator.words import Language, say, say_slot, short
 
 
@@ -119,7 +119,7 @@ def statement_of(store: Store, site: int, slots: range) -> Statement:
     Raises:
         SettingError: if none of the slots is final, or the site used nothing in those that are.
     """
-    traced = store.holdings().slot
+    traced = store.last_traced()
     final = range(slots.start, min(slots.stop, (traced or -1) + 1))
     if not final:
         until = "none" if traced is None else f"slots up to {traced} ({half_hour(traced)})"
@@ -136,7 +136,7 @@ def statement_of(store: Store, site: int, slots: range) -> Statement:
     used: dict[int, int] = {}
     for row in rows:
         used[row.slot] = used.get(row.slot, 0) + row.energy
-    read = {reading.slot for reading in store.readings(final) if reading.site == site}
+    read = {reading.slot for reading in store.readings(final, site)}
     return Statement(
         site,
         slots,
@@ -153,10 +153,11 @@ def _energies(store: Store, site: int, rows: Sequence[Row]) -> Energies:
         return sum(row.energy for row in rows if row.origin.kind == kind)
 
     own = sum(row.energy for row in rows if row.origin[:2] == (Kind.GENERATION, site))
+    sites = store.sites()
     loss = 0
     for row in rows:
         if row.through is not None and row.origin.kind != Kind.UNEXPLAINED:
-            battery = store.sites_at(row.slot).get(row.through, {})
+            battery = sites.at(row.through, row.slot) or {}
             efficiency = battery.get("battery_efficiency") or 0
             loss += max(charge_for(row.energy, efficiency) - row.energy, 0)
     return Energies(
@@ -173,13 +174,14 @@ def _energies(store: Store, site: int, rows: Sequence[Row]) -> Energies:
 
 def _costs(store: Store, site: int, slots: range) -> Costs:
     bought = sold = fees = 0
-    for trade, _ in store.trades(slots):
-        amount = trade.energy * (store.price(trade.slot) or 0)
+    prices, tariffs = store.prices(slots), store.tariffs()
+    for trade, _ in store.trades(slots, site):
+        amount = trade.energy * prices[trade.slot]
         bought += amount if trade.buyer == site else 0
         sold -= amount if trade.seller == site else 0
-    for flow in store.flows(slots):
+    for flow in store.flows(slots, site):
         if flow.buyer == site and flow.seller != site:
-            fees += flow.energy * store.tariff(flow.slot, slot_of_day(flow.slot)).fee
+            fees += flow.energy * tariffs.at(flow.slot).fee
     owed, corrected = store.owed(site, slots)
     return Costs(bought, sold, fees, -owed - bought - sold - fees, -corrected)
 

@@ -9,26 +9,26 @@ import typer
 
 from chain.attesting import day_tree
 from chain.market import MarketContract
-from chain.node import NodeChain
 from chain.store import Store
 from energy.attestation import date_of, day_number
 from energy.errors import SettingError
 from energy.units import day_of, kwh, slots_of
 from orchestrator import screen
 from orchestrator.certificate import certificate_of
+from orchestrator.dates import month_named, slots_named
 from orchestrator.options import (
     DEFAULT_STORE,
     Day,
     InLanguage,
     Json,
+    NetworkPath,
     SiteName,
     StorePath,
     When,
-    month_slots,
+    chain_at,
     print_json,
     say_what_may_vanish,
     site_number,
-    slots_named,
     span_of,
     store_at,
     stored_day,
@@ -126,6 +126,7 @@ def trace(
     rpc: Annotated[
         str | None, typer.Option(help="A node, to fetch and check the signatures as well.")
     ] = None,
+    network: NetworkPath = None,
     store_path: StorePath = DEFAULT_STORE,
     language: InLanguage = Language.ENGLISH,
     as_json: Json = False,
@@ -134,8 +135,8 @@ def trace(
     with store_at(store_path) as (store, names):
         number, span = site_number(names, site), span_of(slot)
         market = None
-        if rpc:
-            market = MarketContract(NodeChain(rpc), _market_of(store))
+        if rpc or network:
+            market = MarketContract(chain_at(rpc, network), _market_of(store))
         tracer = Tracer(store, names["en" if as_json else language], market)
         way = (
             tracer.forward(number, span.start)
@@ -146,6 +147,7 @@ def trace(
             print_json(way.to_json())
         else:
             screen.console().print(drawn(way, language))
+            say_what_may_vanish(sorted(set(span) - store.final_slots(span)))
 
 
 def _slots(store: Store, slot: str | None, day: str | None, month: str | None) -> range:
@@ -155,7 +157,7 @@ def _slots(store: Store, slot: str | None, day: str | None, month: str | None) -
         return span_of(slot)
     if month is None:
         return slots_of(stored_day(store, day))
-    return month_slots(month)
+    return month_named(month)
 
 
 def _roots(store: Store, slots: range) -> dict[str, str]:

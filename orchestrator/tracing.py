@@ -11,9 +11,8 @@ from typing import Any
 
 from rich.tree import Tree
 
-from chain import store as tables
+from chain import tables
 from chain.contract import interface
-from chain.history import calls_of, transactions
 from chain.market import MarketContract
 from chain.node import NodeChain
 from chain.store import Store
@@ -191,8 +190,8 @@ class Tracer:
         node = self.market.chain
         assert isinstance(node, NodeChain)
         address = self.market.address
-        for sent in transactions(node, [address], block, block):
-            for call in calls_of(node, sent, address) or ():
+        for sent in node.transactions(address, block, block):
+            for call in node.calls_of(sent, address) or ():
                 for candidate, signature in _signed(interface("Market").read_call(call.data)):
                     if candidate != record:
                         continue

@@ -34,6 +34,11 @@ def program_of(
     return builder.program()
 
 
+def add_site(builder: Builder, problem: Problem, prefix: str, *, relaxed: bool = False) -> None:
+    """Add a site's columns and rows to a program of many, its names behind a prefix."""
+    _Site(builder, problem, relaxed, prefix, 1.0).add(())
+
+
 def scenarios_program(
     problems: Sequence[Problem], weights: Sequence[float], *, relaxed: bool = False
 ) -> Program:

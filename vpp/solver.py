@@ -11,7 +11,7 @@ import os
 import sys
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -169,6 +169,14 @@ class HighsSolver:
             # Where time was up, its best so far; the bound says how good that is.
             return Solution("optimal", x, None, seconds, highs.getInfo().mip_dual_bound)
         return Solution(status, x, np.array(solution.row_dual), seconds)
+
+    def repriced(self, cost: Array) -> Solution:
+        """Return the solution of what was loaded at other costs: the quickest way to a next one."""
+        assert self._held is not None
+        held = replace(self._held, cost=cost)
+        self._highs.changeColsCost(cost.size, np.arange(cost.size, dtype=np.int32), cost)
+        self._held = held
+        return self.run(held)
 
     def _pass(self, program: Program) -> None:
         lp = self._highspy.HighsLp()

@@ -187,6 +187,14 @@ class MemberNode:
             raise ChainError(f"{method} must be taken by {self.name}, got {answer['error']}")
         return answer["result"]
 
+    def answers(self) -> bool:
+        """Say whether the node answers, wherever it runs: in a container its process is unseen."""
+        try:
+            self.ask("net_version")
+        except ChainError:
+            return False
+        return True
+
     def height(self) -> int:
         """Return the number of the newest block that the node has."""
         return int(self.ask("eth_blockNumber"), 16)
@@ -254,3 +262,17 @@ def member_nodes(network: Path) -> list[MemberNode]:
     if not nodes:
         raise SettingError(f"{network} must hold members' own folders, got none")
     return [nodes[name] for name in known if name in nodes]
+
+
+def nodes_in(folder: Path) -> list[MemberNode]:
+    """Return the nodes of a network's folder, or the one of a member's own.
+
+    Raises:
+        SettingError: if it is neither.
+    """
+    return [MemberNode(folder)] if (folder / MEMBER_FILE).exists() else member_nodes(folder)
+
+
+def holds_nodes(folder: Path) -> bool:
+    """Say whether a folder is a member's own, or a network's with members' folders in it."""
+    return (folder / MEMBER_FILE).exists() or any((folder / "members").glob(f"*/{PROFILE_FILE}"))

@@ -18,7 +18,9 @@ struct Taken {
 ///
 /// | Word     | What it is                                                                   |
 /// | -------- | ---------------------------------------------------------------------------- |
+/// | index    | a slice's place in its claim; 0 for what concerns the whole                  |
 /// | day      | a Japan-time date, counted from 1970-01-01                                   |
+/// | site     | a site's number in the registry                                              |
 /// | root     | of a day's tree, in full; the contract keeps its first 24 bytes              |
 /// | replaced | the root that the site attested before, and withdraws; 0 for none            |
 /// | row      | what a site used in a slot, of one origin, in Wh: a leaf of its day's tree   |
@@ -35,6 +37,8 @@ interface IOrigin {
     /// @notice Thrown when a message is not signed by its site's present key.
     error WrongSigner(uint256 index, uint256 site);
     /// @notice Thrown when packed bytes do not have the length that they should.
+    /// @param length What came, bytes.
+    /// @param expected What was expected, bytes.
     error WrongLength(uint256 length, uint256 expected);
     /// @notice Thrown when a root of zero is attested.
     error RootMissing(uint256 day);

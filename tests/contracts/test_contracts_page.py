@@ -29,7 +29,7 @@ def copy(tmp_path) -> Path:
     (tmp_path / "build" / "contracts").mkdir(parents=True)
     for name in (
         *("deploy/contracts_page.py", "docs/contracts.md"),
-        *("build/contracts/IMarket.json", "build/contracts/IRegistry.json"),
+        *(f"build/contracts/{name}.json" for name in ("IMarket", "IRegistry", "IOrigin")),
     ):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         shutil.copy(ROOT / name, tmp_path / name)

@@ -392,10 +392,10 @@ def test_a_trace_leads_back_to_roofs_and_forward_to_where_it_was_used(
             ["statement", "--site", "kesennuma", "--day", "2019-06-05"],
             "must be final for a statement",
         ),
-        (["trace", "kesennuma", "25:00"], "a slot must be a number or a half hour"),
+        (["trace", "kesennuma", "25:00"], "a half hour must be a slot's number"),
         (["trace", "6", "2019-06-04 18:30", "--to", "9999999"], "a range of Wh must be within 0"),
         (["statement"], "one of --site and --generator must be given"),
-        (["statement", "--site", "6", "--month", "2019-13"], "a day must be as 2019-06-04"),
+        (["statement", "--site", "6", "--month", "2019-13"], "a month must be one of the calendar"),
         (["statement", "--generator", "6", "--csv"], "--csv and --pdf must go with --site"),
         (
             ["statement", "--site", "6", "--day", "2019-06-04", "--month", "2019-06"],

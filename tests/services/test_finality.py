@@ -14,10 +14,11 @@ from chain.market import MarketContract
 from chain.network.folders import create, new_member
 from chain.node import NodeChain
 from chain.store import Store, opened
-from energy.errors import ChainError, GateClosed
+from energy.errors import ChainError, GateClosed, SettingError
 from energy.messages import address_of
 from energy.units import SLOT_SECONDS
 from orchestrator.audit import audited
+from orchestrator.options import chain_at
 
 START = 1_559_574_000
 SITES = 3
@@ -72,6 +73,19 @@ def test_what_is_final_has_blocks_on_top(town):
     town.node.wait_until_final(head)
     with pytest.raises(ChainError, match=f"block {head + 1} must be final within 0 s, got {head}"):
         town.node.wait_until_final(head + 1, timeout_seconds=0)
+
+
+def test_a_transaction_is_waited_for_until_it_is_final_or_has_vanished(town):
+    receipt = town.node.send("0x" + "44" * 20, b"", 1)
+    with pytest.raises(ChainError, match=r"must be final within 0 s, and is not"):
+        town.node.finally_in(receipt, timeout_seconds=0)
+    town.bury()
+    assert town.node.finally_in(receipt) == receipt
+    lost = town.node.send("0x" + "44" * 20, b"", 1)
+    town.give_up(1)
+    town.bury()
+    with pytest.raises(ChainError, match=f"transaction 0x{lost.transaction.hex()} must be final"):
+        town.node.finally_in(lost, timeout_seconds=0)
 
 
 def test_a_view_of_what_is_final_does_not_tell_what_is_only_seen(town):
@@ -190,6 +204,23 @@ def test_a_node_of_another_chain_is_refused(town, tmp_path):
     profile = create(tmp_path / "net", "x", members, 7_001, 1)
     with pytest.raises(ChainError, match="must be of chain 7001, got 7000"):
         profile.chain(town.node.url)
+
+
+def test_a_chain_is_as_deep_as_its_network_says_named_or_beside_the_manifest(town, tmp_path):
+    net, url = tmp_path / "net", town.node.url
+    members = [
+        new_member(net / "members" / name, name, port=at, rpc_port=at)
+        for at, name in enumerate("abc", 1)
+    ]
+    create(net, "x", members, town.node.chain_id, 1)
+    assert chain_at(url, net).depth == 2
+    assert chain_at(url, net / "network.json").depth == 2
+    assert chain_at(url, None, net / "manifest.json").depth == 2
+    assert chain_at(url, None, tmp_path / "manifest.json").depth == 0
+    with pytest.raises(ChainError, match="a node must answer at http://127.0.0.1:2,"):
+        chain_at(None, net / "members" / "b")
+    with pytest.raises(SettingError, match="--rpc or --network must be given, got neither"):
+        chain_at(None, None, tmp_path / "manifest.json")
 
 
 def test_an_audit_goes_on_from_what_is_final_when_what_was_only_seen_vanishes(town, tmp_path):

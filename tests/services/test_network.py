@@ -1,7 +1,6 @@
-"""Four members' validators in processes of their own: they seal, vote, fork and come back.
+"""Four members' validators: they seal, vote, fork and come back.
 
-Real nodes on a clock that is set; a block a second. What is traded is small, and must stand
-exactly once whatever befalls.
+What is traded is small, and must stand exactly once whatever befalls.
 """
 
 from __future__ import annotations
@@ -13,72 +12,34 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import pytest
 from sqlalchemy import Engine
 from typer.testing import CliRunner, Result
 
-from bench.town import GATE_SECONDS, HORIZON, TARIFF, Town, rules_at
-from chain.council import ACCOUNT, Act, Council, proposal_at
+from bench.town import GATE_SECONDS, Town
 from chain.indexer import indexed
 from chain.market import MarketContract
-from chain.network.client import geth_program
 from chain.network.folders import join, new_member, with_member
 from chain.network.keys import key_at
 from chain.network.local import await_height, await_joined, down, heal, set_clock, split, state_of
 from chain.network.node import MemberNode
 from chain.network.profile import profile_at
-from chain.network.trial import TrialChain, trial
+from chain.network.trial import TrialChain
 from chain.network.votes import standing, voted
-from chain.node import NodeChain
 from chain.origin import OriginContract
 from chain.store import Store
-from energy.errors import ChainError, NotOwner, SettingError, TooSoon
+from energy.errors import ChainError, NotOwner, SettingError
 from energy.units import SLOT_SECONDS
 from orchestrator.audit import audited
 from orchestrator.cli import app
-
-try:
-    geth_program(trial=True)
-except ChainError as error:
-    pytest.skip(str(error), allow_module_level=True)
+from tests.services.conftest import MEMBERS, START
 
 ROOT = Path(__file__).resolve().parents[2]
-NAMES = ("ogawara", "sendai", "osaki", "kesennuma")
-START = 1_559_574_000
 SITES = 3
-
-
-@pytest.fixture(scope="module")
-def folder() -> Iterator[Path]:
-    # A socket's path must be short, shorter than those that pytest gives.
-    with TemporaryDirectory(prefix="yui") as name:
-        yield Path(name)
-
-
-@pytest.fixture(scope="module")
-def running(folder: Path) -> Iterator[tuple[TrialChain, list[MemberNode]]]:
-    with trial(folder / "net", NAMES, START) as (chain, nodes):
-        yield chain, nodes
-
-
-@pytest.fixture
-def nodes(running: tuple[TrialChain, list[MemberNode]]) -> list[MemberNode]:
-    return running[1]
-
-
-@pytest.fixture
-def chain(running: tuple[TrialChain, list[MemberNode]]) -> TrialChain:
-    return running[0]
-
-
-@pytest.fixture
-def network(chain: TrialChain) -> Path:
-    return chain.network
 
 
 @pytest.fixture(scope="module")
@@ -106,14 +67,14 @@ def yui(*arguments: object) -> Result:
 def test_all_nodes_seal_one_history_and_say_how_deep_it_is_final(nodes, network):
     await_height(nodes, nodes[0].height() + 5)
     states = [state_of(node) for node in nodes]
-    assert all(state.peers == len(NAMES) - 1 and bool(state.seals) for state in states)
+    assert all(state.peers == len(MEMBERS) - 1 and bool(state.seals) for state in states)
     assert all((state.height or 0) - (state.final or 0) == 3 for state in states)
     assert sum(state.sealed or 0 for state in states) > 0
     final = min(state.final or 0 for state in states)
     hashes = {node.chain().block_hash(final) for node in nodes}
     assert len(hashes) == 1
     shown = json.loads(yui("network", "status", "--network", network, "--json").output)
-    assert [each["name"] for each in shown] == list(NAMES)
+    assert [each["name"] for each in shown] == list(MEMBERS)
 
 
 def test_a_node_that_runs_is_not_started_again(nodes):
@@ -190,6 +151,15 @@ def test_a_validator_that_lost_its_disk_syncs_and_seals_again(nodes):
     await_joined(nodes)
 
 
+def test_a_node_that_steps_back_from_its_newest_blocks_takes_those_of_the_others(nodes):
+    """What the watch does to end a deadlock, done to a node that is in none."""
+    node, others = nodes[1], nodes[-1]
+    height = node.height()
+    node.ask("debug_setHead", hex(height - node.profile.depth + 1))
+    await_height([node], height + node.profile.depth)
+    assert node.chain().block_hash(height) == others.chain().block_hash(height)
+
+
 def test_validators_come_and_go_by_vote_of_more_than_half(nodes, network):
     own = network / "members" / "tome"
     new = new_member(own, "tome", port=nodes[0].member.port + 1_000, rpc_port=0)
@@ -247,121 +217,6 @@ def test_brownie_deploys_once_and_leaves_the_market_out_of_the_deployers_hands(c
     with pytest.raises(NotOwner):
         market.change_owner(chain.sender)
     (network / "manifest.json").unlink()
-
-
-# -- the council ---------------------------------------------------------------------------
-
-
-@pytest.fixture(scope="module")
-def governed(running: tuple[TrialChain, list[MemberNode]]) -> MarketContract:
-    """A market that belongs to the council from its first block on."""
-    chain, _ = running
-    said = yui("council", "create", "--network", chain.network)
-    assert "3 of 4 must sign" in said.output
-    assert yui("council", "create", "--network", chain.network).output == said.output
-    safe = profile_at(chain.network).safe
-    market = MarketContract.deployed(chain, safe, rules_at(chain.now()))
-    manifest = {"contracts": {"Market": {"address": market.address}}}
-    (chain.network / "manifest.json").write_text(json.dumps(manifest))
-    return market
-
-
-def signed_by(file: Path, network: Path, *names: str) -> None:
-    for name in names:
-        keystore = network / "members" / name / "council.json"
-        said = yui("council", "sign", file, "--keystore", keystore, "--yes", "--network", network)
-        assert f"{name} (council) has signed" in said.output
-
-
-def test_a_quorum_enrols_a_site_off_line_and_fewer_cannot(governed, chain, network, tmp_path):
-    file = tmp_path / "proposal.json"
-    from_slot = chain.now() // SLOT_SECONDS + HORIZON + 4
-    common = ("--from", from_slot, "--file", file, "--network", network)
-    trader, oracle = "0x" + "11" * 20, "0x" + "22" * 20
-    assert yui("council", "propose", "tariff", *common).exit_code == 0
-    enrol = ("--site", "Kesennuma", "--trader", trader, "--oracle", oracle)
-    said = yui("council", "propose", "enrol", *enrol, *common).output
-    assert "Enrol a new site from" in said
-    assert "battery 44 kWh, 15 kW, 90 % round trip" in said
-    copy = tmp_path / "copy.json"
-    copy.write_text(file.read_text())
-    signed_by(file, network, "ogawara", "sendai")
-    with pytest.raises(SettingError, match="3 of the members must have signed, got 2"):
-        yui("council", "execute", file, "--network", network)
-    # Nor does the contract take it from one who asks it without this program's checks.
-    proposal = proposal_at(file)
-    with pytest.raises(ChainError, match="GS020"):
-        chain.send(proposal.safe, proposal.transaction.execution(proposal.signatures))
-    with pytest.raises(SettingError, match="must not be signed yet"):
-        yui("council", "propose", "tariff", *common)
-    signed_by(copy, network, "kesennuma")
-    shown = json.loads(yui("council", "show", file, copy, "--network", network, "--json").output)
-    assert shown["signed_by"] == [f"{n} (council)" for n in ("ogawara", "sendai", "kesennuma")]
-    assert shown["acts"][0].startswith("Enact a tariff from")
-    assert "00:00-24:00 sells at 22, buys at 8, fee 1 JPY/kWh" in shown["acts"][0]
-    ja = yui("council", "show", file, "--network", network, "--language", "ja").output
-    assert "新しい拠点を登録" in ja
-    done = yui("council", "execute", file, copy, "--network", network)
-    assert "final: 3 blocks on top" in done.output
-    assert governed.site_at(0, from_slot).trader == trader
-    assert governed.tariff_at(from_slot) == TARIFF
-    with pytest.raises(SettingError, match="it was executed or overtaken"):
-        yui("council", "execute", file, copy, "--network", network)
-    # The auditor sees what came through the council, without trusting it.
-    assert audited(chain, governed.address).transactions == 2, "its creation, and both acts at once"
-
-
-def test_a_proposal_changed_after_a_signature_is_refused(governed, chain, network, tmp_path):
-    file = tmp_path / "proposal.json"
-    pay = ("pay", "--to", "relay", "--coins", 5, "--file", file, "--network", network)
-    assert "Pay 5 coins for gas to relay" in yui("council", "propose", *pay).output
-    signed_by(file, network, "ogawara")
-    file.write_text(file.read_text().replace(str(5 * 10**18), str(6 * 10**18)))
-    with pytest.raises(SettingError, match=r"must be as 0x\w+ signed it"):
-        yui("council", "show", file, "--network", network)
-
-
-def test_the_council_tops_an_account_up_and_low_ones_are_named(governed, chain, network, tmp_path):
-    relay = profile_at(network).accounts["relay"]
-    before = chain.balance_of(relay)
-    council = Council(chain, profile_at(network).safe)
-    proposal = council.proposal([Act(ACCOUNT, relay, value=10**18)])
-    for name in NAMES[:3]:
-        proposal = proposal.signed(key_at(network / "members" / name / "council.json"))
-    council.execute(proposal)
-    assert chain.balance_of(relay) == before + 10**18
-    assert yui("network", "funds", "--network", network).exit_code == 0
-    said = yui(
-        *("network", "pay", "--from", "osaki", "--to", "relay", "--coins", 2),
-        *("--network", network),
-    )
-    assert said.output.startswith("relay has ")
-    assert chain.balance_of(relay) == before + 3 * 10**18
-    poor = NodeChain(chain.url, key_at(network / "accounts" / "relay.json"), 10**9)
-    poor.send("0x" + "44" * 20, b"", poor.balance_of(relay) - 10**18)
-    shown = yui("network", "funds", "--network", network, "--json")
-    assert shown.exit_code == 1
-    low = [each["name"] for each in json.loads(shown.output) if each["low"]]
-    assert "relay" in low
-    assert "council" not in low
-    proposal = council.proposal([Act(ACCOUNT, relay, value=999 * 10**18)])
-    for name in NAMES[1:]:
-        proposal = proposal.signed(key_at(network / "members" / name / "council.json"))
-    council.execute(proposal)
-    assert yui("network", "funds", "--network", network).exit_code == 0
-
-
-def test_a_refusal_of_the_market_reaches_the_council_by_name(governed, chain, network):
-    council = Council(chain, profile_at(network).safe)
-    act = Act("market", governed.address, "retire", (0, 5))
-    proposal = council.proposal([act])
-    for name in NAMES[:3]:
-        proposal = proposal.signed(key_at(network / "members" / name / "council.json"))
-    with pytest.raises(TooSoon):
-        council.execute(proposal)
-
-
-# -- the last: it ends the network ---------------------------------------------------------
 
 
 def test_a_network_that_was_down_goes_on_where_it_was(nodes, network, town):

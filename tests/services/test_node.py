@@ -368,30 +368,6 @@ def test_a_mover_that_is_overtaken_between_two_looks_tries_again(town: Town) -> 
 # -- the read model ------------------------------------------------------------------------
 
 
-def test_a_store_that_is_deleted_and_indexed_again_is_the_same(town: Town) -> None:
-    mover = town.mover()
-    for slot in (SLOT, SLOT + 1):
-        if slot > SLOT:
-            town.at(max(town.node.now(), town.market.rules.gate_of(slot)))
-            town.at((slot + 1) * SLOT_SECONDS)
-            town.push(*town.readings(slot)[1:])
-            mover.move(town.at(town.market.rules.deadline_of(slot)))
-            late = replace(town.readings(slot)[0], revision=1)
-            town.push(late, replace(town.readings(slot)[1], imported=1_300, revision=2))
-            indexed(town.store, town.node, town.market.address)
-        else:
-            town.live(slot, mover)
-    first = town.content()
-    for table in ("orders", "clearings", "flows", "readings", "entries", "origins", "holdings"):
-        assert first[table], table
-    again = town.another_store("again")
-    assert indexed(again, town.node, town.market.address) == town.node.height()
-    assert content(again) == first
-    # Once more adds nothing.
-    indexed(again, town.node, town.market.address)
-    assert content(again) == first
-
-
 def test_a_store_is_of_one_market(town: Town) -> None:
     indexed(town.store, town.node, town.market.address)
     other = MarketContract.deployed(town.node, town.node.sender, town.market.rules)
@@ -413,33 +389,6 @@ def test_what_the_store_says_is_what_the_chain_holds(town: Town) -> None:
     assert sum(balances.values()) == 0
     for account, amount in balances.items():
         assert town.market.balance_of(account) == amount
-
-
-def test_blocks_that_the_chain_gives_up_are_taken_back_and_come_again(town: Town) -> None:
-    gate, end = town.market.rules.gate_of(SLOT), (SLOT + 1) * SLOT_SECONDS
-    town.at(gate - 1)
-    relayed(town.market, town.orders(SLOT))
-    town.mover().move(town.at(gate))
-    town.at(end)
-    indexed(town.store, town.node, town.market.address)
-    before = town.content()
-    fork = town.node.height()
-    town.push(*town.readings(SLOT))
-    town.mover().move(end)
-    settled = content(town.store, blocks=False)
-    assert settled["entries"]
-
-    # As many empty blocks in place of those since the fork: the readings are gone.
-    town.node.request("anvil_reorg", [town.node.height() - fork, []])
-    assert town.market.reading_of(SLOT, OGAWARA) is None
-    indexed(town.store, town.node, town.market.address)
-    assert town.content() == before
-
-    town.push(*town.readings(SLOT))
-    assert town.mover().move(end) == [SLOT]
-    assert content(town.store, blocks=False) == settled
-    indexed(fresh_store := town.another_store("from scratch"), town.node, town.market.address)
-    assert content(fresh_store) == town.content()
 
 
 def test_a_shorter_chain_is_noticed_as_well(town: Town) -> None:

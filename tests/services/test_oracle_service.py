@@ -366,3 +366,35 @@ def test_probe_shows_every_value_with_its_unit(office: Office):
     assert "TotWhImp" in asyncio.run(probed("--units", "1")).stdout
     wrong = invoked("oracle", "probe", "127.0.0.1", "--units", "0-3")
     assert str(wrong.exception) == "--units must be within 1 to 247, got '0-3'"
+
+
+def test_funds_that_run_low_are_told_in_journal_status_health_and_metrics(
+    office: Office, caplog: pytest.LogCaptureFixture
+):
+    async def scene(service: Service) -> None:
+        await service.count()  # before it is connected, nothing
+        await service.deliver()
+        await service.count()
+        assert service.warnings() == []
+        payer = service.terminal.signer.address
+        office.node.request("anvil_setBalance", [payer, hex(10**17)])
+        for _ in range(2):
+            await service.count()
+        assert service.warnings() == ["low-funds"]
+        assert service.troubles() == []
+        told = health.metrics_of(service).decode()
+        assert "yui_oracle_low_funds 1.0" in told
+        assert "yui_oracle_funds_coins 0.1" in told
+        office.node.fund(payer)
+        await service.count()
+        assert service.warnings() == []
+
+    with caplog.at_level("INFO"):
+        play(office, scene)
+    lines = [line for line in caplog.messages if "funds" in line]
+    assert [line.split()[0] for line in lines] == ["low_funds", "funds.enough"]
+    assert "coins=0.1 transactions=1000 days=unknown" in lines[0]
+    shown = invoked("oracle", "status", "--settings", str(office.settings.path), "--json").stdout
+    (incident,) = [one for one in json.loads(shown)["incidents"] if one["kind"] == "low-funds"]
+    assert (incident["source"], incident["times"]) == ("account", 2)
+    assert "has 0.100 coins, 1,000 transactions" in incident["detail"]

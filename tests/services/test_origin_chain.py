@@ -23,10 +23,12 @@ from chain.attesting import Attestor, day_tree, key_signed
 from chain.contract import Log, interface
 from chain.indexer import indexed
 from chain.market import MarketContract
+from chain.network.folders import create, new_member
 from chain.node import NodeChain
 from chain.origin import OriginContract
 from chain.store import Store, opened
 from chain.terminal import TerminalChain
+from chain.writer import written
 from energy.attestation import NO_ROOT, Attestation, Claim, Slice, day_number, signed
 from energy.attested import RING, SLOTS_IN_A_WORD
 from energy.errors import (
@@ -105,11 +107,11 @@ class Place:
         self.store_path = folder / "store.sqlite"
         self.store = opened(str(self.store_path))
         indexed(self.store, node, self.market.address)
-        with self.store.begin() as connection:
+        with written(self.store) as store:
             names = {0: ["Tome", "登米"], 1: ["Sendai", "仙台"], 2: ["Kesennuma", "気仙沼"]}
-            Store(connection).set("names", json.dumps(names))
-            Store(connection).set("day", THE_DAY.isoformat())
-            Store(connection).set("origin", self.origin.address)
+            store.set("names", json.dumps(names))
+            store.set("day", THE_DAY.isoformat())
+            store.set("origin", self.origin.address)
         self.manifest = folder / "manifest.json"
         addresses = {"Market": self.market.address, "Origin": self.origin.address}
         self.manifest.write_text(
@@ -207,6 +209,19 @@ def test_each_terminal_comes_to_the_same_root_by_itself(place: Place) -> None:
     assert place.attestor(0).attest_due() == []
 
 
+def test_a_terminal_attests_no_day_that_a_fork_can_still_change(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settled = place.node.height()
+    monkeypatch.setattr(place.node, "depth", 3)
+    attestor = place.attestor(0)
+    assert attestor.attest_due() == []
+    for _ in range(3):
+        place.node.request("evm_mine", [])
+    assert place.node.final_height() == settled
+    assert attestor.attest_due() == [THE_DAY]
+
+
 def test_a_terminals_service_signs_the_root_that_it_recomputed_and_no_other(
     place: Place, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -302,6 +317,27 @@ def test_a_site_claims_a_part_and_anyone_verifies_it(attested: Place, tmp_path: 
     assert rest["energy_wh"] == 800
     with pytest.raises(SettingError, match="unclaimed solar energy must be at least 1 Wh, got 0"):
         place.yui(*claim)
+
+
+def test_what_a_fork_can_still_change_is_neither_claimed_nor_verified(
+    attested: Place, tmp_path: Path
+) -> None:
+    place = attested
+    member = new_member(tmp_path / "a", "a")
+    profile = create(tmp_path / "net", "x", [member], place.node.chain_id, 1)
+    deep = tuple(f"0x{n:040x}" for n in range(2 * place.node.height()))
+    profile.with_validators(deep).write(tmp_path / "net")
+    network = ["--network", str(tmp_path / "net")]
+    said = [*network, "--folder", str(tmp_path), "--beneficiary", "x", "--purpose", "y"]
+    store = ["--store", str(tmp_path / "claims.sqlite")]
+    (tmp_path / "claims.sqlite").write_bytes(place.store_path.read_bytes())
+    claim = ["claim", "kesennuma", str(EVENING), *place.signing("trader", KESENNUMA), *store]
+    with pytest.raises(SettingError, match="a half hour must be final to be claimed, got"):
+        place.yui(*claim, *said)
+    file = str(proof_of(place, tmp_path))
+    place.yui("verify", file, "--rpc", place.node.url)
+    with pytest.raises(ChainError, match="a contract must be at 0x.*, got none"):
+        place.yui("verify", file, "--rpc", place.node.url, *network)
 
 
 def test_a_site_claims_a_whole_day(attested: Place, tmp_path: Path) -> None:
@@ -589,17 +625,16 @@ def test_a_call_that_failed_within_a_transaction_is_not_run_again(place: Place) 
     """It settles, and tries to settle once more."""
     settler = "0x00000000000000000000000000000000000000ce"
     market = bytes.fromhex(place.market.address[2:])
-    call = "60006000366000600073" + market.hex() + "5af150"
-    place.node.request("anvil_setCode", [settler, "0x366000600037" + call * 2 + "00"])
+    call = "60006000366000600073" + market.hex() + "5af1"
+    # Without the first one's success it reverts: else the gas estimate would starve both.
+    code = "366000600037" + call + "602e5760006000fd5b" + call + "5000"
+    place.node.request("anvil_setCode", [settler, "0x" + code])
     slot = SLOTS.stop
     place.node.set_time((slot + 1) * SLOT_SECONDS)
     readings = [replace(one, slot=slot) for one in readings_of(SLOTS[-1])]
     signatures = [sign(one, place.market.domain, key("oracle", one.site)) for one in readings]
     place.market.push(readings, signatures)
-    # What swallows errors runs with too little gas as well: no estimate would do.
-    data = "0x" + interface("Market").call("settle", slot, b"").hex()
-    sent = {"from": place.node.sender, "to": settler, "data": data, "gas": hex(2_000_000)}
-    place.node.request("eth_sendTransaction", [sent])
+    MarketContract(place.node, settler).settle(slot, [])
     assert place.audit().slots == 49
 
 

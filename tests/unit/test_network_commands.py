@@ -42,6 +42,26 @@ def test_members_make_their_keys_and_one_makes_the_network_without_learning_any(
     assert profile.safe in (network / "deploy.env").read_text()
 
 
+def test_who_made_a_network_for_others_renews_the_profile_from_one_of_them(tmp_path):
+    network, own = tmp_path / "net", tmp_path / "a"
+    for at, name in enumerate("abc"):
+        yui("network", "member", name, "--folder", tmp_path / name, "--port", 41_000 + at)
+    files = [word for name in "ab" for word in ("--member-file", tmp_path / name / "member.json")]
+    yui("network", "create", "--network", network, *files)
+    yui("network", "join", own, "--network", network)
+    said = yui("network", "peer", tmp_path / "c" / "member.json", "--network", network)
+    assert "knows c at 127.0.0.1:41002" in said
+    yui("network", "peer", tmp_path / "c" / "member.json", "--network", own)
+    profile = profile_at(own)
+    profile.with_validators(tuple(each.validator for each in profile.members)).write(own)
+    said = yui("network", "refresh", "--network", network, "--from", own)
+    assert said == "3 validators, final 2 blocks deep\n"
+    assert len(profile_at(network).validators) == 3
+    yui("network", "create", "--network", tmp_path / "other", "--members", "x,y")
+    with pytest.raises(SettingError, match="--from must be of chain 7001 with council"):
+        yui("network", "refresh", "--network", network, "--from", tmp_path / "other")
+
+
 def test_names_are_by_default_those_of_the_sites(tmp_path):
     yui("network", "create", "--network", tmp_path / "net", "--first-port", 41_000)
     profile = profile_at(tmp_path / "net")

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from chain.network.folders import create, new_member
+from chain.network.folders import create, join, new_member
 from energy.errors import SettingError
 from oracle.modbus import Serial, Tcp
 from oracle.settings import load_settings
-from oracle.template import settings_text
+from oracle.template import Place, place_of, settings_text
 
 MARKET = "0x" + "22" * 20
 WHOLE = """
@@ -78,8 +78,28 @@ def test_the_members_network_tells_its_chain_and_how_deep_is_final(tmp_path: Pat
         loaded(tmp_path, text.replace("[key]", "confirmations = 0\n[key]"))
 
 
+def test_init_takes_chain_depth_node_and_market_from_the_members_network(tmp_path: Path):
+    members = [new_member(tmp_path / name, name, port=at) for at, name in enumerate("abc", 1)]
+    net = tmp_path / "net"
+    create(net, "x", members, 7_001, 1)
+    with pytest.raises(SettingError, match="--market must be given"):
+        place_of(None, None, None, net)
+    manifest = {"chain_id": 7_001, "contracts": {"Market": {"address": MARKET}}}
+    (net / "manifest.json").write_text(json.dumps(manifest))
+    place = place_of(None, None, None, net)
+    assert place == Place("http://127.0.0.1:8545", MARKET, 7_001, net / "network.json")
+    chain = loaded(tmp_path, settings_text(0, place, None)).chain
+    assert (chain.chain_id, chain.confirmations) == (7_001, 2)
+    join(tmp_path / "b", net)
+    assert place_of(MARKET, None, None, tmp_path / "b").rpc == members[1].url
+    with pytest.raises(SettingError, match="--chain-id must be left out, or be the network's 7001"):
+        place_of(MARKET, 5, None, net)
+    with pytest.raises(SettingError, match="--chain-id or --network must be given"):
+        place_of(MARKET, None, None, None)
+
+
 def test_what_init_writes_is_read(tmp_path: Path):
-    settings = loaded(tmp_path, settings_text(3, MARKET, 7, "http://10.0.0.1:8545", None))
+    settings = loaded(tmp_path, settings_text(3, Place("http://10.0.0.1:8545", MARKET, 7), None))
     assert settings.site == 3
     assert [device.role for device in settings.devices.devices] == ["meter", "inverter", "battery"]
 

@@ -1,0 +1,130 @@
+"""Opening a store: SQLite by a path, PostgreSQL by a URL; one writer at a time, any readers.
+
+A read sees the store as it was when it began, and locks nobody out: SQLite writes ahead of
+its file (WAL), PostgreSQL keeps versions. A write waits for the one before it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, Engine, create_engine, event, make_url, text
+from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
+
+from chain.migrations import migrate, pending
+from energy.errors import SettingError, StoreError
+
+SQLITE, POSTGRESQL = "sqlite", "postgresql"
+WAIT_SECONDS = 30
+"""How long a write waits for another one before it is an error."""
+_WRITER_LOCK = 0x797569
+"""The advisory lock that PostgreSQL's writers of a database take in turn."""
+
+
+def opened(url: str) -> Engine:
+    """Return the store at an SQLAlchemy URL, or a path of an SQLite file; made if need be.
+
+    An older store is brought up to date, and keeps what it holds.
+
+    Raises:
+        SettingError: if the URL is none, or names another kind of database.
+        StoreError: if what is there is no store, or one of a newer version.
+    """
+    if "://" not in url:
+        Path(url).parent.mkdir(parents=True, exist_ok=True)
+        url = f"{SQLITE}:///{url}"
+    try:
+        parsed = make_url(url)
+        name = parsed.get_backend_name()
+        if name == POSTGRESQL:
+            # The driver that comes along, whatever SQLAlchemy would take by itself.
+            parsed = parsed.set(drivername="postgresql+psycopg")
+        elif name != SQLITE:
+            raise SettingError(f"a store must be at sqlite:// or postgresql://, got {name}://")
+        engine = create_engine(parsed, **_OPTIONS[name])
+    except (ArgumentError, NoSuchModuleError) as error:
+        raise SettingError(f"a store must be a path or a URL, got {url!r}") from error
+    if name == SQLITE:
+        _write_ahead(engine)
+    _bring_up_to_date(engine)
+    return engine
+
+
+_OPTIONS: dict[str, dict[str, Any]] = {
+    SQLITE: {"connect_args": {"timeout": WAIT_SECONDS}},
+    POSTGRESQL: {"isolation_level": "REPEATABLE READ", "pool_pre_ping": True},
+}
+
+
+@contextmanager
+def reading(engine: Engine) -> Iterator[Connection]:
+    """Give a connection that sees one state of the store.
+
+    Raises:
+        StoreError: if the database does not answer, or what it holds is broken.
+    """
+    with _told(engine), engine.connect() as connection, connection.begin():
+        yield connection
+
+
+@contextmanager
+def writing(engine: Engine) -> Iterator[Connection]:
+    """Give the one connection that may write; all that it wrote is kept, or nothing.
+
+    Raises:
+        StoreError: as `reading`, or if another writer does not come to its end.
+    """
+    options: dict[str, Any] = {"writes": True}
+    if engine.name == POSTGRESQL:
+        # What the writer before has committed must be seen once the lock is ours.
+        options["isolation_level"] = "READ COMMITTED"
+    with (
+        _told(engine),
+        engine.connect().execution_options(**options) as connection,
+        connection.begin(),
+    ):
+        if engine.name == POSTGRESQL:
+            connection.execute(text(f"SET LOCAL lock_timeout = '{WAIT_SECONDS}s'"))
+            connection.execute(text(f"SELECT pg_advisory_xact_lock({_WRITER_LOCK})"))
+        yield connection
+
+
+def named(engine: Engine) -> str:
+    """Return where a store is, without its password."""
+    return str(engine.url.database if engine.name == SQLITE else engine.url)
+
+
+@contextmanager
+def _told(engine: Engine) -> Iterator[None]:
+    try:
+        yield
+    except SQLAlchemyError as error:
+        reason = str(getattr(error, "orig", None) or error).strip().splitlines()[0]
+        raise StoreError(f"{named(engine)} must be a store that works, got: {reason}") from error
+
+
+def _bring_up_to_date(engine: Engine) -> None:
+    with reading(engine) as connection:
+        behind = pending(connection)
+    if behind:
+        with writing(engine) as connection:
+            migrate(connection)
+
+
+def _write_ahead(engine: Engine) -> None:
+    @event.listens_for(engine, "connect")
+    def connected(connection: Any, _: object) -> None:
+        # Transactions are begun below; the driver would begin them late, and not for reads.
+        connection.isolation_level = None
+        # The first connection changes the file's mode, and must wait for another that does so.
+        connection.execute("PRAGMA journal_mode = WAL")
+        # A commit survives the process; after a power cut the last ones are indexed again.
+        connection.execute("PRAGMA synchronous = NORMAL")
+
+    @event.listens_for(engine, "begin")
+    def begun(connection: Connection) -> None:
+        writes = connection.get_execution_options().get("writes")
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")

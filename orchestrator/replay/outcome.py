@@ -1,0 +1,110 @@
+"""What a replay came to, added up slot by slot as it goes: energy, origin and money.
+
+Energy in Wh, money in microyen.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from energy.laws import check_origins
+from energy.lots import Kind
+from energy.origin import trace
+from energy.rows import Holdings
+from orchestrator.replay.replay import SlotResult
+
+
+@dataclass
+class Outcome:
+    """Totals of the slots that it has seen; `efficiencies` are the batteries', per mille, and
+    None for a site without one."""
+
+    efficiencies: dict[int, int | None]
+    slots: int = 0
+    slots_with_trades: int = 0
+    orders: int = 0
+    used_wh: int = 0
+    generated_wh: int = 0
+    solar_used_wh: int = 0
+    own_solar_wh: int = 0
+    through_battery_wh: int = 0
+    battery_lost_wh: int = 0
+    traded_wh: int = 0
+    delivered_wh: int = 0
+    pooled_wh: int = 0
+    traded_microyen: int = 0
+    without_microyen: int = 0
+    """What the sites would have paid the utility alone, for what their meters showed."""
+    with_microyen: int = 0
+    network_microyen: int = 0
+    _holdings: Holdings = field(default_factory=Holdings)
+
+    def __call__(self, slot: SlotResult) -> None:
+        """Add a settled slot.
+
+        Raises:
+            AuditError: if its origins do not add up.
+        """
+        settled, tariff = slot.settled, slot.tariff
+        self.slots += 1
+        self.slots_with_trades += bool(slot.trades)
+        self.orders += len(slot.orders)
+        traded = sum(trade.energy for trade in slot.trades)
+        self.traded_wh += traded
+        self.traded_microyen += traded * slot.price
+        self.delivered_wh += sum(flow.energy for flow in settled.deliveries)
+        self.pooled_wh += sum(flow.energy for flow in settled.pool)
+        for reading in slot.readings.values():
+            self.used_wh += reading.consumption
+            self.generated_wh += reading.generated
+            self.without_microyen += (
+                tariff.selling * reading.imported - tariff.buying * reading.exported
+            )
+        *sites, _, network = settled.entries
+        self.with_microyen -= sum(sites)
+        self.network_microyen += network
+        self._trace(slot)
+
+    def _trace(self, slot: SlotResult) -> None:
+        flows = [*slot.settled.deliveries, *slot.settled.pool]
+        self._holdings, origins = trace(
+            self._holdings, slot.slot, self.efficiencies, slot.readings.values(), flows
+        )
+        check_origins(slot.slot, dict(slot.readings), origins)
+        for row in origins.used:
+            if row.origin.kind == Kind.GENERATION:
+                self.solar_used_wh += row.energy
+                self.own_solar_wh += row.energy if row.origin.site == row.site else 0
+                self.through_battery_wh += row.energy if row.through is not None else 0
+        self.battery_lost_wh += sum(row.energy for row in origins.lost)
+
+    @property
+    def gain_microyen(self) -> int:
+        """What trading saved the sites."""
+        return self.without_microyen - self.with_microyen
+
+    @property
+    def self_sufficiency(self) -> float:
+        """The part of what was used that came from the sites' roofs."""
+        return self.solar_used_wh / self.used_wh if self.used_wh else 0.0
+
+    @property
+    def own_sufficiency(self) -> float:
+        """The part of what was used that came from the site's own roof."""
+        return self.own_solar_wh / self.used_wh if self.used_wh else 0.0
+
+    @property
+    def self_consumption(self) -> float:
+        """The part of what was generated that the sites used."""
+        return self.solar_used_wh / self.generated_wh if self.generated_wh else 0.0
+
+    def to_json(self) -> dict[str, float]:
+        """Return the totals and what follows from them."""
+        totals = {name: value for name, value in vars(self).items() if isinstance(value, int)}
+        return {
+            **totals,
+            "gain_microyen": self.gain_microyen,
+            "self_sufficiency": round(self.self_sufficiency, 4),
+            "own_sufficiency": round(self.own_sufficiency, 4),
+            "self_consumption": round(self.self_consumption, 4),
+        }

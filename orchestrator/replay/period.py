@@ -1,0 +1,306 @@
+"""A replay in a folder: set up or gone on with, indexed, attested and audited.
+
+    replay.json     what is replayed: the same for as long as the folder lives
+    chain.sqlite    the chain: every transaction (`chain.recorded`); on a node, none
+    store.sqlite    the read model of its events, which all other commands read
+    audit.state     the audit, to go on from
+
+Two processes: one plays and signs, the other indexes and traces the days that are over. A day's
+root is attested when the next day is over, so that nothing depends on which of them is faster.
+"""
+
+from __future__ import annotations
+
+import json
+import signal
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ProcessPoolExecutor
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from datetime import date, timedelta
+from multiprocessing import get_context
+from pathlib import Path
+
+from chain.anvil import AnvilChain
+from chain.attesting import day_tree
+from chain.database import opened
+from chain.indexer import indexed
+from chain.market import MarketContract
+from chain.origin import OriginContract
+from chain.recorded import RecordedChain
+from chain.store import stored
+from chain.writer import written
+from energy.attestation import NO_ROOT, Attestation, day_number, signed
+from energy.errors import SettingError
+from energy.messages import address_of
+from energy.units import SLOT_SECONDS, SLOTS_PER_DAY, day_of, slots_of
+from orchestrator.audit import audited
+from orchestrator.audit_market import Findings
+from orchestrator.replay.replay import Replay
+from orchestrator.replay.series import SiteSeries
+from orchestrator.replay.site import ReplayedSite, key_of
+from orchestrator.setting.series import load_series, pv_series
+from orchestrator.setting.sites import Setting
+
+NONE, RULE = "none", "rule"
+BATTERIES = (NONE, RULE)
+SettableChain = RecordedChain | AnvilChain
+Progress = Callable[[str, int, int], None]
+"""Told what is being done, how much of it is done, and how much there is."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is replayed: from a day on, how many, how the batteries are steered, the seed."""
+
+    first: date
+    days: int
+    battery: str
+    mode: str
+    seed: str
+    sites: str
+
+    @property
+    def slots(self) -> range:
+        """The slots of the period."""
+        start = slots_of(self.first).start
+        return range(start, start + self.days * SLOTS_PER_DAY)
+
+    def to_json(self) -> dict[str, object]:
+        """Return it as it is kept."""
+        return {**asdict(self), "first": self.first.isoformat()}
+
+
+@dataclass(frozen=True)
+class Replayed:
+    """What a replay left, and what the audit found."""
+
+    folder: Path
+    market: str
+    origin: str
+    findings: Findings
+
+
+def replayed(
+    setting: Setting, plan: Plan, folder: Path, progress: Progress, chain: AnvilChain | None = None
+) -> Replayed:
+    """Replay a period into a folder, or go on with it where it stopped, and audit it.
+
+    `chain` is a node whose clock can be set, at `beginning_of` the period; on it, a replay cannot
+    be gone on with. Without it, the chain is the folder's own.
+
+    Raises:
+        SettingError: if the folder holds another replay, or a site has no series to be played.
+        Refusal, ChainError, AuditError.
+    """
+    _claim(folder, plan, may_go_on=chain is None)
+    if chain is not None:
+        period = _Period(setting, plan, folder, chain, _index_here(folder, chain))
+        return _played(period, progress)
+    own = RecordedChain(folder / "chain.sqlite", beginning_of(setting, plan))
+    try:
+        own.run_again(lambda done, total: progress("again", done, total))
+        with _indexer(folder) as index:
+            return _played(_Period(setting, plan, folder, own, index), progress)
+    finally:
+        own.close()
+
+
+def beginning_of(setting: Setting, plan: Plan) -> int:
+    """Return when the chain of a replay has to begin, for sites to be enrolled in time."""
+    return (plan.slots.start - setting.market.horizon_slots - 3) * SLOT_SECONDS
+
+
+def _played(period: _Period, progress: Progress) -> Replayed:
+    period.play(progress)
+    market, origin = period.market.address, period.origin.address
+    findings = audited(
+        period.chain,  # type: ignore[arg-type]
+        market,
+        origin,
+        lambda done, total: progress("audit", done, total),
+        period.folder / "audit.state",
+    )
+    return Replayed(period.folder, market, origin, findings)
+
+
+def _claim(folder: Path, plan: Plan, may_go_on: bool) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    file, wanted = folder / "replay.json", plan.to_json()
+    if not file.exists():
+        file.write_text(json.dumps(wanted, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+        return
+    if not may_go_on:
+        raise SettingError(
+            f"{folder} must hold no replay: one on a node cannot be gone on with; name another"
+        )
+    kept = json.loads(file.read_text(encoding="utf-8"))
+    other = [name for name in wanted if kept.get(name) != wanted[name]]
+    if other:
+        raise SettingError(
+            f"{folder} must hold this replay or none, got one whose {other[0]} is "
+            f"{kept.get(other[0])!r}, not {wanted[other[0]]!r}: name another folder"
+        )
+
+
+class _Period:
+    """The market of a replay, its sites, and how far they are."""
+
+    def __init__(
+        self, setting: Setting, plan: Plan, folder: Path, chain: SettableChain, index: _Index
+    ) -> None:
+        self.plan, self.folder, self.chain, self.index = plan, folder, chain, index
+        self.kept = chain if isinstance(chain, RecordedChain) else None
+        self.store = str(folder / "store.sqlite")
+        first = plan.slots.start
+        if self.kept and self.kept.mark("begun"):
+            self.market = MarketContract(chain, self.kept.created(0))
+            self.origin = OriginContract(chain, self.kept.created(1))
+        else:
+            rules = setting.market.rules(chain.now() // SLOT_SECONDS)
+            self.market = MarketContract.deployed(chain, chain.sender, rules)
+            self.origin = OriginContract.deployed(chain, self.market.address)
+            self.market.enact_tariff(first, setting.tariffs)
+            for site in setting.sites:
+                trader, oracle = (
+                    address_of(key_of(plan.seed, role, site.number))
+                    for role in ("trader", "oracle")
+                )
+                self.market.enrol(first, trader, oracle, site.ratings)
+            self._name(setting)
+            self._commit(begun=1)
+        loads, sun = load_series(), pv_series()
+        self.sites = [
+            ReplayedSite(
+                site,
+                SiteSeries.of(site, loads, sun),
+                plan.seed,
+                self.market.domain,
+                plan.battery != NONE,
+            )
+            for site in setting.sites
+        ]
+        self.replay = Replay(
+            chain, self.market, self.sites, lambda _: setting.tariffs, chain.set_time
+        )
+
+    def play(self, progress: Progress) -> None:
+        """Play what is left, a day at a time."""
+        slots = self.plan.slots
+        waiting: list[tuple[date, Future[bytes]]] = []
+        settled = self._restored()
+        if settled:
+            waiting.append(self._over(slots.start + settled - 1))
+        for slot in self.replay.run(slots):
+            settled += 1
+            progress("slots", settled, len(slots))
+            if settled % SLOTS_PER_DAY:
+                continue
+            for day, root in waiting:
+                self._attest(day, root.result())
+            self._commit(acts=self.replay.acts, settled=settled)
+            waiting = [self._over(slot)]
+        for day, root in waiting:
+            self._attest(day, root.result())
+        self._commit()
+
+    def _commit(self, **marks: int) -> None:
+        if self.kept:
+            self.kept.commit(**marks)
+
+    def _over(self, slot: int) -> tuple[date, Future[bytes]]:
+        """Have a day that is over, with its last slot, indexed and traced."""
+        day = day_of(slot)
+        return day, self.index(self.market.address, self.chain.height(), day)
+
+    def _restored(self) -> int:
+        """Know what the sites' meters showed, before the market began and in it; return how
+        many slots are settled."""
+        done = self.kept.mark("acts") if self.kept else 0
+        first = self.plan.slots.start
+        if self.kept is None or not done:
+            for site in self.sites:
+                site.remember(first)
+            return 0
+        now = self.chain.now() // SLOT_SECONDS
+        engine = opened(self.store)
+        indexed(engine, self.kept, self.market.address)  # type: ignore[arg-type]
+        with stored(engine) as store:
+            for site in self.sites:
+                site.remember(now)
+            for reading in store.readings(range(max(now - 2 * SLOTS_PER_DAY, first), now)):
+                self.sites[reading.site].take(reading)
+            self.replay.go_on(done, self.plan.slots, store)
+        engine.dispose()
+        return self.kept.mark("settled")
+
+    def _attest(self, day: date, root: bytes) -> None:
+        """Have every site's oracle sign the day's root; one that has done so says nothing."""
+        for site in self.sites:
+            number = day_number(day)
+            if any(self.origin.root_of(number, site.site.number)):
+                continue
+            attestation = Attestation(number, site.site.number, root, NO_ROOT)
+            self.origin.attest(
+                attestation, signed(attestation, self.origin.domain, site.oracle_key)
+            )
+
+    def _name(self, setting: Setting) -> None:
+        """Leave in the store what commands and pages call the sites."""
+        engine = opened(self.store)
+        with written(engine) as store:
+            names = {site.number: [site.name, site.name_ja] for site in setting.sites}
+            last = self.plan.first + timedelta(days=self.plan.days - 1)
+            for name, value in (
+                ("names", json.dumps(names)),
+                ("day", last.isoformat()),
+                ("mode", self.plan.mode),
+                ("origin", self.origin.address),
+            ):
+                store.set(name, value)
+        engine.dispose()
+
+
+_Index = Callable[[str, int, date], Future[bytes]]
+"""Index a market's blocks up to one, and give the root of a day that is over by then."""
+
+
+@contextmanager
+def _indexer(folder: Path) -> Iterator[_Index]:
+    """Have a process beside this one that indexes; it reads the chain's file."""
+    with ProcessPoolExecutor(1, get_context("spawn"), _ends_with_its_parent) as pool:
+        yield lambda market, height, day: pool.submit(_indexed_root, folder, market, height, day)
+
+
+def _index_here(folder: Path, node: SettableChain) -> _Index:
+    """Index from a node, in this process."""
+
+    def index(market: str, _: int, day: date) -> Future[bytes]:
+        done: Future[bytes] = Future()
+        done.set_result(_root(folder, node, market, day))
+        return done
+
+    return index
+
+
+def _ends_with_its_parent() -> None:
+    # Ctrl-C goes to both: the other one ends this one.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+def _indexed_root(folder: Path, market: str, height: int, day: date) -> bytes:
+    chain = RecordedChain(folder / "chain.sqlite", last_block=height)
+    try:
+        return _root(folder, chain, market, day)
+    finally:
+        chain.close()
+
+
+def _root(folder: Path, chain: SettableChain, market: str, day: date) -> bytes:
+    engine = opened(str(folder / "store.sqlite"))
+    try:
+        indexed(engine, chain, market)  # type: ignore[arg-type]
+        with stored(engine) as store:
+            return day_tree(store, day).root
+    finally:
+        engine.dispose()

@@ -1,0 +1,1 @@
+"""`yui orchestrator run`: the clock that moves slots along, as a service."""

@@ -1,0 +1,111 @@
+"""What is wrong right now: to the log, to the metrics, and to a webhook.
+
+An alert is raised once, named by fixed words and what it is about, and cleared once. A webhook
+that does not answer is tried again for a while; it never holds the other duties up.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import time
+from collections import deque
+from dataclasses import dataclass, field
+
+import httpx
+
+from oracle.journal import said
+
+log = logging.getLogger("yui.orchestrator")
+
+NAMES = {
+    "chain-away": "the node does not answer",
+    "chain-stalled": "no new block comes",
+    "store-failed": "the store does not answer",
+    "node-behind": "the node is behind the second one",
+    "node-lies": "the node and the second one tell of different final blocks or events",
+    "second-away": "the second node does not answer",
+    "reading-missing": "a site's reading did not come by its deadline",
+    "settlement-late": "a slot is not settled though it could be",
+    "low-funds": "the account that pays for gas runs low",
+    "roots-conflict": "sites attest different roots of a day, or another one than this store has",
+    "order-refused": "the contract turned an order down",
+}
+MOST_WAITING = 1_000
+TRIES, PAUSE_SECONDS, TIMEOUT_SECONDS = 5, 2.0, 10.0
+
+
+@dataclass(frozen=True)
+class Alert:
+    """An alert: its name, what it is about, and its details."""
+
+    name: str
+    about: str
+    details: str
+    since: int
+
+
+@dataclass
+class Alerts:
+    """The alerts that are raised, and those that wait to be told to the webhook."""
+
+    webhook: str | None = None
+    raised: dict[tuple[str, str], Alert] = field(default_factory=dict)
+    failed: int = 0
+    """How many could not be told to the webhook."""
+    _waiting: deque[dict[str, object]] = field(default_factory=lambda: deque(maxlen=MOST_WAITING))
+    _news: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def update(self, name: str, wrong: dict[str, str]) -> None:
+        """Say what an alert is about now, with details: others of its name are cleared."""
+        assert name in NAMES, name
+        for key in [key for key in self.raised if key[0] == name and key[1] not in wrong]:
+            gone = self.raised.pop(key)
+            log.info(said("alert.cleared", name=name, about=gone.about))
+            self._tell("cleared", gone)
+        for about, details in wrong.items():
+            if (name, about) not in self.raised:
+                alert = Alert(name, about, details, int(time.time()))
+                self.raised[name, about] = alert
+                log.warning(said("alert.raised", name=name, about=about, details=details))
+                self._tell("raised", alert)
+
+    def tell(self, name: str, about: str, details: str) -> None:
+        """Tell of something that happened, and is no state that ends."""
+        log.warning(said("alert.told", name=name, about=about, details=details))
+        self._tell("told", Alert(name, about, details, int(time.time())))
+
+    def _tell(self, what: str, alert: Alert) -> None:
+        if self.webhook:
+            self._waiting.append(
+                {
+                    "event": what,
+                    "name": alert.name,
+                    "meaning": NAMES[alert.name],
+                    "about": alert.about,
+                    "details": alert.details,
+                    "since": alert.since,
+                }
+            )
+            self._news.set()
+
+    async def deliver(self) -> None:
+        """Tell the webhook, until cancelled."""
+        async with httpx.AsyncClient(timeout=TIMEOUT_SECONDS) as client:
+            while True:
+                await self._news.wait()
+                self._news.clear()
+                while self._waiting:
+                    await self._deliver(client, self._waiting.popleft())
+
+    async def _deliver(self, client: httpx.AsyncClient, body: dict[str, object]) -> None:
+        assert self.webhook
+        for attempt in range(TRIES):
+            with contextlib.suppress(httpx.HTTPError, httpx.InvalidURL):
+                answer = await client.post(self.webhook, json=body)
+                if answer.is_success:
+                    return
+            await asyncio.sleep(PAUSE_SECONDS * attempt)
+        self.failed += 1
+        log.error(said("webhook.failed", name=body["name"], about=body["about"]))

@@ -1,0 +1,173 @@
+"""`yui orchestrator`: set up, check, run and ask the service."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import httpx
+import typer
+from eth_utils.address import is_address
+
+from chain.store import opened
+from energy.errors import ChainError, SettingError, YuiError
+from oracle.keys import new_keystore, new_passphrase, write_secret
+from orchestrator.options import print_json
+from orchestrator.service.alerts import NAMES, log
+from orchestrator.service.settings import load_settings
+
+app = typer.Typer(
+    no_args_is_help=True, help="The service that relays, clears, settles, indexes and watches."
+)
+SettingsPath = Annotated[Path, typer.Option("--settings", help="The orchestrator's settings file.")]
+DEFAULT_SETTINGS = Path("orchestrator.toml")
+
+_TEXT = """\
+# An orchestrator's settings; docs/orchestrator.md says what each of them means.
+
+[chain]
+rpc = {rpc}
+# second = "http://10.0.0.2:8545"   # another member's node, to compare with
+market = {market}
+{origin}
+chain_id = {chain_id}
+confirmations = 4
+
+[key]
+keystore = "relay.json"
+passphrase = "relay.passphrase"
+
+[store]
+url = "store.sqlite"                # or postgresql://user@host/database
+# sites = "sites.toml"
+
+[run]
+poll_seconds = 2.0
+port = 9465
+
+[alerts]
+# webhook = "https://example.org/hook"
+low_coins = 1.0
+"""
+
+
+@app.command()
+def init(
+    market: Annotated[str, typer.Option(help="The market's address, 0x and 40 hex digits.")],
+    chain_id: Annotated[int, typer.Option(help="The chain's number.")],
+    rpc: Annotated[str, typer.Option(help="A node of the chain.")] = "http://127.0.0.1:8545",
+    origin: Annotated[
+        str | None, typer.Option(help="The address of the ledger of origins.")
+    ] = None,
+    folder: Annotated[Path, typer.Option(help="Where settings and key go.")] = Path(),
+) -> None:
+    """Make settings and a key that pays for gas, and print the address to fund."""
+    for name, address in (("--market", market), ("--origin", origin)):
+        if address is not None and not is_address(address):
+            raise SettingError(f"{name} must be an address (0x and 40 hex digits), got {address!r}")
+    if chain_id < 1:
+        raise SettingError(f"--chain-id must be 1 or more, got {chain_id}")
+    folder.mkdir(parents=True, exist_ok=True)
+    settings = folder / DEFAULT_SETTINGS.name
+    for path in (settings, folder / "relay.json", folder / "relay.passphrase"):
+        if path.exists():
+            raise SettingError(f"{path} must not be there yet: a key is never overwritten")
+    passphrase = new_passphrase()
+    write_secret(folder / "relay.passphrase", passphrase + "\n")
+    payer = new_keystore(folder / "relay.json", passphrase)
+    told = f"origin = {json.dumps(origin)}" if origin else '# origin = "0x..."'
+    text = _TEXT.format(
+        rpc=json.dumps(rpc), market=json.dumps(market), origin=told, chain_id=chain_id
+    )
+    settings.write_text(text, encoding="utf-8")
+    print(f"address that pays for gas: {payer}")
+    print(f"next: fund it, then yui orchestrator check --settings {settings}")
+
+
+@app.command()
+def check(settings: SettingsPath = DEFAULT_SETTINGS) -> None:
+    """Check settings, keys, nodes, market, funds and store, and say what is wrong of all."""
+    from orchestrator.service.opening import agent_of, connected, key_of, second_node
+    from orchestrator.setting.sites import load_setting
+
+    wanted = load_settings(settings)
+    wrong = 0
+
+    def tried(what: str, act: object) -> None:
+        nonlocal wrong
+        try:
+            print(f"ok    {what}: {act()}")  # type: ignore[operator]
+        except YuiError as error:
+            wrong += 1
+            print(f"WRONG {what}: {error}")
+
+    def funds() -> str:
+        chain = connected(wanted, key_of(wanted.key))
+        coins = chain.balance_of(chain.sender) / 1e18
+        if coins < wanted.alerts.low_coins:
+            least = wanted.alerts.low_coins
+            raise SettingError(f"{chain.sender} must have {least:g} coins or more, got {coins:g}")
+        return f"{chain.sender} has {coins:g} coins; market {wanted.chain.market}"
+
+    def store() -> str:
+        opened(wanted.store).dispose()
+        return "opens"
+
+    tried("key", lambda: key_of(wanted.key) and "opens")
+    tried("node", funds)
+    if wanted.second:
+        url = wanted.second
+        tried("second node", lambda: f"block {second_node(wanted, url).height()}")
+    tried("store", store)
+    tried("sites", lambda: f"{len(load_setting(wanted.sites).sites)} of them")
+    for agent in wanted.agents:
+        told = agent
+        tried(
+            f"agent of site {told.site}",
+            lambda told=told: agent_of(told, load_setting(wanted.sites)) and told.strategy,
+        )
+    if wrong:
+        raise SettingError(f"all must be ok, got {wrong} wrong")
+
+
+@app.command()
+def run(settings: SettingsPath = DEFAULT_SETTINGS) -> None:
+    """Run the service: relay, clear, settle, index, trade and watch, until it is told to end."""
+    from orchestrator.service.opening import run_until_told
+
+    handler = logging.StreamHandler(sys.stdout)
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+    log.addHandler(handler)
+    log.setLevel(logging.INFO)
+    log.propagate = False
+    asyncio.run(run_until_told(load_settings(settings)))
+
+
+@app.command()
+def status(
+    settings: SettingsPath = DEFAULT_SETTINGS,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")] = False,
+) -> None:
+    """Ask the running service how it is; exit code 1 if something is wrong."""
+    wanted = load_settings(settings)
+    url = f"http://{wanted.host}:{wanted.port}/health"
+    try:
+        answer = httpx.get(url, timeout=5.0)
+        told = answer.json()
+        healthy, alerts = told["healthy"], told["alerts"]
+    except (httpx.HTTPError, ValueError, KeyError, TypeError) as error:
+        raise ChainError(f"the service must answer at {url}, got {error}") from error
+    if as_json:
+        print_json(told)
+    else:
+        print(f"block {told['height']}, {told['waiting_orders']} orders wait")
+        for each in alerts:
+            meaning = NAMES.get(each["name"], each["name"])
+            print(f"{each['name']}: {meaning}. {each['about']}: {each['details']}")
+        print("healthy" if healthy else f"{len(alerts)} alerts")
+    if not healthy:
+        raise typer.Exit(1)

@@ -1,0 +1,138 @@
+"""Signed orders on disk until they are final on the chain, or their gate has closed.
+
+What the inbox has answered for is not lost when the process is killed: it is on disk first. An
+order comes once: the same one again changes nothing, another one of its site, slot and sequence
+is refused.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from collections.abc import Iterable
+from pathlib import Path
+
+from energy.errors import SettingError, StoreError
+from energy.messages import Domain, signer_of
+from energy.records import Order
+from orchestrator.mover import SignedOrder
+
+MOST_WAITING = 100_000
+
+
+class Inbox:
+    """Signed orders that wait; safe to use from several threads."""
+
+    def __init__(self, path: Path) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._lock = threading.Lock()
+        try:
+            self._disk = sqlite3.connect(path, timeout=30, check_same_thread=False)
+            self._disk.execute("PRAGMA journal_mode = WAL")
+            self._disk.execute("PRAGMA synchronous = FULL")
+            self._disk.execute(
+                "CREATE TABLE IF NOT EXISTS orders (slot INTEGER, site INTEGER, "
+                "sequence INTEGER, packed BLOB NOT NULL, signature BLOB NOT NULL, "
+                "PRIMARY KEY (slot, site, sequence))"
+            )
+        except sqlite3.Error as error:
+            raise StoreError(f"{path} must be an inbox that works, got: {error}") from error
+
+    def take(self, orders: Iterable[SignedOrder]) -> int:
+        """Put orders on disk, all or none; return how many of them are new.
+
+        Raises:
+            SettingError: if another order of a site, slot and sequence waits, or too many do.
+            StoreError: if the disk does not take them.
+        """
+        new = 0
+        with self._lock:
+            try:
+                with self._disk:
+                    for signed in orders:
+                        new += self._take(signed)
+            except sqlite3.Error as error:
+                raise StoreError(f"the inbox must take an order, got: {error}") from error
+        return new
+
+    def _take(self, signed: SignedOrder) -> bool:
+        order = signed.order
+        key = (order.slot, order.site, order.sequence)
+        found = self._disk.execute(
+            "SELECT packed FROM orders WHERE slot = ? AND site = ? AND sequence = ?", key
+        ).fetchone()
+        if found is not None:
+            if found[0] != order.to_bytes():
+                raise SettingError(
+                    f"order {order.sequence} of site {order.site} for slot {order.slot} must be "
+                    "the one that waits already, got another"
+                )
+            return False
+        if self._count() >= MOST_WAITING:
+            raise SettingError(f"at most {MOST_WAITING} orders may wait, got one more")
+        values = (*key, order.to_bytes(), signed.signature)
+        self._disk.execute("INSERT INTO orders VALUES (?, ?, ?, ?, ?)", values)
+        return True
+
+    def waiting(self) -> list[SignedOrder]:
+        """Return the orders that wait, by slot, site and sequence."""
+        with self._lock:
+            found = self._disk.execute(
+                "SELECT slot, packed, signature FROM orders ORDER BY slot, site, sequence"
+            ).fetchall()
+        return [
+            SignedOrder(Order.from_bytes(slot, packed), signature)
+            for slot, packed, signature in found
+        ]
+
+    def let_go(self, orders: Iterable[Order]) -> None:
+        """Forget orders: they are final, or were refused for good."""
+        keys = [(order.slot, order.site, order.sequence) for order in orders]
+        with self._lock, self._disk:
+            self._disk.executemany(
+                "DELETE FROM orders WHERE slot = ? AND site = ? AND sequence = ?", keys
+            )
+
+    def sequence_of(self, slot: int, site: int) -> int:
+        """Return the highest sequence of a site's orders for a slot that waits; 0 for none."""
+        with self._lock:
+            found = self._disk.execute(
+                "SELECT max(sequence) FROM orders WHERE slot = ? AND site = ?", (slot, site)
+            ).fetchone()
+        return int(found[0] or 0)
+
+    def count(self) -> int:
+        """Return how many orders wait."""
+        with self._lock:
+            return self._count()
+
+    def _count(self) -> int:
+        return int(self._disk.execute("SELECT count(*) FROM orders").fetchone()[0])
+
+    def close(self) -> None:
+        """Close the file."""
+        self._disk.close()
+
+
+def signed_from(values: object, domain: Domain) -> SignedOrder:
+    """Read a signed order from JSON: `slot`, `order` and `signature` (hex, packed).
+
+    Raises:
+        SettingError: naming what is wrong.
+    """
+    if not isinstance(values, dict) or set(values) != {"slot", "order", "signature"}:
+        raise SettingError("an order must have slot, order and signature, got others")
+    try:
+        slot = values["slot"]
+        packed = bytes.fromhex(str(values["order"]).removeprefix("0x"))
+        signature = bytes.fromhex(str(values["signature"]).removeprefix("0x"))
+        if isinstance(slot, bool) or not isinstance(slot, int) or len(signature) != 64:
+            raise ValueError
+        order = Order.from_bytes(slot, packed)
+    except (ValueError, IndexError) as error:
+        raise SettingError(
+            "an order must be a slot's number, 10 bytes and a signature of 64, in hex"
+        ) from error
+    if signer_of(order, domain, signature) is None:
+        raise SettingError("an order's signature must be one, got nonsense")
+    return SignedOrder(order, signature)

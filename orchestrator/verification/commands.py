@@ -1,0 +1,119 @@
+"""`yui report`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table as Drawn
+
+from orchestrator.options import (
+    DEFAULT_STORE,
+    InLanguage,
+    Json,
+    StorePath,
+    print_json,
+    progress_bar,
+    store_at,
+)
+from orchestrator.verification.document import (
+    html_of,
+    json_of,
+    period_line,
+    source_line,
+    write_csv,
+    write_markdown,
+    write_report_pdf,
+)
+from orchestrator.verification.facts import settled_slots
+from orchestrator.verification.period import period_from
+from orchestrator.verification.report import Figures, figures_of
+from orchestrator.verification.section import Voice
+from orchestrator.verification.summary import summary_section
+from orchestrator.words import Language, short
+
+
+def report(
+    period: Annotated[
+        str | None,
+        typer.Option(help="2019, 2019-05, 2019-05-15 or 2019-05-15..2019-06-11; all if not given."),
+    ] = None,
+    html: Annotated[Path | None, typer.Option(help="Write one self-contained page.")] = None,
+    pdf: Annotated[Path | None, typer.Option(help="Write a document to print.")] = None,
+    markdown: Annotated[
+        Path | None,
+        typer.Option(help="Write report-en.md or report-ja.md, and its charts, to this folder."),
+    ] = None,
+    comma: Annotated[
+        Path | None, typer.Option("--csv", help="Write each table as CSV to this folder.")
+    ] = None,
+    co2_factor: Annotated[
+        float | None, typer.Option(help="kg CO2 for a kWh of the utility; the bundled one if not.")
+    ] = None,
+    rpc: Annotated[
+        str | None, typer.Option(help="A node, for blocks and the validators' share of them.")
+    ] = None,
+    store_path: StorePath = DEFAULT_STORE,
+    language: InLanguage = Language.ENGLISH,
+    as_json: Json = False,
+) -> None:
+    """Verify a period from chain data alone: energy, money against no trading, wear, audit."""
+    figures, both = _figures(store_path, period, rpc, co2_factor)
+    names = both[language]
+    written = []
+    if html:
+        html.parent.mkdir(parents=True, exist_ok=True)
+        html.write_text(html_of(figures, language, names), encoding="utf-8")
+        written.append(html)
+    if pdf:
+        write_report_pdf(figures, language, names, pdf)
+        written.append(pdf)
+    if markdown:
+        written.append(write_markdown(figures, language, names, markdown))
+    if comma:
+        write_csv(figures, language, names, comma)
+        written.append(comma)
+    if as_json:
+        print_json(json_of(figures, both[Language.ENGLISH]))
+    elif written:
+        for path in written:
+            print(path)
+    else:
+        _print(figures, Voice(language, names))
+
+
+def _figures(
+    store_path: str, period: str | None, rpc: str | None, co2_factor: float | None
+) -> tuple[Figures, dict[Language, list[str]]]:
+    folder = None if "://" in store_path else Path(store_path).parent
+    with store_at(store_path) as (store, names), progress_bar() as progress:
+
+        def shown(step: str, done: int, total: int) -> None:
+            progress("report", done, total)
+
+        slots = period_from(period, settled_slots(store.connection))
+        figures = figures_of(store.connection, slots, folder, rpc, co2_factor, shown)
+    sites = range(figures.facts.sites)
+    return figures, {
+        language: [short(names[language].get(site, str(site))) for site in sites]
+        for language in Language
+    }
+
+
+def _print(figures: Figures, say: Voice) -> None:
+    section = summary_section(figures, say)
+    console = Console()
+    console.print(say("title"), style="bold")
+    console.print(period_line(figures, say))
+    console.print(source_line(figures, say))
+    table = section.tables[0]
+    drawn = Drawn(title=table.title, title_justify="left")
+    for number, column in enumerate(table.columns):
+        drawn.add_column(column.heading, justify="right" if number == 1 else "left")
+    for cells in table.shown():
+        drawn.add_row(*cells)
+    console.print(drawn)
+    for finding in section.findings:
+        console.print(f"• {finding}", highlight=False)

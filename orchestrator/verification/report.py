@@ -1,0 +1,92 @@
+"""All figures of a period, computed from a store, and the sections that say them.
+
+figures = figures_of(connection, slots, folder=Path("year"))
+for section in sections_of(figures, Voice(Language.ENGLISH, names)): ...
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from sqlalchemy import Connection, select
+
+from chain.tables import SETTINGS
+from orchestrator.setting.sites import AHEAD
+from orchestrator.verification.carbon import Carbon, carbon_figures, factor_of
+from orchestrator.verification.energy import EnergyFigures, coincidence, energy_figures
+from orchestrator.verification.facts import Facts, facts_of
+from orchestrator.verification.ledger import ChainFigures, chain_figures
+from orchestrator.verification.market import Foresight, Prices, foresight_figures, price_figures
+from orchestrator.verification.money import Money, money_figures
+from orchestrator.verification.storage import Store, battery_figures
+
+Progress = Callable[[str, int, int], None]
+"""Told what is being done, how much of it is done, and how much there is."""
+STEPS = 4
+
+
+@dataclass(frozen=True)
+class Figures:
+    """Everything that a report states."""
+
+    facts: Facts
+    energy: EnergyFigures
+    money: Money
+    prices: Prices
+    foresight: Foresight | None
+    """None where orders come after metering: they foresee nothing."""
+    batteries: list[Store]
+    carbon: Carbon
+    chain: ChainFigures
+    met: float
+    """The share of exports that met an import in their half hour."""
+    alike: float
+    """How alike the roofs' courses are."""
+
+
+def figures_of(
+    connection: Connection,
+    slots: range,
+    folder: Path | None = None,
+    rpc: str | None = None,
+    co2_factor: float | None = None,
+    progress: Progress = lambda step, done, total: None,
+) -> Figures:
+    """Compute a period's figures from a store.
+
+    `folder` is where the store's chain and audit lie, `rpc` a node to ask instead; `co2_factor`
+    in kg/kWh replaces the bundled one.
+
+    Raises:
+        SettingError: if nothing of the period is settled, or the factor is out of range.
+        ChainError: if the node does not answer.
+    """
+    factor = factor_of(co2_factor)
+    progress("read", 0, STEPS)
+    facts = facts_of(connection, slots)
+    progress("figures", 1, STEPS)
+    energy = energy_figures(facts)
+    met, alike = coincidence(facts)
+    ahead = _setting(connection, "mode") in (None, AHEAD)
+    final = int(_setting(connection, "final") or -1)
+    progress("batteries", 2, STEPS)
+    batteries = battery_figures(facts)
+    progress("pages", 3, STEPS)
+    return Figures(
+        facts=facts,
+        energy=energy,
+        money=money_figures(facts),
+        prices=price_figures(facts),
+        foresight=foresight_figures(facts) if ahead else None,
+        batteries=batteries,
+        carbon=carbon_figures(energy, factor),
+        chain=chain_figures(facts, final, folder, rpc),
+        met=met,
+        alike=alike,
+    )
+
+
+def _setting(connection: Connection, name: str) -> str | None:
+    return connection.scalar(select(SETTINGS.c.value).where(SETTINGS.c.name == name))

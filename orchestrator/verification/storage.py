@@ -1,0 +1,194 @@
+"""Batteries: what they moved, how deep they cycled, and what ten years would leave of them.
+
+Energies in kWh of what a battery can still deliver, as readings state it; money in JPY.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import rainflow
+
+from energy.units import PRICE_PER_YEN, SLOTS_PER_DAY
+from orchestrator.verification.facts import Facts
+from orchestrator.verification.period import Array
+from vpp.ageing import Outlook, outlook
+from vpp.chemistry import DAYS_PER_YEAR, Chemistry, chemistries
+from vpp.model import Battery, Problem, Tier
+from vpp.planner import planned
+from vpp.safe import safe_plan
+from vpp.solver import HighsSolver
+
+WEEK, BEYOND = 7 * SLOTS_PER_DAY, 2 * SLOTS_PER_DAY
+"""A plan's slots that are kept, and those that it sees after them."""
+STEPS = 10
+"""Of the histograms: tenths of the capacity."""
+IDLE, AS_RUN, SELF_USE, PLANNED, SPARING = "idle", "as_run", "self_use", "planned", "sparing"
+_WH = 1_000
+_KW = 10
+
+
+@dataclass(frozen=True)
+class Strategy:
+    """A way to run a battery over the period, and what would be left of it after ten years.
+
+    Money in JPY a year, against the battery idle; other sites' meters as they were.
+    """
+
+    key: str
+    alone: float
+    """What it spares its site, with the utility alone."""
+    together: float
+    """What it spares all offices and the network together, with the market."""
+    given: float
+    """What it gives, kWh a year."""
+    outlooks: dict[str, Outlook]
+    """By chemistry."""
+
+    def wear(self, chemistry: str) -> float:
+        """Return what wear costs a year by a chemistry's replacement price."""
+        return self.outlooks[chemistry].cost_per_kwh * self.given if self.given else 0.0
+
+
+@dataclass(frozen=True)
+class Store:
+    """A site's battery over the period."""
+
+    site: int
+    capacity: float
+    power: float
+    efficiency: float
+    least: float
+    charged: float
+    discharged: float
+    full_cycles: float
+    depths: Array
+    """Cycles by tenth of depth, half cycles as half."""
+    states: Array
+    """The part of time in each tenth of the state of charge."""
+    strategies: tuple[Strategy, ...]
+
+
+def battery_figures(facts: Facts) -> list[Store]:
+    """Look at each battery of a period."""
+    return [_store(facts, site) for site in sorted(facts.batteries)]
+
+
+def _store(facts: Facts, site: int) -> Store:
+    power, capacity, efficiency = facts.batteries[site]
+    size, kw = capacity / _KW, power / _KW
+    seen = facts.settled & ~facts.missed[:, site]
+    path = facts.meters["stored"][seen, site] / _WH
+    depths, full = np.zeros(STEPS), 0.0
+    turns = path[np.concatenate([[True], np.diff(path) != 0])]
+    for depth, _, count, _, _ in rainflow.extract_cycles(turns) if len(turns) > 2 else ():
+        depths[min(int(depth / size * STEPS), STEPS - 1)] += count
+        full += count * depth / size
+    places = np.minimum((path / size * STEPS).astype(int), STEPS - 1)
+    return Store(
+        site=site,
+        capacity=size,
+        power=kw,
+        efficiency=efficiency / 1_000,
+        least=float(path.min()),
+        charged=float(facts.meters["charged"][:, site].sum()) / _WH,
+        discharged=float(facts.meters["discharged"][:, site].sum()) / _WH,
+        full_cycles=full,
+        depths=depths,
+        states=np.bincount(places, minlength=STEPS) / len(path),
+        strategies=_strategies(facts, site, path),
+    )
+
+
+def _strategies(facts: Facts, site: int, path: Array) -> tuple[Strategy, ...]:
+    """Return the strategies for the site's own load and sun at the utility's prices.
+
+    Plans see the whole week and two days more: they are bounds, not forecasts.
+    """
+    case = _Case(facts, site, least=float(path.min()))
+    names = sorted(chemistries())
+    found = [
+        case.strategy(IDLE, np.full(len(facts.slots), case.least), names),
+        case.as_run(path, names),
+        case.strategy(SELF_USE, safe_plan(case.problem(slice(None), case.least)).stored[0], names),
+        case.strategy(PLANNED, case.weekly(None), names),
+    ]
+    found += [case.strategy(SPARING, case.weekly(chemistries()[name]), [name]) for name in names]
+    return tuple(found)
+
+
+class _Case:
+    """A site's battery with its load and sun, and what the others' meters showed."""
+
+    def __init__(self, facts: Facts, site: int, least: float) -> None:
+        power, capacity, efficiency = facts.batteries[site]
+        self.size, self.power = capacity / _KW, power / _KW
+        self.efficiency, self.least = efficiency / 1_000, least
+        self.days = float(facts.settled.sum()) / SLOTS_PER_DAY
+        self.used = np.maximum(facts.consumption[:, site], 0) / _WH
+        self.sun = facts.meters["generated"][:, site] / _WH
+        self.buy, self.sell = facts.selling / PRICE_PER_YEN, facts.buying / PRICE_PER_YEN
+        net = (facts.meters["imported"] - facts.meters["exported"]) / _WH
+        self.net, self.rest = net[:, site], net.sum(axis=1) - net[:, site]
+        self.given = float(facts.meters["discharged"][:, site].sum()) / _WH
+        self.idle = self._bills(self.used - self.sun)
+
+    def problem(self, slots: slice, start: float, chemistry: Chemistry | None = None) -> Problem:
+        """Return what a plan is made from."""
+        unit = Battery(
+            "site",
+            self.size,
+            self.power,
+            self.power,
+            start,
+            charge_efficiency=self.efficiency,
+            discharge_efficiency=1.0,
+            least_kwh=self.least,
+            end_least_kwh=self.least,
+            wear=chemistry.wear(self.size) if chemistry else None,
+            rests=chemistry.rests(self.size) if chemistry else (),
+        )
+        buy, sell = Tier("buy", self.buy[slots]), Tier("sell", self.sell[slots])
+        return Problem(self.used[slots], self.sun[slots], (buy,), (sell,), (unit,))
+
+    def weekly(self, chemistry: Chemistry | None) -> Array:
+        """Return the path of plans made week by week."""
+        solver, start, parts = HighsSolver(60), self.least, []
+        for first in range(0, len(self.used), WEEK):
+            ahead = self.problem(slice(first, first + WEEK + BEYOND), start, chemistry)
+            parts.append(planned(ahead, solver).stored[0][:WEEK])
+            start = float(np.clip(parts[-1][-1], self.least, self.size))
+        return np.concatenate(parts)
+
+    def strategy(self, key: str, stored: Array, names: list[str]) -> Strategy:
+        """Return what a path of stored energy comes to."""
+        moved = np.diff(stored, prepend=self.least)
+        given = np.maximum(-moved, 0)
+        net = self.used + np.maximum(moved, 0) / self.efficiency - self.sun - given
+        return self._strategy(key, stored, names, net, float(given.sum()))
+
+    def as_run(self, stored: Array, names: list[str]) -> Strategy:
+        """Return what the meters came to."""
+        return self._strategy(AS_RUN, stored, names, self.net, self.given)
+
+    def _strategy(
+        self, key: str, stored: Array, names: list[str], net: Array, given: float
+    ) -> Strategy:
+        a_year = DAYS_PER_YEAR / self.days
+        alone, together = (
+            (before - after) * a_year
+            for before, after in zip(self.idle, self._bills(net), strict=True)
+        )
+        outlooks = {
+            name: outlook(stored, self.days, self.size, chemistries()[name]) for name in names
+        }
+        return Strategy(key, alone, together, given * a_year, outlooks)
+
+    def _bills(self, net: Array) -> tuple[float, float]:
+        """Return the site's bill alone, and that of all together, JPY."""
+
+        def bill(flow: Array) -> float:
+            return float((self.buy * np.maximum(flow, 0) - self.sell * np.maximum(-flow, 0)).sum())
+
+        return bill(net), bill(net + self.rest)

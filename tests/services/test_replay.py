@@ -1,0 +1,169 @@
+"""A period replayed through the real contracts: the same from the same seed, wherever it stops."""
+
+import json
+import os
+import shutil
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from contextlib import closing
+from datetime import date
+
+import pytest
+
+from chain.anvil import anvil
+from chain.database import opened
+from chain.recorded import RecordedChain
+from chain.store import stored
+from energy.errors import ChainError, SettingError
+from energy.units import slots_of
+from orchestrator.audit import audited
+from orchestrator.demo import with_mode
+from orchestrator.replay.period import NONE, RULE, Plan, beginning_of, replayed
+from orchestrator.replay.scenarios import base, no_battery, opposite_weekends, outcome, resampled
+from orchestrator.setting.sites import load_setting
+
+FIRST = date(2019, 5, 7)
+DAYS = 2
+
+
+def plan(mode="ahead", battery=RULE, days=DAYS):
+    return Plan(FIRST, days, battery, mode, "test", "bundled")
+
+
+def silent(*_):
+    pass
+
+
+def rows_of(folder):
+    engine = opened(str(folder / "store.sqlite"))
+    with stored(engine) as store:
+        slots = slots_of(FIRST)
+        slots = range(slots.start, slots.start + 48 * DAYS)
+        found = (
+            store.orders(slots),
+            store.trades(slots),
+            store.readings(slots),
+            store.entries(slots),
+            store.origins("used", slots),
+        )
+    engine.dispose()
+    return found
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("whole")
+    return folder, replayed(load_setting(), plan(), folder, silent)
+
+
+def test_a_period_is_settled_attested_and_audited(whole):
+    folder, done = whole
+    found = done.findings
+    assert found.slots == 48 * DAYS
+    assert found.readings == 7 * 48 * DAYS
+    assert (found.roots, found.attestations) == (DAYS, 7 * DAYS)
+    assert found.trades > 0
+    orders, trades, readings, entries, _ = rows_of(folder)
+    assert len(orders) == found.orders
+    assert len(trades) == found.trades
+    assert len(readings) == found.readings
+    assert sum(microyen for _, _, microyen in entries) == 0
+
+
+def test_killed_in_the_middle_it_goes_on_to_the_same(whole, tmp_path):
+    folder, done = whole
+    code = (
+        "from tests.services.test_replay import *\n"
+        "from pathlib import Path\n"
+        "if __name__ == '__main__':\n"
+        f"    replayed(load_setting(), plan(), Path({str(tmp_path)!r}), silent)\n"
+    )
+    script = tmp_path / "script.py"
+    script.write_text(code)
+    command = [sys.executable, str(script)]
+    here = {**os.environ, "PYTHONPATH": "."}
+    process = subprocess.Popen(command, env=here, start_new_session=True)
+    end = time.monotonic() + 60
+    while _settled(tmp_path) < 48 and time.monotonic() < end and process.poll() is None:
+        time.sleep(0.02)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    assert _settled(tmp_path) == 48
+    again = replayed(load_setting(), plan(), tmp_path, silent)
+    assert again.findings == done.findings
+    assert rows_of(tmp_path) == rows_of(folder)
+    ours, theirs = (RecordedChain(where / "chain.sqlite") for where in (tmp_path, folder))
+    assert ours.block_hash(ours.height()) == theirs.block_hash(theirs.height())
+
+
+def _settled(folder):
+    file = folder / "chain.sqlite"
+    if not file.exists():
+        return 0
+    with closing(sqlite3.connect(f"file:{file}?mode=ro", uri=True)) as chain:
+        try:
+            found = chain.execute("select value from chain where name = 'settled'").fetchone()
+        except sqlite3.OperationalError:  # it is just being made
+            return 0
+    return found[0] if found else 0
+
+
+def test_another_replay_does_not_enter_a_folder(whole):
+    folder, _ = whole
+    with pytest.raises(SettingError, match="'rule', not 'none'"):
+        replayed(load_setting(), plan(battery=NONE), folder, silent)
+    kept = json.loads((folder / "replay.json").read_text())
+    assert kept["battery"] == RULE
+
+
+def test_on_a_node_it_comes_to_the_same_trades(whole, tmp_path):
+    folder, _ = whole
+    setting = load_setting()
+    with anvil(beginning_of(setting, plan(days=1))) as node:
+        done = replayed(setting, plan(days=1), tmp_path, silent, node)
+        assert audited(node, done.market, done.origin) == done.findings
+        with pytest.raises(SettingError, match="hold no replay"):
+            replayed(setting, plan(days=1), tmp_path, silent, node)
+    first = slots_of(FIRST)
+    ours = [trade for trade, _ in rows_of(tmp_path)[1] if trade.slot in first[:46]]
+    theirs = [trade for trade, _ in rows_of(folder)[1] if trade.slot in first[:46]]
+    assert ours == theirs
+
+
+def test_after_metering_every_trade_is_delivered(tmp_path):
+    setting = with_mode(load_setting(), "after-metering")
+    done = replayed(setting, plan("after-metering", days=1), tmp_path, silent)
+    assert done.findings.slots == 48
+    trades = rows_of(tmp_path)[1]
+    assert trades
+    assert all(trade.energy == delivered for trade, delivered in trades)
+
+
+def test_scenarios_change_what_they_say(tmp_path):
+    days = [FIRST, date(2019, 5, 8)]
+    as_it_is, without = outcome(base(), days), outcome(no_battery(base()), days)
+    assert as_it_is.used_wh == without.used_wh
+    assert as_it_is.through_battery_wh > 0 == without.through_battery_wh
+    assert as_it_is.self_sufficiency > without.self_sufficiency
+    assert outcome(opposite_weekends(base()), days).used_wh != as_it_is.used_wh
+    many = outcome(resampled(20)(base()), days)
+    assert many.slots == 96
+    assert many.orders > as_it_is.orders
+    assert outcome(base(), days).to_json() == as_it_is.to_json()
+
+
+def test_a_scenario_needs_days():
+    with pytest.raises(SettingError, match="a day to play"):
+        outcome(base(), [])
+
+
+def test_a_tampered_chain_is_found_by_its_audit(whole, tmp_path):
+    folder, _ = whole
+    shutil.copy(folder / "chain.sqlite", tmp_path / "chain.sqlite")
+    with sqlite3.connect(tmp_path / "chain.sqlite") as file:
+        file.execute("update logs set data = x'00' where number = 300")
+    with pytest.raises(ChainError, match="must log what the file says"):
+        RecordedChain(tmp_path / "chain.sqlite").run_again()

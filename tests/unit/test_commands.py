@@ -1,0 +1,274 @@
+"""The command line over a store: columns that stay, filters, dates as people write them, errors."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+import subprocess
+import sys
+from datetime import date
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from bench.desk import fill
+from chain.store import opened, stored
+from chain.writer import written
+from energy.errors import SettingError, YuiError
+from energy.units import slots_of
+from orchestrator import store_commands
+from orchestrator.cli import TRADE_COLUMNS, app
+from orchestrator.dates import day_named, month_named, slot_named, slots_named
+from orchestrator.next_step import what_next
+
+DAY = date(2019, 6, 4)
+NAMES = {"0": ["Ogawara", "大河原合同庁舎"], "1": ["Sendai", "仙台合同庁舎"], "2": ["Tome", "登米"]}
+TEN = "2019年6月4日 10:00-10:30"
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """Two days of three sites."""
+    path = str(tmp_path_factory.mktemp("commands") / "store.sqlite")
+    engine = opened(path)
+    fill(engine, 3, 2)
+    with written(engine) as writer:
+        writer.set("names", json.dumps(NAMES))
+        writer.set("market", "7000:0x01")
+    engine.dispose()
+    return path
+
+
+def told(*arguments: str) -> str:
+    answer = CliRunner().invoke(app, list(arguments))
+    assert answer.exception is None, (arguments, answer.exception)
+    return answer.stdout
+
+
+def rows(store: str, *arguments: str) -> list[dict[str, object]]:
+    found = json.loads(told(*arguments, "--store", store, "--json"))
+    assert isinstance(found, list)
+    return found
+
+
+LISTINGS = {
+    "slots": store_commands.SLOT_COLUMNS,
+    "orders": store_commands.ORDER_COLUMNS,
+    "trades": TRADE_COLUMNS,
+    "readings": store_commands.READING_COLUMNS,
+    "balance": store_commands.BALANCE_COLUMNS,
+    "invoice": store_commands.INVOICE_COLUMNS,
+}
+
+
+def test_columns_stay() -> None:
+    when = ("slot", "day", "half_hour")
+    assert {
+        "slots": (
+            *when,
+            *("stage", "orders", "trades", "price_milliyen_per_kwh", "traded_wh"),
+            *("delivered_wh", "pooled_wh", "missing_readings"),
+        ),
+        "orders": (
+            *when,
+            *("site", "side", "energy_wh", "price_milliyen_per_kwh", "sequence", "fresh"),
+        ),
+        "trades": (
+            *when,
+            *("seller", "buyer", "energy_wh", "delivered_wh", "price_milliyen_per_kwh", "final"),
+        ),
+        "readings": (
+            *when,
+            *("site", "imported_wh", "exported_wh", "generated_wh", "charged_wh"),
+            *("discharged_wh", "stored_wh", "consumption_wh", "quality", "revision"),
+        ),
+        "balance": ("account", "owed_microyen"),
+        "invoice": ("site", "component", "amount_microyen"),
+    } == LISTINGS
+
+
+@pytest.mark.parametrize("name", LISTINGS)
+def test_json_and_csv_have_the_same_columns_and_rows(store: str, name: str) -> None:
+    arguments = [name, "--day", "2019/6/4", *(["--site", "Tome"] if name == "invoice" else [])]
+    found = rows(store, *arguments)
+    assert found
+    assert tuple(found[0]) == LISTINGS[name]
+    text = told(*arguments, "--store", store, "--csv")
+    read = list(csv.DictReader(io.StringIO(text)))
+    assert [list(row.values()) for row in read] == [
+        ["" if value is None else str(value) for value in row.values()] for row in found
+    ]
+    table = told(*arguments, "--store", store)
+    assert len(table.splitlines()) >= len(found)
+
+
+def test_filters_leave_what_they_say(store: str) -> None:
+    everything = rows(store, "orders", "--month", "令和元年6月")
+    assert {row["day"] for row in everything} == {"2019-06-04", "2019-06-05"}
+    asks = rows(store, "orders", "--month", "2019-06", "--side", "ask", "--site", "大河原")
+    assert asks == [row for row in everything if row["side"] == "ask" and row["site"] == "Ogawara"]
+    one = rows(store, "readings", "--slot", TEN)
+    assert {(row["half_hour"], row["day"]) for row in one} == {("10:00-10:30", "2019-06-04")}
+    assert {row["site"] for row in one} == {"Ogawara", "Sendai", "Tome"}
+    every = rows(store, "trades", "--day", "2019-06-04")
+    seller = str(every[0]["seller"])
+    sold = rows(store, "trades", "--day", "2019-06-04", "--site", seller, "--side", "ask")
+    assert sold == [row for row in every if row["seller"] == seller]
+    assert sum(int(str(row["owed_microyen"])) for row in rows(store, "balance")) == 0
+
+
+def test_an_invoice_sums_to_what_the_entries_say(store: str) -> None:
+    components = rows(store, "invoice", "--site", "Sendai", "--day", "2019-06-04")
+    amounts = {row["component"]: int(str(row["amount_microyen"])) for row in components}
+    total = amounts.pop("total")
+    assert sum(amounts.values()) == total
+    with stored(opened(store)) as reader:
+        assert total == -sum(reader.owed(1, slots_of(DAY)))
+
+
+def test_status_and_watch_tell_how_far_it_is(store: str) -> None:
+    status = json.loads(told("status", "--store", store, "--json"))
+    assert status["settled_slots"] == 96
+    assert status["newest_settled"] == "2019-06-05 23:30-24:00"
+    assert "2019-06-05 23:30-24:00 final: 3 orders" in told("watch", "--store", store, "--once")
+
+
+# -- dates ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("2019-06-04", "2019/6/4", "2019.6.4", "2019年6月4日", "2019年 6月 4日"),
+        *(
+            "令和元年6月4日",
+            "令和1年6月4日",
+            "R1.6.4",
+            "R元.6.4",
+            "２０１９年６月４日",
+            " 2019/06/04 ",
+        ),
+    ],
+)
+def test_a_day_is_read_as_people_in_japan_write_it(text: str) -> None:
+    assert day_named(text) == DAY
+    assert slots_named(text) == slots_of(DAY)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("", "yesterday", "2019-13-01", "2019-02-29", "2019-6", "19-06-04", "元年6月4日"),
+        *("平成31年6月4日", "令和元年4月30日", "令和元年", "2019-06-04 10:00"),
+    ],
+)
+def test_what_is_no_day_is_refused(text: str) -> None:
+    with pytest.raises(SettingError, match="must"):
+        day_named(text)
+
+
+@pytest.mark.parametrize("text", ["2019-06", "2019/6", "2019年6月", "令和元年6月", "R1.6"])
+def test_a_month_is_its_days(text: str) -> None:
+    assert month_named(text) == range(
+        slots_of(date(2019, 6, 1)).start, slots_of(date(2019, 7, 1)).start
+    )
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("2019-06-04 10:00", "2019-06-04T10:00", "2019/6/4 10:00-10:30", TEN),
+        *(
+            "令和元年6月4日10時",
+            "2019年6月4日 10時00分",
+            "2019年6月4日 １０：００〜１０：３０",
+            "866450",
+        ),
+    ],
+)
+def test_a_half_hour_is_read_as_people_in_japan_write_it(text: str) -> None:
+    assert slot_named(text) == 866_450
+
+
+@pytest.mark.parametrize(
+    "text", ["2019-06-04 10:15", "2019-06-04 24:00", "2019-06-04 10:00-11:00", "10:00", "-1"]
+)
+def test_what_is_no_half_hour_is_refused(text: str) -> None:
+    with pytest.raises(SettingError, match="a half hour must be"):
+        slot_named(text)
+
+
+# -- what is said to a user -----------------------------------------------------------------
+
+
+def test_yui_alone_says_what_to_do_next(tmp_path: Path, store: str) -> None:
+    assert any("yui demo" in line for line in what_next(tmp_path))
+    (tmp_path / ".yui/demo").mkdir(parents=True)
+    here = tmp_path / ".yui/demo/store.sqlite"
+    opened(str(here)).dispose()
+    assert any("without a settled slot" in line for line in what_next(tmp_path))
+    here.write_bytes(Path(store).read_bytes())
+    assert any("settled up to 2019-06-05 23:30-24:00" in line for line in what_next(tmp_path))
+    here.write_bytes(b"nonsense" * 2_000)
+    assert any("delete" in line for line in what_next(tmp_path))
+    (tmp_path / "orchestrator.toml").write_text("")
+    assert any("yui orchestrator check" in line for line in what_next(tmp_path))
+
+
+def run(*arguments: str, folder: Path, code: str | None = None) -> subprocess.CompletedProcess[str]:
+    """Run the program as a user does."""
+    program = ["-c", code] if code else ["-m", "orchestrator.entry"]
+    return subprocess.run(
+        [sys.executable, *program, *arguments],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": str(Path.cwd()), "COLUMNS": "100"},
+    )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        (["slots", "--store", "broken.sqlite"], 1, "yui: broken.sqlite must be a store that works"),
+        (["slots", "--store", "absent.sqlite"], 1, "yui: absent.sqlite must be a store (run"),
+        (["slots", "--store", "mysql://x"], 1, "yui: a store must be at sqlite:// or postgresql"),
+        (["orders", "--day", "soon"], 1, "yui: "),
+        (["slots", "--nonsense"], 2, "No such option"),
+        (["nonsense"], 2, "No such command"),
+        (["audit", "--rpc", "http://127.0.0.1:9", "--manifest", "deployed.json"], 1, "yui: a node"),
+        (["orchestrator", "run"], 1, "yui: orchestrator.toml must be a readable settings file"),
+        (["orchestrator", "status"], 1, "yui: orchestrator.toml must be a readable settings file"),
+    ],
+)
+def test_no_traceback_reaches_a_user(
+    tmp_path: Path, arguments: list[str], code: int, message: str
+) -> None:
+    (tmp_path / "broken.sqlite").write_bytes(b"nonsense" * 2_000)
+    deployed = {name: {"address": "0x" + "1" * 40} for name in ("Market", "Origin")}
+    (tmp_path / "deployed.json").write_text(json.dumps({"contracts": deployed}))
+    done = run(*arguments, folder=tmp_path)
+    assert done.returncode == code, done.stderr
+    assert message in done.stderr
+    assert "Traceback" not in done.stderr + done.stdout
+
+
+def test_what_is_unforeseen_is_one_line_and_a_file_to_send_in(tmp_path: Path) -> None:
+    code = (
+        "from oracle.cli import run; import typer; app = typer.Typer()\n"
+        "@app.command()\ndef falls(): raise ZeroDivisionError('by nothing')\n"
+        "run(app)"
+    )
+    done = run(folder=tmp_path, code=code)
+    assert done.returncode == 70
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("yui: ZeroDivisionError: by nothing (unforeseen; please send in ")
+    assert "Traceback" in Path(line.split()[-1].rstrip(")")).read_text()
+
+
+def test_every_error_is_a_yui_error() -> None:
+    assert issubclass(SettingError, YuiError)

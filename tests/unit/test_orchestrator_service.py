@@ -1,0 +1,266 @@
+"""The orchestrator's settings, inbox, alerts and metrics, each by itself."""
+
+from __future__ import annotations
+
+import json
+import re
+import tomllib
+from datetime import date
+from pathlib import Path
+
+import pytest
+
+from energy.errors import SettingError
+from energy.messages import Domain, address_of, sign
+from energy.records import Order, Side
+from energy.registry import Tariff
+from orchestrator.agents import (
+    STRATEGIES,
+    FixedMargin,
+    Limits,
+    Situation,
+    Truthful,
+    ZeroIntelligence,
+    planned,
+    quoted,
+)
+from orchestrator.backtest import Result, backtest
+from orchestrator.mover import SignedOrder
+from orchestrator.service.alerts import NAMES, Alerts
+from orchestrator.service.inbox import Inbox, signed_from
+from orchestrator.service.metrics import REGISTRY
+from orchestrator.service.settings import load_settings
+from orchestrator.setting.series import load_series, pv_series
+from orchestrator.setting.sites import load_setting
+from vpp.model import Battery, Problem, Tier
+from vpp.planner import planned as plan_of
+
+ROOT = Path(__file__).resolve().parents[2]
+PAGE = (ROOT / "docs" / "orchestrator.md").read_text(encoding="utf-8")
+DOMAIN = Domain(7_000, "0x5FbDB2315678afecb367f032d93F642f64180aa3")
+KEY = b"\1" * 32
+TARIFF = Tariff(selling=22_000, buying=8_000, fee=1_000)
+LIMITS = Limits(ask=9_000, bid=18_000, most_energy=40_000)
+
+
+def signed_order(sequence: int = 1, price: int = 9_000) -> SignedOrder:
+    order = Order(866_450, 3, Side.ASK, 1_000, price, sequence)
+    return SignedOrder(order, sign(order, DOMAIN, KEY))
+
+
+# -- settings ------------------------------------------------------------------------------
+
+
+def test_the_settings_that_are_documented_are_read(tmp_path: Path) -> None:
+    text = re.search(r"```toml\n(.*?)```", PAGE, re.DOTALL)
+    assert text
+    content = text[1].replace("0x...", "0x" + "00" * 19 + "01").replace("https://...", "http://x")
+    assert tomllib.loads(content)
+    path = tmp_path / "orchestrator.toml"
+    path.write_text(content)
+    settings = load_settings(path)
+    assert settings.store == str(tmp_path / "store.sqlite")
+    assert (settings.port, settings.poll_seconds) == (9465, 2.0)
+    (agent,) = settings.agents
+    assert (agent.site, agent.ask, agent.bid, agent.margin) == (6, 9_000, 18_000, 1_000)
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "message"),
+    [
+        ("port = 9465", "port = 70000", r"\[run\] port must be 0 to 65535, got 70000"),
+        ("port = 9465", "prot = 9465", r"\[run\] prot must be a setting that there is, got 9465"),
+        ("chain_id = 31337", "chain_id = 0", r"\[chain\] chain_id must be the number of the chain"),
+        ('strategy = "truthful"', 'strategy = "greedy"', r"strategy must be one of truthful, zero"),
+        ("sell_at_least_jpy_per_kwh = 9.0", "", r"sell_at_least_jpy_per_kwh must be there"),
+    ],
+)
+def test_a_setting_that_cannot_be_is_named_with_value_and_limit(
+    tmp_path: Path, before: str, after: str, message: str
+) -> None:
+    text = re.search(r"```toml\n(.*?)```", PAGE, re.DOTALL)
+    assert text
+    assert before in text[1]
+    path = tmp_path / "orchestrator.toml"
+    address = "0x" + "00" * 19 + "01"
+    path.write_text(text[1].replace("0x...", address).replace(before, after))
+    with pytest.raises(SettingError, match=message):
+        load_settings(path)
+
+
+# -- inbox ---------------------------------------------------------------------------------
+
+
+def test_an_order_that_was_taken_is_there_after_a_restart_and_comes_once(tmp_path: Path) -> None:
+    inbox = Inbox(tmp_path / "inbox.sqlite")
+    first, second = signed_order(), signed_order(sequence=2)
+    assert inbox.take([first, second]) == 2
+    assert inbox.take([first]) == 0
+    again = Inbox(tmp_path / "inbox.sqlite")
+    assert again.waiting() == [first, second]
+    assert again.sequence_of(866_450, 3) == 2
+    again.let_go([first.order])
+    assert again.waiting() == [second]
+
+
+def test_another_order_of_a_sequence_is_refused_and_nothing_of_its_batch_is_kept(
+    tmp_path: Path,
+) -> None:
+    inbox = Inbox(tmp_path / "inbox.sqlite")
+    inbox.take([signed_order()])
+    with pytest.raises(SettingError, match="order 1 of site 3 for slot 866450 must be the one"):
+        inbox.take([signed_order(sequence=2), signed_order(price=9_001)])
+    assert inbox.count() == 1
+
+
+def test_an_order_is_read_from_json_or_refused() -> None:
+    signed = signed_order()
+    values = {
+        "slot": signed.order.slot,
+        "order": signed.order.to_bytes().hex(),
+        "signature": "0x" + signed.signature.hex(),
+    }
+    assert signed_from(values, DOMAIN) == signed
+    for wrong in (
+        None,
+        {},
+        {**values, "slot": True},
+        {**values, "order": "xx"},
+        {**values, "x": 1},
+    ):
+        with pytest.raises(SettingError, match="an order must"):
+            signed_from(wrong, DOMAIN)
+    assert address_of(KEY)
+
+
+# -- alerts and metrics --------------------------------------------------------------------
+
+
+def test_an_alert_is_raised_once_and_cleared_once(caplog: pytest.LogCaptureFixture) -> None:
+    alerts = Alerts()
+    for _ in range(3):
+        alerts.update("low-funds", {"0x1": "0.5 coins"})
+    assert len(alerts.raised) == 1
+    for _ in range(2):
+        alerts.update("low-funds", {})
+    told = [record.message for record in caplog.records]
+    assert [line.split()[0] for line in told] in (["alert.raised"], [])  # cleared is told as info
+    assert alerts.raised == {}
+
+
+def test_every_alert_is_documented() -> None:
+    for name, meaning in NAMES.items():
+        assert f"| `{name}` | {meaning} |" in PAGE
+
+
+def test_every_metric_of_the_dashboard_exists_and_every_metric_is_on_it() -> None:
+    text = (ROOT / "deploy" / "grafana" / "orchestrator.json").read_text(encoding="utf-8")
+    dashboard = json.loads(text)
+    shown = {
+        name
+        for panel in dashboard["panels"]
+        for target in panel["targets"]
+        for name in re.findall(r"yui_orchestrator_\w+", target["expr"])
+    }
+    assert shown == {metric.name for metric in REGISTRY.collect()}
+    assert len({panel["id"] for panel in dashboard["panels"]}) == len(dashboard["panels"])
+
+
+# -- agents --------------------------------------------------------------------------------
+
+
+def situation(net: int, worth: int | None = None, region: int = 0) -> Situation:
+    return Situation(866_450, 3, net, TARIFF, worth, region)
+
+
+def test_the_truthful_say_what_the_energy_is_worth_to_them() -> None:
+    assert Truthful().price(situation(1_000)) == TARIFF.buying
+    assert Truthful().price(situation(-1_000)) == TARIFF.selling
+    assert Truthful().price(situation(-1_000, worth=13_500)) == 13_500
+
+
+def test_a_fixed_margin_is_kept_within_the_utilitys_prices() -> None:
+    assert FixedMargin(1_500).price(situation(1_000)) == 9_500
+    assert FixedMargin(1_500).price(situation(-1_000)) == 20_500
+    assert FixedMargin(30_000).price(situation(1_000)) == TARIFF.selling
+    assert FixedMargin(30_000).price(situation(-1_000)) == TARIFF.buying
+
+
+def test_zero_intelligence_draws_the_same_again_and_never_beyond_the_utility() -> None:
+    prices = [
+        ZeroIntelligence(seed).price(Situation(866_450 + seed, 3, 1_000, TARIFF))
+        for seed in range(300)
+    ]
+    assert min(prices) >= TARIFF.buying
+    assert max(prices) <= TARIFF.selling
+    assert len(set(prices)) > 200
+    assert ZeroIntelligence(5).price(situation(1)) == ZeroIntelligence(5).price(situation(2))
+
+
+@pytest.mark.parametrize("name", STRATEGIES)
+@pytest.mark.parametrize("net", [50_000, -50_000])
+@pytest.mark.parametrize("region", [0, 9_000, -9_000])
+def test_no_strategy_goes_beyond_a_sites_limits(name: str, net: int, region: int) -> None:
+    limits = Limits(9_000, 18_000, 40_000, region_discount=3_000)
+    order = quoted(situation(net, region=region), STRATEGIES[name](1_000), limits)
+    assert order
+    assert order.energy == 40_000
+    if order.side == Side.ASK:
+        assert order.price >= limits.ask
+    else:
+        assert order.price <= limits.bid
+
+
+def test_a_site_gives_way_for_its_own_region_alone() -> None:
+    limits = Limits(9_000, 18_000, 40_000, region_discount=500)
+    prices = [
+        getattr(quoted(situation(net, 12_000, region), Truthful(), limits), "price")  # noqa: B009
+        for net, region in ((1_000, -5_000), (1_000, 5_000), (-1_000, 5_000), (-1_000, -5_000))
+    ]
+    assert prices == [11_500, 12_000, 12_500, 12_000]
+
+
+def test_nothing_to_trade_is_no_order() -> None:
+    assert quoted(situation(0), Truthful(), LIMITS) is None
+
+
+def test_a_backtest_ranks_the_strategies_the_same_again() -> None:
+    strategies = {name: made(1_000) for name, made in STRATEGIES.items()}
+
+    def ranked() -> list[Result]:
+        first = date(2019, 6, 4)
+        return backtest(load_setting(), load_series(), pv_series(), strategies, first, 1)
+
+    found = ranked()
+    assert found == ranked()
+    assert {result.strategy for result in found} == set(STRATEGIES)
+    gains = [result.gain_microyen for result in found]
+    assert gains == sorted(gains, reverse=True)
+    assert sum(result.sold_wh for result in found) == sum(result.bought_wh for result in found) > 0
+
+
+def test_a_backtest_beyond_the_series_is_refused() -> None:
+    with pytest.raises(SettingError, match="days must be within 2019-01-01 and 2019-12-31, got 2"):
+        backtest(load_setting(), load_series(), pv_series(), {}, date(2019, 12, 31), 2)
+
+
+def test_a_plans_dual_is_what_a_site_with_a_battery_says() -> None:
+    battery = Battery("b", 10.0, 5.0, 5.0, 0.0, charge_efficiency=0.9, discharge_efficiency=0.9)
+    problem = Problem(
+        load_kwh=[0.0, 2.0],
+        pv_kwh=[4.0, 0.0],
+        purchases=(Tier("buy", [22.0, 22.0]),),
+        sales=(Tier("sell", [8.0, 8.0]),),
+        batteries=(battery,),
+        first_slot=866_450,
+    )
+    a_plan = plan_of(problem)
+    slot = a_plan.problem.first_slot
+    assert a_plan.duals is not None
+    found = planned(a_plan, slot, 6, TARIFF)
+    assert found
+    assert found.worth == round(float(a_plan.duals.energy[0]) * 1_000)
+    assert found.net_export == round(float(a_plan.net_export[0]) * 1_000)
+    assert Truthful().price(found) == found.worth
+    assert planned(a_plan, slot - 1, 6, TARIFF) is None
+    assert planned(a_plan, slot + 10_000, 6, TARIFF) is None

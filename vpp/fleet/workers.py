@@ -1,0 +1,113 @@
+"""Where a fleet's groups of sites are: in this process, or in worker processes of a Dask cluster.
+
+Dask's actors keep their state, so that solvers stay warm from round to round. The cluster may be on
+this machine or on many.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, Protocol
+
+from vpp.fleet.group import Answer, Group
+from vpp.fleet.model import Fleet
+from vpp.fleet.schedule import SitePlan
+from vpp.model import Array
+
+
+class Workers(Protocol):
+    """Something that holds groups of sites."""
+
+    def take(self, fleet: Fleet, groups: Sequence[Sequence[int]]) -> None:
+        """Build the groups of a fleet's sites, by number; earlier ones are dropped."""
+        ...
+
+    def answers(self, prices: Array) -> list[Answer]:
+        """Return each group's answer at some prices."""
+        ...
+
+    def plans(self, weights: Array) -> list[list[SitePlan]]:
+        """Return each group's plans, its schedules mixed by weights: groups x rounds."""
+        ...
+
+
+class Hall:
+    """Groups in one process."""
+
+    def __init__(self) -> None:
+        self._groups: list[Group] = []
+
+    def take(self, fleet: Fleet, groups: Sequence[Sequence[int]]) -> None:
+        """Build the groups of a fleet's sites."""
+        self._groups = [Group(fleet.only(numbers)) for numbers in groups]
+
+    def add(self, fleet: Fleet) -> None:
+        """Build one more group, of all sites of a fleet."""
+        self._groups.append(Group(fleet))
+
+    def answers(self, prices: Array) -> list[Answer]:
+        """Return each group's answer at some prices."""
+        return [group.answer(prices) for group in self._groups]
+
+    def plans(self, weights: Array) -> list[list[SitePlan]]:
+        """Return each group's plans."""
+        return [group.plans(w) for group, w in zip(self._groups, weights, strict=True)]
+
+
+class DaskWorkers:
+    """Groups dealt out to an actor in each worker process of a Dask cluster."""
+
+    def __init__(self, client: Any) -> None:
+        self._client = client
+        self._actors: list[Any] = []
+
+    def take(self, fleet: Fleet, groups: Sequence[Sequence[int]]) -> None:
+        """Build the groups of a fleet's sites, dealt out in turn."""
+        names = sorted(self._client.scheduler_info()["workers"])
+        made = [
+            self._client.submit(Hall, actor=True, workers=[name], allow_other_workers=False)
+            for name in names
+        ]
+        self._actors = [future.result() for future in made]
+        waiting = [
+            self._actors[place % len(names)].add(fleet.only(numbers))
+            for place, numbers in enumerate(groups)
+        ]
+        for each in waiting:
+            each.result()
+
+    def answers(self, prices: Array) -> list[Answer]:
+        """Return each group's answer at some prices, all workers at once."""
+        return self._dealt([actor.answers(prices) for actor in self._actors])
+
+    def plans(self, weights: Array) -> list[list[SitePlan]]:
+        """Return each group's plans, all workers at once."""
+        count = len(self._actors)
+        return self._dealt(
+            [actor.plans(weights[place::count]) for place, actor in enumerate(self._actors)]
+        )
+
+    def _dealt(self, waiting: list[Any]) -> list[Any]:
+        parts = [each.result() for each in waiting]
+        found: list[Any] = [None] * sum(map(len, parts))
+        for place, part in enumerate(parts):
+            found[place :: len(parts)] = part
+        return found
+
+
+@contextmanager
+def local_workers(processes: int | None = None) -> Iterator[DaskWorkers]:
+    """Start worker processes on this machine, one a core if no number is given."""
+    from distributed import Client, LocalCluster
+
+    count = processes or os.cpu_count() or 1
+    with (
+        LocalCluster(  # type: ignore[no-untyped-call]
+            n_workers=count, threads_per_worker=1, processes=True, dashboard_address=None,
+            host="127.0.0.1", memory_limit=0,
+        ) as cluster,
+        Client(cluster) as client,  # type: ignore[no-untyped-call]
+    ):  # fmt: skip
+        yield DaskWorkers(client)
