@@ -29,8 +29,6 @@ interface IKeys {
 /// Days lie in a ring; `turn` counts its turns, 8 bits of them until the year 2355. A word of
 /// another turn counts as empty: a new word costs 17,100 gas more than one used before, and state
 /// does not grow. Claims are counted in a ring as well: see {Slice}.
-// Equalities are of roots, keys, counts and days, which nobody moves by a block's time or balance.
-// slither-disable-start incorrect-equality
 contract Origin is IOrigin, Signatures {
     uint256 private constant SLOT_SECONDS = 1800;
     uint256 private constant SLOTS_PER_DAY = 48;
@@ -93,6 +91,8 @@ contract Origin is IOrigin, Signatures {
         require(slices.length != 0, ClaimEmpty());
         uint256 site = slices[0].row.site;
         uint256 day = _dayOf(slices[0].row.slot);
+        // Roots, which no block's time moves.
+        // slither-disable-next-line incorrect-equality
         require(bytes24(root) == _standing(day), ProofWrong(day));
         (Taken[] memory taken, bytes32 message) = _taken(slices, site, day, root, proof, flags);
         // Of a site's two keys, the one that claims.
@@ -120,6 +120,8 @@ contract Origin is IOrigin, Signatures {
             uint256 word = _wordOf(day, group);
             uint256 count = LibBit.popCount(word & ATTESTORS);
             if (root == 0) root = _rootIn(word);
+            // Roots, which no block's time moves.
+            // slither-disable-next-line incorrect-equality
             if (_rootIn(word) == root) attesting += count;
             else dissenting += count;
             dissenting += (word / DISSENTER) & COUNT;
@@ -145,7 +147,11 @@ contract Origin is IOrigin, Signatures {
         uint256 word = _wordOf(day, site / SITES_IN_A_WORD);
         uint256 bit = _bitOf(site);
         bytes24 known = _rootOf(word, day, site);
+        // Roots, which no block's time moves.
+        // slither-disable-next-line incorrect-equality
         if (known == root && (word & bit != 0 || _rootIn(word) != root)) return false;
+        // Roots, which no block's time moves.
+        // slither-disable-next-line incorrect-equality
         require(known == root || known == replaced, RootNotReplaced(day, site));
         if (word & bit != 0) {
             word &= ~bit;
@@ -158,7 +164,11 @@ contract Origin is IOrigin, Signatures {
             word = _turnOf(day) * TURN;
             if (sites <= SITES_IN_A_WORD) word |= active * ACTIVE;
         }
+        // A count of sites.
+        // slither-disable-next-line incorrect-equality
         if (word & ATTESTORS == 0) word = (uint256(uint192(root)) << 64) | (word & type(uint64).max);
+        // Roots, which no block's time moves.
+        // slither-disable-next-line incorrect-equality
         if (_rootIn(word) == root) {
             word |= bit;
         } else {
@@ -185,6 +195,8 @@ contract Origin is IOrigin, Signatures {
         bytes32[] memory hashes = new bytes32[](count);
         for (uint256 i = 0; i < count; ++i) {
             Slice calldata slice = slices[i];
+            // A site and a day, as the claim has them.
+            // slither-disable-next-line incorrect-equality
             require(slice.row.site == site && _dayOf(slice.row.slot) == day, ClaimMixed(i));
             _count(i, slice);
             leaves[i] = slice.row.leaf();
@@ -215,6 +227,8 @@ contract Origin is IOrigin, Signatures {
     function _standing(uint256 day) private view returns (bytes24) {
         _requireHeld(day);
         (bytes24 root, uint256 attesting, uint256 dissenting, uint256 active) = standingOf(day);
+        // A count of sites.
+        // slither-disable-next-line incorrect-equality
         require(dissenting == 0, RootsConflict(day, dissenting));
         uint256 needed = (2 * active + 2) / 3;
         require(root != 0 && attesting >= needed, RootNotStanding(day, attesting, needed));
@@ -272,4 +286,3 @@ contract Origin is IOrigin, Signatures {
 
     function _bitOf(uint256 site) private pure returns (uint256) { return 1 << (site % SITES_IN_A_WORD); }
 }
-// slither-disable-end incorrect-equality

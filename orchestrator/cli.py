@@ -47,6 +47,7 @@ from orchestrator.service import cli as service_cli
 from orchestrator.setting.sites import MODES, load_setting
 from orchestrator.statement import statement_of
 from orchestrator.verification.commands import report
+from orchestrator.web.cli import web
 from orchestrator.words import Language
 
 app = typer.Typer(
@@ -197,6 +198,7 @@ claim_commands.mount(app)
 app.command()(plan)
 app.command()(report)
 app.command()(replay)
+app.command()(web)
 app.command("scenarios")(compare)
 
 

@@ -76,6 +76,14 @@ class Battery:
 
 
 @dataclass(frozen=True, slots=True)
+class Place:
+    """Where a site lies, in degrees north and east (WGS 84): for the map alone."""
+
+    latitude: float
+    longitude: float
+
+
+@dataclass(frozen=True, slots=True)
 class Site:
     """A site. Powers in 0.1 kW; `ask` and `bid` are its agent's limits, 0.001 JPY/kWh, the
     bid with the fee in it. `load_column` names the series that plays it, if one does."""
@@ -91,6 +99,7 @@ class Site:
     bid: int
     load_column: str | None = None
     battery: Battery | None = None
+    place: Place | None = None
 
     @property
     def ratings(self) -> Ratings:
@@ -205,12 +214,17 @@ def _site(number: int, table: _Table) -> Site:
         bid=table.price("bid_jpy_per_kwh"),
         load_column=table.text("load_column") if "load_column" in table else None,
         battery=_battery(table.table("battery")) if "battery" in table else None,
+        place=_place(table) if "latitude" in table or "longitude" in table else None,
     )
     table.finish()
     for key, power in (("contract_kw", site.contract_power), ("pv_kw", site.pv_power)):
         if power > site.connection_power:
             raise table.error(key, "be within connection_kw", table.raw(key))
     return site
+
+
+def _place(table: _Table) -> Place:
+    return Place(table.degrees("latitude", 90), table.degrees("longitude", 180))
 
 
 def _battery(table: _Table) -> Battery:
@@ -273,6 +287,14 @@ class _Table:
     def power(self, key: str, least: int) -> int:
         """Return a power given in kW, in 0.1 kW."""
         return self._number(key, POWER_UNITS_PER_KW, least, MOST_POWER)
+
+    def degrees(self, key: str, most: int) -> float:
+        """Return a coordinate, from `-most` to `most` degrees."""
+        value = self.raw(key)
+        is_number = isinstance(value, int | Decimal) and not isinstance(value, bool)
+        if not is_number or not -most <= value <= most:
+            raise self.error(key, f"be a number from -{most} to {most}", value)
+        return float(value)
 
     def energy(self, key: str, least: int) -> int:
         """Return a battery's energy given in kWh, in Wh: whole 0.1 kWh."""

@@ -1,0 +1,1 @@
+"""The desk's web pages: what the store says, for operator, energy manager and auditor."""

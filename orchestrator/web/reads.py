@@ -1,0 +1,148 @@
+"""What the pages read of a store: the one place that knows the store's functions.
+
+Energy in Wh, prices in 0.001 JPY/kWh, money in microyen, times in unix seconds.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import date
+from functools import cached_property
+
+from sqlalchemy import Engine
+
+from chain.store import Store
+from energy.errors import SettingError
+from energy.records import Reading
+from energy.registry import Tariff
+from energy.units import SLOT_SECONDS, day_of, slot_at, slot_of_day, slots_of
+from orchestrator.report import newest
+from orchestrator.setting.sites import Setting, Site
+from orchestrator.web.viewer import Viewer
+
+RECORD_SECONDS = 2 * 86_400
+"""A store whose last settled slot lies further back is a record: there is nothing live in it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ref:
+    """A site or an account, by number and by name in both languages."""
+
+    number: int
+    en: str
+    ja: str
+
+
+class Source:
+    """A store within one transaction, with the sites file, the time, and who is looking."""
+
+    def __init__(self, store: Store, setting: Setting, now: int, viewer: Viewer) -> None:
+        self.store = store
+        self.now = now
+        self.viewer = viewer
+        self._setting = setting
+
+    @cached_property
+    def setting(self) -> Setting:
+        """The sites file, with the mode that the store was made in."""
+        mode = self.store.setting("mode") or self._setting.market.mode
+        return replace(self._setting, market=replace(self._setting.market, mode=mode))
+
+    @cached_property
+    def names(self) -> dict[int, tuple[str, str]]:
+        """Each site's name in English and Japanese."""
+        kept = json.loads(self.store.setting("names") or "{}")
+        return {int(site): (pair[0], pair[1]) for site, pair in kept.items()}
+
+    def ref(self, site: int) -> Ref:
+        """Return a site by number and names."""
+        return Ref(site, *self.names.get(site, (f"Site {site}", f"庁舎{site}")))
+
+    def described(self, site: int) -> Site | None:
+        """Return what the sites file says of a site, if it is the one of that name."""
+        name = self.names.get(site, ("", ""))[0]
+        return next((one for one in self._setting.sites if one.name == name), None)
+
+    @cached_property
+    def last_settled(self) -> int | None:
+        """The newest settled slot; None before the first."""
+        settled = self.store.slots()
+        return settled[-1] if settled else None
+
+    @property
+    def is_record(self) -> bool:
+        """Whether the store is of the past, with nothing live in it."""
+        last = self.last_settled
+        return last is not None and (last + 1) * SLOT_SECONDS < self.now - RECORD_SECONDS
+
+    @cached_property
+    def moment(self) -> int:
+        """The time that the store is at: now, or where a record ends."""
+        last = self.last_settled
+        return (last + 1) * SLOT_SECONDS if self.is_record and last is not None else self.now
+
+    def slot_or_last(self, slot: int | None) -> int:
+        """Return a slot that is asked for, or else the newest settled one."""
+        if slot is not None:
+            return slot
+        last = self.last_settled
+        return slot_at(self.now) if last is None else last
+
+    def day_or_last(self, day: date | None) -> date:
+        """Return a day that is asked for, or else the newest settled one."""
+        return day or day_of(self.slot_or_last(None))
+
+    def readings(self, slots: range, site: int | None = None) -> list[Reading]:
+        """Return the newest readings of some slots, by slot and site."""
+        found = newest(self.store.readings(slots))
+        return [reading for reading in found if site is None or reading.site == site]
+
+    def tariff(self, slot: int) -> Tariff:
+        """Return the tariff of a slot."""
+        return self.store.tariff(slot, slot_of_day(slot))
+
+    def prices(self, slots: range) -> Mapping[int, int]:
+        """Return the prices of the cleared ones among some slots."""
+        found = {slot: self.store.price(slot) for slot in slots}
+        return {slot: price for slot, price in found.items() if price is not None}
+
+    def money(self, slots: range, account: int) -> dict[int, int]:
+        """Return what an account is owed for each of some slots, corrections included."""
+        owed: dict[int, int] = {}
+        for slot, other, microyen in self.store.entries(slots):
+            if other == account:
+                owed[slot] = owed.get(slot, 0) + microyen
+        return owed
+
+    def sites(self, slot: int) -> list[int]:
+        """Return the sites that take part in a slot."""
+        return list(self.store.sites_at(slot))
+
+    def check_site(self, site: int) -> None:
+        """Raise `SettingError` unless the site is one of the market's."""
+        if site not in self.names and site not in self.store.sites_at(2**32 - 1):
+            raise SettingError(f"a site must be one of the market's, got {site}")
+
+
+@contextmanager
+def source_of(engine: Engine, setting: Setting, now: int, viewer: Viewer) -> Iterator[Source]:
+    """Read a store within one transaction."""
+    with engine.connect() as connection:
+        yield Source(Store(connection), setting, now, viewer)
+
+
+def days_of_month(month: str) -> range:
+    """Return the slots of a month, given as 2019-06.
+
+    >>> len(days_of_month("2019-06")) // 48
+    30
+    """
+    try:
+        first = date.fromisoformat(f"{month}-01")
+    except ValueError as error:
+        raise SettingError(f"a month must be as 2019-06, got {month!r}") from error
+    later = date(first.year + first.month // 12, first.month % 12 + 1, 1)
+    return range(slots_of(first).start, slots_of(later).start)

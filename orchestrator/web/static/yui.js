@@ -1,0 +1,47 @@
+// What the pages cannot do without a script: play the day, and keep what is unfolded unfolded.
+"use strict";
+
+const STEP_MS = 700;
+
+function player() {
+  const button = document.getElementById("play");
+  const slider = document.getElementById("at");
+  if (!button || !slider) return;
+  let timer = null;
+  const pause = () => {
+    clearInterval(timer);
+    timer = null;
+    button.textContent = button.dataset.play;
+  };
+  const step = () => {
+    if (Number(slider.value) >= Number(slider.max)) return pause();
+    slider.value = Number(slider.value) + 1;
+    slider.dispatchEvent(new Event("change", { bubbles: true }));
+  };
+  button.hidden = false;
+  button.addEventListener("click", () => {
+    if (timer) return pause();
+    if (Number(slider.value) >= Number(slider.max)) slider.value = slider.min;
+    button.textContent = button.dataset.pause;
+    step();
+    timer = setInterval(step, STEP_MS);
+  });
+  // The half hour is told by its name, not by its number.
+  document.body.addEventListener("htmx:afterSettle", () => {
+    const heading = document.querySelector("h1");
+    if (heading) slider.setAttribute("aria-valuetext", heading.firstChild.textContent.trim());
+  });
+}
+
+function unfolded() {
+  let open = [];
+  document.body.addEventListener("htmx:beforeSwap", () => {
+    open = [...document.querySelectorAll("details[open][id]")].map((one) => one.id);
+  });
+  document.body.addEventListener("htmx:afterSwap", () => {
+    for (const id of open) document.getElementById(id)?.setAttribute("open", "");
+  });
+}
+
+player();
+unfolded();

@@ -1,0 +1,1 @@
+"""What each page shows, as numbers: dataclasses that both the page and its `.json` render."""
