@@ -368,6 +368,13 @@ def test_a_flaw_in_one_slice_refuses_the_claim_by_its_place(standing: Both) -> N
     assert not any(standing.origin.claimed_of(row) for row in rows)
 
 
+def test_rows_of_two_sites_are_not_claimed_together(standing: Both) -> None:
+    claim = claim_together(TREE, [ROWS[1], ROWS[5]])
+    with pytest.raises(errors.ClaimMixed) as refused:
+        standing.claim(claim, TREE)
+    assert refused.value.index == 1
+
+
 def test_the_same_row_twice_in_a_claim_is_refused(standing: Both) -> None:
     twice = Slice(ROWS[5], 0, 4), Slice(ROWS[5], 4, 1)
     with pytest.raises(errors.ProofWrong):

@@ -6,7 +6,7 @@ import pytest
 
 from energy.errors import SettingError
 from energy.lots import Kind, Origin
-from energy.merkle import MerkleTree, leads_to, leaf_of
+from energy.merkle import MerkleTree, lead_to, leads_to, leaf_of
 from energy.rows import Row
 
 ROWS = [
@@ -47,3 +47,18 @@ def test_what_has_no_proof_is_named() -> None:
         MerkleTree([])
     with pytest.raises(SettingError, match="a row must be one of the tree's"):
         MerkleTree(ROWS[:3]).proof(ROWS[3])
+
+
+def test_several_rows_have_the_standard_librarys_multiproof() -> None:
+    tree = MerkleTree(ROWS)
+    found = tree.multiproof([ROWS[1], ROWS[3], ROWS[4], ROWS[6]])
+    assert [row.site for row in found.rows] == [4, 1, 3, 6]
+    assert [node.hex() for node in found.nodes] == [
+        ROOT_OF_ONE,  # the tree of one row is its leaf
+        "e4907943825b139d7cdc00a6d8b0da53d1822f5c46bc9af042183698b30f1977",
+    ]
+    assert found.flags == (True, True, False, False, True)
+    leaves = [leaf_of(row) for row in found.rows]
+    assert lead_to(leaves, found.nodes, found.flags, tree.root)
+    assert not lead_to(leaves[::-1], found.nodes, found.flags, tree.root)
+    assert not lead_to(leaves, found.nodes[:-1], found.flags, tree.root)
