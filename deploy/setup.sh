@@ -2,7 +2,7 @@
 # Set the project up inside its own folder:
 #   deploy/setup.sh python    .venv, with the packages of requirements.lock and yui itself
 #   deploy/setup.sh node      node_modules, with solc, anvil, forge and the contract libraries
-#   deploy/setup.sh debian    for the tests, where it may: PostgreSQL, Mosquitto, Chromium, fonts
+#   deploy/setup.sh debian    for the tests, where it may: PostgreSQL, Chromium, fonts
 # Asked for by the Makefile, and only when a lock has changed. PYTHON names an interpreter.
 set -eu
 cd "$(dirname "$0")/.."
@@ -75,7 +75,7 @@ nodejs.org; macOS: brew install node)."
 # Debian's packages not to.
 debian_packages() {
     missing=
-    for package in postgresql mosquitto chromium libpango-1.0-0 libpangoft2-1.0-0 fonts-ipafont-gothic; do
+    for package in postgresql chromium libpango-1.0-0 libpangoft2-1.0-0 fonts-ipafont-gothic; do
         dpkg-query --show --showformat='${db:Status-Status}' "$package" 2>/dev/null |
             grep -qx installed || missing="$missing $package"
     done
