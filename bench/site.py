@@ -29,9 +29,9 @@ from energy.messages import Domain, address_of
 from energy.records import Reading
 from energy.registry import Ratings, Tariff
 from energy.units import SLOT_SECONDS, SLOTS_PER_DAY
+from field.modbus import Tcp
 from oracle.device import Device, Instruments, SiteDevices
 from oracle.keys import KeySigner
-from oracle.modbus import Tcp
 from oracle.outbox import Outbox, State
 from oracle.plant import Battery
 from oracle.simulator import CEILING_W, SiteSimulator

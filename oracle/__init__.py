@@ -1,7 +1,6 @@
 """At a site: from field devices to signed readings on the chain.
 
-    modbus       registers over TCP or a serial line, and what can go wrong with them
-    sunspec      which models a device has, and their blocks; models: what these show
+    models       what the SunSpec models of a device show
     registermap  devices without SunSpec, described by a file; maps/ holds examples
     quantity     what is measured, by whom, with which sign
     device       a site's devices, sampled

@@ -22,10 +22,11 @@ import typer
 from rich.console import Console
 
 from energy.errors import SettingError, YuiError
+from energy.journal import log_to_stdout
 from energy.units import slot_from
+from field.modbus import Line, Serial, Tcp
 from oracle import screen
-from oracle.journal import log_to_stdout
-from oracle.modbus import Line, Serial, Tcp
+from oracle.journal import log
 from oracle.outbox import Outbox, State
 
 app = typer.Typer(
@@ -191,7 +192,7 @@ def run_terminal(
     from oracle.service import run_once, run_until_told
     from oracle.settings import load_settings
 
-    log_to_stdout()
+    log_to_stdout(log)
     asyncio.run((run_once if once else run_until_told)(load_settings(settings)))
 
 
@@ -252,7 +253,7 @@ def correct(
     for name, energy in energies.items():
         if not 0 <= energy < 2**32:
             raise SettingError(f"--{name} must be 0 to {2**32 - 1} Wh, got {energy}")
-    log_to_stdout()
+    log_to_stdout(log)
     revision = asyncio.run(corrected(load_settings(settings), _slot(slot), energies, reason))
     print(f"{slot}: revision {revision} waits to be sent")
 

@@ -14,8 +14,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from energy.errors import DeviceError, SettingError
-from energy.sunspec import Location
-from oracle.modbus import Address, Line, NoAnswer
+from field.blocks import discovered, read_blocks
+from field.modbus import Address, Line, NoAnswer
+from field.sunspec import Location
 from oracle.models import SOURCES, models_of, shown_by
 from oracle.quantity import (
     COUNTED,
@@ -29,7 +30,6 @@ from oracle.quantity import (
     key_of,
 )
 from oracle.registermap import RegisterMap, read_map
-from oracle.sunspec import discovered, read_blocks
 
 
 @dataclass(frozen=True)

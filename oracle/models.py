@@ -23,7 +23,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from energy.errors import DeviceError
-from energy.sunspec import (
+from field.sunspec import (
     KINDS,
     Block,
     exact_of,

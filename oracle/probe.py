@@ -6,11 +6,11 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 from energy.errors import DeviceError
-from energy.sunspec import MODELS, Block, Point, exact_of, parts_of, raw_of, text_of
-from oracle.modbus import Line
+from field.blocks import discovered, read_blocks
+from field.modbus import Line
+from field.sunspec import MODELS, Block, Point, exact_of, parts_of, raw_of, text_of
 from oracle.quantity import Shown
 from oracle.registermap import RegisterMap, read_map
-from oracle.sunspec import discovered, read_blocks
 
 
 @dataclass(frozen=True)

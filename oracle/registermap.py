@@ -28,10 +28,10 @@ from pathlib import Path
 from typing import Literal, get_args
 
 from energy.errors import DeviceError, SettingError
-from oracle.modbus import READ_LIMIT, Line
-from oracle.modbus import Table as RegisterTable
+from energy.table import Table, load_table
+from field.modbus import READ_LIMIT, Line
+from field.modbus import Table as RegisterTable
 from oracle.quantity import COUNTED, COUNTER_LIMIT, STORED, Role, Shown, Unmeasured, counter_from
-from oracle.table import Table, load_table
 from oracle.totals import Counter
 
 POWER = "power"

@@ -31,12 +31,13 @@ from chain.attesting import Attestor
 from chain.funds import Funds, funds_of
 from chain.terminal import TerminalChain
 from energy.errors import ChainError, Refusal, SettingError
+from energy.journal import said
 from oracle import health
 from oracle.attestation import attestor_of
 from oracle.clock import REFUSE_SECONDS, ClockWatch
 from oracle.deployment import check_enrolled, connected, signer_of
 from oracle.device import Instruments
-from oracle.journal import log, said
+from oracle.journal import log
 from oracle.outbox import Outbox, State, StoreFailed
 from oracle.quantity import Incident
 from oracle.settings import Settings

@@ -55,10 +55,10 @@ from chain.funds import LOW_DAYS
 from chain.network.profile import profile_at
 from energy.errors import SettingError
 from energy.messages import Domain
+from energy.table import Table, load_table
+from field.modbus import Address, Serial, Tcp
 from oracle.device import Device, SiteDevices
-from oracle.modbus import Address, Serial, Tcp
 from oracle.registermap import load_map
-from oracle.table import Table, load_table
 
 MOST_SITES = 1000
 

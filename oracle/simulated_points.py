@@ -6,7 +6,7 @@ registers do.
 
 from __future__ import annotations
 
-from energy.sunspec import Block, raw_of
+from field.sunspec import Block, raw_of
 from oracle.plant import FULL_RATE, Battery, Controls, Flows, Plant
 
 CONTROL_POINTS = (

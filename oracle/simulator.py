@@ -28,10 +28,10 @@ from pymodbus.server import ModbusSerialServer, ModbusTcpServer
 from pymodbus.simulator import DataType, SimData, SimDevice
 
 from energy.errors import SettingError
-from energy.sunspec import END, HEADER, MARKER, MODELS, Block, registers_from
 from energy.units import SLOT_SECONDS
+from field.modbus import Tcp
+from field.sunspec import END, HEADER, MARKER, MODELS, Block, registers_from
 from oracle.device import Device, SiteDevices
-from oracle.modbus import Tcp
 from oracle.plant import Battery, Controls, Flows, Plant, advanced
 from oracle.simulated_points import (
     CONTROL_POINTS,

@@ -21,11 +21,12 @@ from energy.errors import (
     SlotNotOver,
     SlotUnsettled,
 )
+from energy.journal import said
 from energy.records import Quality, Reading
 from energy.units import SLOT_SECONDS
 from oracle.device import Instruments
 from oracle.halfhour import reading_of, reconciled
-from oracle.journal import log, said
+from oracle.journal import log
 from oracle.keys import Signer
 from oracle.outbox import Outbox, State
 from oracle.quantity import STORED, Incident, Sample

@@ -12,7 +12,7 @@ from pymodbus.client import AsyncModbusTcpClient
 from pymodbus.exceptions import ModbusException
 
 from energy.errors import DeviceError
-from energy.sunspec import HEADER, Block, Location, block_of, discovery, value_of, write_of
+from field.sunspec import HEADER, Block, Location, block_of, discovery, value_of, write_of
 from vpp.rule import Command, Mode
 
 MODEL = 124

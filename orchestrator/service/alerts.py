@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 
 import httpx
 
-from oracle.journal import said
+from energy.journal import said
 
 log = logging.getLogger("yui.orchestrator")
 

@@ -17,7 +17,7 @@ from chain.sending import SteadyChain
 from chain.store import opened, stored
 from chain.writer import written
 from energy.errors import SettingError
-from oracle.journal import said
+from energy.journal import said
 from oracle.keys import passphrase_from, unlocked
 from oracle.service import notify
 from orchestrator.agents import STRATEGIES, Limits

@@ -34,10 +34,10 @@ from chain.node import NodeChain
 from chain.sending import SteadyChain
 from chain.store import Store, stored
 from energy.errors import ChainError, SettingError, StoreError
+from energy.journal import said
 from energy.market import MarketRules
 from energy.messages import signer_of
 from energy.records import Order
-from oracle.journal import said
 from oracle.service import notify
 from orchestrator.mover import Mover, SignedOrder
 from orchestrator.relay import Relay

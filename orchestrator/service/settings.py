@@ -51,9 +51,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from energy.table import Table, load_table
 from energy.units import PRICE_LIMIT, PRICE_PER_YEN
 from oracle.settings import ChainSettings, chain_settings
-from oracle.table import Table, load_table
 from orchestrator.agents import STRATEGIES
 
 MOST_YEN = (PRICE_LIMIT - 1) / PRICE_PER_YEN

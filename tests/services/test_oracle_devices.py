@@ -12,9 +12,10 @@ import pytest
 from pymodbus.client import AsyncModbusTcpClient
 
 from energy.errors import DeviceError, SettingError
-from energy.sunspec import Block, value_of, write_of
+from field.blocks import discovered, read_blocks
+from field.modbus import CodeAnswered, Line, NoAnswer, Table, Tcp, is_read_answer
+from field.sunspec import Block, value_of, write_of
 from oracle.device import Device, Instruments, SiteDevices
-from oracle.modbus import CodeAnswered, Line, NoAnswer, Table, Tcp, is_read_answer
 from oracle.plant import Battery, Flows
 from oracle.quantity import Sample
 from oracle.simulator import (
@@ -25,7 +26,6 @@ from oracle.simulator import (
     Fault,
     SiteSimulator,
 )
-from oracle.sunspec import discovered, read_blocks
 
 START = 1000 * 1800
 KESENNUMA = Battery(44_000, 15_000, efficiency=900, initial_wh=10_000)

@@ -10,7 +10,9 @@ from typing import Any
 
 import pytest
 
-from energy.sunspec import (
+from field.blocks import discovered, read_blocks
+from field.modbus import Line, Tcp
+from field.sunspec import (
     MODELS,
     Block,
     Location,
@@ -21,10 +23,8 @@ from energy.sunspec import (
     scale_of,
     text_of,
 )
-from oracle.modbus import Line, Tcp
 from oracle.plant import Battery
 from oracle.simulator import BATTERY, INVERTER, METER, SiteSimulator
-from oracle.sunspec import discovered, read_blocks
 
 client = pytest.importorskip("sunspec2.modbus.client")
 definitions = pytest.importorskip("sunspec2.device")

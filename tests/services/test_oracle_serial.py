@@ -9,8 +9,8 @@ from collections.abc import Iterator
 
 import pytest
 
+from field.modbus import Line, NoAnswer, Serial
 from oracle.device import Device, Instruments, SiteDevices
-from oracle.modbus import Line, NoAnswer, Serial
 from oracle.simulator import METER, Fault, SiteSimulator
 
 START = 1000 * 1800

@@ -14,16 +14,17 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-FOLDERS = ("energy", "chain", "oracle", "vpp", "orchestrator", "deploy", "bench", "tests")
+FOLDERS = ("energy", "chain", "field", "oracle", "vpp", "orchestrator", "deploy", "bench", "tests")
 MAY_IMPORT = {
     "energy": set(),
     "chain": {"energy"},
-    "oracle": {"energy", "chain"},
-    "vpp": {"energy", "chain"},
-    "orchestrator": {"energy", "chain", "oracle", "vpp"},
+    "field": {"energy"},
+    "oracle": {"energy", "chain", "field"},
+    "vpp": {"energy", "chain", "field"},
+    "orchestrator": {"energy", "chain", "field", "oracle", "vpp"},
     "deploy": {"energy", "chain", "orchestrator"},
-    "bench": {"energy", "chain", "oracle", "vpp", "orchestrator"},
-    "tests": {"energy", "chain", "oracle", "vpp", "orchestrator", "bench"},
+    "bench": {"energy", "chain", "field", "oracle", "vpp", "orchestrator"},
+    "tests": {"energy", "chain", "field", "oracle", "vpp", "orchestrator", "bench"},
 }
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from energy.errors import DeviceError
-from energy.sunspec import MODELS, Block, registers_from
+from field.modbus import Tcp
+from field.sunspec import MODELS, Block, registers_from
 from oracle.device import Device, SiteDevices
-from oracle.modbus import Tcp
 from oracle.models import counter_of, shown_by, stored_of
 from oracle.totals import Counter
 

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from energy.errors import SettingError
+from energy.table import Table
 from oracle.registermap import RegisterMap, load_map, map_from, shown_by
-from oracle.table import Table
 from oracle.totals import Counter
 
 

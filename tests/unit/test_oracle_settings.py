@@ -9,7 +9,7 @@ import pytest
 
 from chain.network.folders import create, join, new_member
 from energy.errors import SettingError
-from oracle.modbus import Serial, Tcp
+from field.modbus import Serial, Tcp
 from oracle.settings import load_settings
 from oracle.template import Place, place_of, settings_text
 

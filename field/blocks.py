@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from energy.errors import DeviceError
-from energy.sunspec import HEADER, Block, Location, block_of, discovery, raw_of
-from oracle.modbus import READ_LIMIT, CodeAnswered, Line
+from field.modbus import READ_LIMIT, CodeAnswered, Line
+from field.sunspec import HEADER, Block, Location, block_of, discovery, raw_of
 
 NOTHING_THERE = (2, 3)
 """Exception codes by which devices say that they have no such register."""

@@ -350,7 +350,7 @@ def _numbers(models: str) -> range:
 
 def _models() -> dict[int, Model]:
     found: dict[int, Model] = {}
-    with files("energy").joinpath("sunspec_models.csv").open(encoding="utf-8") as file:
+    with files("field").joinpath("sunspec_models.csv").open(encoding="utf-8") as file:
         for row in csv.DictReader(file):
             registers = int(row["registers"])
             point = Point(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from energy.errors import DeviceError, SettingError
-from energy.sunspec import (
+from field.sunspec import (
     BASES,
     END,
     MARKER,
