@@ -78,7 +78,7 @@ network-test: setup trial-geth ## Seven validators: faults, load, what one can e
 trial-geth: .venv/ready
 	@if command -v go >/dev/null; then $(BIN)/python -m chain.network.client --trial >/dev/null; fi
 
-# What some tests need beside: a database, a browser.
+# What some tests need beside: a database, a broker, a browser.
 debian:
 	@deploy/setup.sh debian
 

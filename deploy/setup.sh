@@ -75,7 +75,7 @@ nodejs.org; macOS: brew install node)."
 # Debian's packages not to.
 debian_packages() {
     missing=
-    for package in postgresql chromium libpango-1.0-0 libpangoft2-1.0-0 fonts-ipafont-gothic; do
+    for package in postgresql mosquitto chromium libpango-1.0-0 libpangoft2-1.0-0 fonts-ipafont-gothic; do
         dpkg-query --show --showformat='${db:Status-Status}' "$package" 2>/dev/null |
             grep -qx installed || missing="$missing $package"
     done
