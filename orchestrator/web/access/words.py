@@ -52,6 +52,7 @@ WORDS = {
     "passkeys": ("Passkeys", "パスキー"),
     "passkey_label": ("Name of this device", "端末の名前"),
     "passkey_add": ("Add a passkey", "パスキーを追加"),
+    "passkey_list": ("Your passkeys", "登録済みのパスキー"),
     "passkey_none": ("None yet.", "登録なし。"),
     "passkey_since": ("Added", "登録日時"),
     "passkey_used": ("Last used", "最終使用"),
