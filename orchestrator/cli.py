@@ -47,7 +47,7 @@ from orchestrator.service import cli as service_cli
 from orchestrator.setting.sites import MODES, load_setting
 from orchestrator.statement import statement_of
 from orchestrator.verification.commands import report
-from orchestrator.web.cli import web
+from orchestrator.web import cli as web_cli
 from orchestrator.words import Language
 
 app = typer.Typer(
@@ -63,6 +63,7 @@ app.add_typer(council_cli.app, name="council")
 app.add_typer(fleet_cli.app, name="fleet")
 app.add_typer(service_cli.app, name="orchestrator")
 app.add_typer(agents_cli.app, name="agents")
+app.add_typer(web_cli.app, name="web")
 app.add_typer(site_cli.oracle, name="oracle")
 app.add_typer(site_cli.simulate, name="simulate")
 
@@ -198,7 +199,6 @@ claim_commands.mount(app)
 app.command()(plan)
 app.command()(report)
 app.command()(replay)
-app.command()(web)
 app.command("scenarios")(compare)
 
 

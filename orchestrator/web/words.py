@@ -6,6 +6,7 @@ from datetime import date
 
 from energy.units import day_of, half_hour
 from orchestrator import words
+from orchestrator.web.access import words as access_words
 from orchestrator.web.reads import Ref
 from orchestrator.words import Language, short
 
@@ -21,9 +22,6 @@ _WORDS = {
     "fleet": ("Fleet", "全拠点"),
     "audit": ("Audit", "監査"),
     "switch": ("日本語", "English"),
-    "login": ("Log in", "ログイン"),
-    "logout": ("Log out", "ログアウト"),
-    "account": ("Account", "アカウント"),
     "as_json": ("These numbers as JSON", "この数値をJSONで"),
     "api": ("OpenAPI description", "OpenAPI仕様"),
     "table": ("The numbers as a table", "数値を表で見る"),
@@ -215,9 +213,10 @@ _WORDS = {
 
 def say(language: Language, word: str, **values: object) -> str:
     """Return a phrase in a language, with values filled in."""
-    if word not in _WORDS:
+    found = _WORDS.get(word) or access_words.WORDS.get(word)
+    if found is None:
         return words.say(language, word, **values)
-    english, japanese = _WORDS[word]
+    english, japanese = found
     return (japanese if language is Language.JAPANESE else english).format(**values)
 
 

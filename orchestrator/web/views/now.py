@@ -111,6 +111,7 @@ def now_view(source: Source, slot: int | None) -> Now:
         flows = [Flow("trade", *_ends(source, trade), trade.energy) for trade, _ in trades]
     imported = sum(reading.imported for reading in readings.values())
     moved = sum(flow.energy_wh for flow in flows)
+    is_summed = bool(readings) and source.viewer.sees_sum_of(readings)
     day = slots_of(day_of(slot))
     return Now(
         slot=slot,
@@ -125,9 +126,9 @@ def now_view(source: Source, slot: int | None) -> Now:
         trades=len(trades),
         traded_wh=sum(trade.energy for trade, _ in trades),
         delivered_wh=sum(done or 0 for _, done in trades),
-        used_wh=sum(one.consumption for one in readings.values()) if readings else None,
-        generated_wh=sum(one.generated for one in readings.values()) if readings else None,
-        utility_wh=max(imported - moved, 0) if readings and is_settled else None,
+        used_wh=sum(one.consumption for one in readings.values()) if is_summed else None,
+        generated_wh=sum(one.generated for one in readings.values()) if is_summed else None,
+        utility_wh=max(imported - moved, 0) if is_summed and is_settled else None,
         offices=offices,
         flows=tuple(flow for flow in flows if flow.energy_wh),
         next_gate=_next_gate(source, source.moment if is_live else slot * SLOT_SECONDS),
