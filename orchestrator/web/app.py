@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractContextManager
 from importlib.resources import files
 from typing import Any
 from urllib.parse import urlencode
@@ -16,6 +17,7 @@ from starlette.middleware import Middleware
 from starlette.middleware.gzip import GZipMiddleware
 from starlette.requests import Request
 from starlette.responses import (
+    HTMLResponse,
     JSONResponse,
     RedirectResponse,
     Response,
@@ -26,9 +28,11 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from energy.errors import SettingError, YuiError
+from orchestrator.web import prints
+from orchestrator.web.choices import CHOICES, Query
 from orchestrator.web.desk import PULSE_SECONDS, Desk
 from orchestrator.web.drawing import Pen
-from orchestrator.web.pages import MENU, PAGES, Page
+from orchestrator.web.pages import MENU, PAGES, Page, read_day
 from orchestrator.web.reads import Source, source_of
 from orchestrator.web.viewer import Viewer
 from orchestrator.words import Language
@@ -51,8 +55,11 @@ def application(desk: Desk) -> Starlette:
     """Return the application over a desk."""
     routes = [
         Route("/", lambda _: RedirectResponse("/now"), name="first"),
-        Route("/slot", _last_slot, name="last-slot"),
-        Route("/site", _chosen_site, name="chosen-site"),
+        *(Route(path, _chosen(choice)) for path, choice in CHOICES.items()),
+        Route("/site/{site:int}/statement", _statement("html"), name="statement"),
+        Route("/site/{site:int}/statement.csv", _statement("csv"), name="statement.csv"),
+        Route(prints.STYLE, prints.style),
+        Route("/favicon.ico", lambda _: RedirectResponse(desk.assets["yui.svg"])),
         Route("/events", _events, name="events"),
         *(route for page in PAGES for route in _routes(page)),
         Mount("/static", _Static(directory=str(files("orchestrator.web").joinpath("static")))),
@@ -119,7 +126,7 @@ def _page(request: Request, page: Page, *, json: bool) -> Response:
     key = (page.name, json, language, viewer, tuple(sorted(arguments.items())))
 
     def make() -> tuple[bytes, str]:
-        with source_of(desk.engine, desk.setting, int(desk.clock()), viewer) as source:
+        with _source(request) as source:
             view = page.view(source, **arguments)
             if json:
                 body = TypeAdapter(page.shows).dump_json(view)
@@ -185,7 +192,7 @@ def rendered(request: Request, template: str, **values: Any) -> str:
         "language": str(language),
         "other_language": f"{request.url.path}?{query}",
         "here": str(request.url.path) + (f"?{request.url.query}" if request.url.query else ""),
-        "menu": MENU,
+        "menu": _menu(values.get("view")),
         "asset": desk.assets.__getitem__,
         "json_url": None,
         "is_live": False,
@@ -193,6 +200,13 @@ def rendered(request: Request, template: str, **values: Any) -> str:
         **values,
     }
     return desk.environment.get_template(template).render(whole)
+
+
+def _menu(view: Any) -> dict[str, str]:
+    """Return the pages' addresses by name: the day that is looked at goes along."""
+    day = getattr(view, "day", None) or getattr(view, "start", None)
+    query = f"?day={day}" if day and len(day) == len("2019-06-04") else ""
+    return {name: f"/{name}{query}" for name in MENU}
 
 
 def viewer_of(request: Request) -> Viewer:
@@ -224,19 +238,38 @@ def _switched(request: Request) -> Response:
     return response
 
 
-def _last_slot(request: Request) -> Response:
+def _chosen(choice: Callable[[Source, Query], str]) -> Callable[[Request], Response]:
+    def lead(request: Request) -> Response:
+        with _source(request) as source:
+            address = choice(source, request.query_params)
+        return RedirectResponse(address, status_code=303)
+
+    return lead
+
+
+def _statement(kind: str) -> Callable[[Request], Response]:
+    def answer(request: Request) -> Response:
+        language, query = language_of(request), request.query_params
+        day = read_day(query["day"]) if query.get("day") else None
+        site = request.path_params["site"]
+        with _source(request) as source:
+            month = query.get("month") or None
+            text = prints.statement(source, site, day, month, language, kind)
+        if kind == "html":
+            return HTMLResponse(text)
+        name = f"yui-{site}-{month or day or 'day'}.csv"
+        return Response(
+            text,
+            media_type="text/csv; charset=utf-8",
+            headers={"Content-Disposition": f'attachment; filename="{name}"'},
+        )
+
+    return answer
+
+
+def _source(request: Request) -> AbstractContextManager[Source]:
     desk: Desk = request.app.state.desk
-    with source_of(desk.engine, desk.setting, int(desk.clock()), desk.viewer()) as source:
-        return RedirectResponse(f"/slot/{source.slot_or_last(None)}", status_code=303)
-
-
-def _chosen_site(request: Request) -> Response:
-    pairs = dict(request.query_params)
-    site = pairs.pop("site", "0")
-    if not site.isdecimal():
-        raise SettingError(f"site must be a number, got {site!r}")
-    query = f"?{urlencode(pairs)}" if pairs else ""
-    return RedirectResponse(f"/site/{site}{query}", status_code=303)
+    return source_of(desk.engine, desk.setting, int(desk.clock()), viewer_of(request), desk.audit)
 
 
 async def _events(request: Request) -> Response:

@@ -8,13 +8,14 @@ from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from importlib.resources import files
+from pathlib import Path
 from threading import Lock
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from sqlalchemy import Engine
 
-from chain.store import Store
+from chain.store import stored
 from orchestrator.setting.sites import Setting
 from orchestrator.web.reads import RECORD_SECONDS
 from orchestrator.web.viewer import Viewer
@@ -34,6 +35,8 @@ class Version:
     final: int
     settled_at: float
     """Unix seconds at which the last settled slot ended."""
+    audited_at: float = 0.0
+    """Unix seconds at which the file of the last audit was written."""
 
 
 @dataclass
@@ -45,6 +48,8 @@ class Desk:
     clock: Callable[[], float] = time.time
     hides_load: bool = False
     """Whether offices' own meter readings are kept from the pages."""
+    audit: Path | None = None
+    """The file that the chain's last audit left."""
     environment: Environment = field(init=False)
     assets: dict[str, str] = field(init=False)
 
@@ -71,15 +76,15 @@ class Desk:
             asked = time.monotonic()
             if self._version and asked - self._version[0] < PULSE_SECONDS:
                 return self._version[1]
-            with self.engine.connect() as connection:
-                store = Store(connection)
+            with stored(self.engine) as store:
                 block, block_hash = store.last_block() or (-1, b"")
-                settled = store.slots()
+                settled = store.last_settled()
                 found = Version(
                     block,
                     block_hash.hex(),
                     store.final_block(),
-                    (settled[-1] + 1) * 1800.0 if settled else 0.0,
+                    0.0 if settled is None else (settled + 1) * 1800.0,
+                    self.audit.stat().st_mtime if self.audit and self.audit.exists() else 0.0,
                 )
             if self._version is None or self._version[1] != found:
                 self._kept.clear()
