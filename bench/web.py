@@ -24,13 +24,13 @@ from starlette.testclient import TestClient
 from bench.desk import fill
 from bench.figures import Figure
 from bench.origin import THE_DAY
+from bench.serving import serving
 from chain.database import opened, opened_to_read
 from chain.writer import written
 from energy.units import slots_of
 from orchestrator.setting.sites import load_setting
 from orchestrator.web.app import application
 from orchestrator.web.desk import Desk
-from tests.web import serving
 
 SITES, DAYS = 7, 365
 MOST_MS = 1_000.0

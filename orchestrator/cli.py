@@ -47,7 +47,7 @@ from orchestrator.service import cli as service_cli
 from orchestrator.setting.sites import MODES, load_setting
 from orchestrator.statement import statement_of
 from orchestrator.verification.commands import report
-from orchestrator.web.cli import command_for, web
+from orchestrator.web import cli as web_cli
 from orchestrator.words import Language, say
 
 app = typer.Typer(
@@ -63,6 +63,7 @@ app.add_typer(council_cli.app, name="council")
 app.add_typer(fleet_cli.app, name="fleet")
 app.add_typer(service_cli.app, name="orchestrator")
 app.add_typer(agents_cli.app, name="agents")
+app.add_typer(web_cli.app, name="web")
 app.add_typer(site_cli.oracle, name="oracle")
 app.add_typer(site_cli.simulate, name="simulate")
 
@@ -127,11 +128,11 @@ def demo(
         console.print(screen.audit_line(done.findings, language), style="bold green")
     store_file = folder / "store.sqlite"
     if open_:
-        web(str(store_file), sites=sites, open_=True)
+        web_cli.serve(str(store_file), sites=sites, open_=True)
         return
     console.print()
     console.print(
-        say(language, "see_pages", command=command_for(store_file, sites)), soft_wrap=True
+        say(language, "see_pages", command=web_cli.command_for(store_file, sites)), soft_wrap=True
     )
 
 
@@ -211,7 +212,6 @@ claim_commands.mount(app)
 app.command()(plan)
 app.command()(report)
 app.command()(replay)
-app.command()(web)
 app.command("scenarios")(compare)
 
 

@@ -6,6 +6,7 @@ from datetime import date
 
 from energy.units import day_of, half_hour
 from orchestrator import words
+from orchestrator.web.access import words as access_words
 from orchestrator.web.reads import Ref
 from orchestrator.web.words_plant import PLANT_WORDS
 from orchestrator.words import Language, short
@@ -22,9 +23,6 @@ _WORDS = {
     "fleet": ("Fleet", "全拠点"),
     "audit": ("Audit", "監査"),
     "switch": ("日本語", "English"),
-    "login": ("Log in", "ログイン"),
-    "logout": ("Log out", "ログアウト"),
-    "account": ("Account", "アカウント"),
     "as_json": ("These numbers as JSON", "この数値をJSONで"),
     "api": ("OpenAPI description", "OpenAPI仕様"),
     "table": ("The numbers as a table", "数値を表で見る"),
@@ -231,7 +229,7 @@ _WORDS = {
     "error_back": ("To the first page", "最初のページへ"),
 }
 
-_ALL = {**_WORDS, **PLANT_WORDS}
+_ALL = {**_WORDS, **PLANT_WORDS, **access_words.WORDS}
 
 
 def say(language: Language, word: str, **values: object) -> str:

@@ -6,13 +6,14 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, Response, sync_playwright
 
+from bench.serving import serving
 from chain import tables
 from chain.database import opened, opened_to_read
 from chain.writer import written
 from energy.units import SLOT_SECONDS
 from orchestrator.setting.sites import load_setting
 from orchestrator.web.desk import Desk
-from tests.web import ADDRESSES, DAY, KESENNUMA, NOON, SLOTS, serving
+from tests.web import ADDRESSES, DAY, KESENNUMA, NOON, SLOTS
 
 CHROMIUM = Path("/usr/bin/chromium")
 AXE = Path(__file__).parents[2] / "node_modules" / "axe-core" / "axe.min.js"

@@ -70,7 +70,7 @@ class SlotReading:
 
 @dataclass(frozen=True, slots=True)
 class SlotEntry:
-    """What the settlement owes an account."""
+    """What the settlement owes an account; those that are not to be seen are left out."""
 
     account: Ref
     microyen: int
@@ -180,7 +180,7 @@ def slot_view(source: Source, slot: int | None) -> SlotPage:
             for site in source.sites(slot)
             if site not in {reading.site for reading in readings}
         ),
-        entries=entries,
+        entries=tuple(one for one in entries if _sees_account(source, one.account)),
         proof=_proof(source, slot, book, entries),
     )
 
@@ -223,6 +223,11 @@ def _entries(source: Source, span: range) -> tuple[SlotEntry, ...]:
     for _, account, microyen in source.store.entries(span):
         owed[account] += microyen
     return tuple(SlotEntry(account_ref(source, account), owed[account]) for account in sorted(owed))
+
+
+def _sees_account(source: Source, account: Ref) -> bool:
+    """Return whether an account is to be seen: with what was traded it tells a site's load."""
+    return account.number in (UTILITY, NETWORK) or source.viewer.sees_load_of(account.number)
 
 
 def account_ref(source: Source, account: int) -> Ref:
