@@ -26,6 +26,7 @@ from bench import (
     scale,
     site,
     strategies,
+    web,
     year,
 )
 from bench.figures import Figure
@@ -44,6 +45,7 @@ BENCHES = {
     "plan": plan.figures,
     "ageing": ageing.figures,
     "strategies": strategies.figures,
+    "web": web.figures,
     "year": year.figures,
     "scale": scale.figures,
 }

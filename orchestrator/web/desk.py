@@ -9,12 +9,13 @@ from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from importlib.resources import files
+from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from sqlalchemy import Engine
 
-from chain.store import Store
+from chain.store import stored
 from orchestrator.setting.sites import Setting
 from orchestrator.web.reads import RECORD_SECONDS
 
@@ -46,6 +47,8 @@ class Version:
     final: int
     settled_at: float
     """Unix seconds at which the last settled slot ended."""
+    audited_at: float = 0.0
+    """Unix seconds at which the file of the last audit was written."""
 
 
 @dataclass
@@ -55,6 +58,8 @@ class Desk:
     engine: Engine
     setting: Setting
     clock: Callable[[], float] = time.time
+    audit: Path | None = None
+    """The file that the chain's last audit left."""
     environment: Environment = field(init=False)
     assets: dict[str, str] = field(init=False)
 
@@ -100,8 +105,7 @@ class Desk:
         return found
 
     def _version_now(self) -> Version:
-        with self.engine.connect() as connection:
-            store = Store(connection)
+        with stored(self.engine) as store:
             block, block_hash = store.last_block() or (-1, b"")
             settled = store.last_settled()
             return Version(
@@ -109,6 +113,7 @@ class Desk:
                 block_hash.hex(),
                 store.final_block(),
                 0.0 if settled is None else (settled + 1) * 1800.0,
+                self.audit.stat().st_mtime if self.audit and self.audit.exists() else 0.0,
             )
 
     async def made(self, key: Key, make: Callable[[], Made]) -> Made:
