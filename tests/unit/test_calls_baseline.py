@@ -128,7 +128,7 @@ def test_on_a_sunday_the_two_highest_of_three_days_off_are_averaged():
 
 
 def test_exports_count_below_zero_or_not_at_all():
-    days = {day: -4_000 for day in WEEK}
+    days = dict.fromkeys(WEEK, -4000)
     readings = flows(days, today=-6_000)
     counted = high_4_of_5(readings, WINDOW)
     assert counted.wh == dict.fromkeys(WINDOW, -6_000)

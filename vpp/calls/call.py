@@ -18,7 +18,7 @@ from enum import Enum
 from energy.errors import SettingError
 from energy.units import PRICE_LIMIT, SLOT_SECONDS
 
-NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:-]{0,63}")
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:-]{0,149}")
 POWER_LIMIT_W = 10**10
 DAY_SECONDS = 86_400
 LONGEST_SECONDS = 7 * DAY_SECONDS
@@ -143,7 +143,7 @@ class Call:
     def __post_init__(self) -> None:
         if not NAME.fullmatch(self.name):
             raise SettingError(
-                "a call's name must be 1 to 64 letters, digits, dots, colons or dashes, "
+                "a call's name must be 1 to 150 letters, digits, dots, colons or dashes, "
                 f"got {self.name!r}"
             )
         if not self.steps:
