@@ -30,7 +30,7 @@ class Battery:
     """A site with a battery: it takes one instruction of a call at a time, as `Steered` says."""
 
     site: int
-    clock: Clock
+    clock: Callable[[], float]
     stored_wh: float = CAPACITY_WH / 2
     capacity_wh: int = CAPACITY_WH
     rated_w: int = SITE_W

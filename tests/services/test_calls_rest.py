@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import time
 from contextlib import asynccontextmanager
-from dataclasses import replace
+from datetime import datetime
 
 import httpx
 import pytest
+from typer.testing import CliRunner
 
 from energy.errors import SettingError
 from energy.table import Table
-from energy.units import SLOT_SECONDS
+from energy.units import JST, SLOT_SECONDS
+from orchestrator.cli import app
 from tests.steered import Battery, Clock, MemoryRoom
+from tests.unit.test_calls_desk import a_call
 from tests.vtn import served
 from vpp.calls.call import Product
 from vpp.calls.desk import Desk
@@ -148,7 +153,7 @@ def test_what_can_be_offered_leaves_out_who_is_promised(tmp_path):
             # 20 kWh held of 40, less 5 % and losses, over three hours.
             long = (await http.get("/offer?minutes=180")).json()
             assert long["power_w"] == 5 * int(18_000 * 0.95 / 3)
-            await desk.receive(replace_start())
+            await desk.receive(a_call(start=NOW))
             await desk.round()
             await desk.teller.idle()
             rest = (await http.get("/offer?direction=up&minutes=30")).json()
@@ -158,32 +163,48 @@ def test_what_can_be_offered_leaves_out_who_is_promised(tmp_path):
     asyncio.run(day())
 
 
-def replace_start():
-    from tests.unit.test_calls_desk import a_call
-
-    return replace(a_call(start=NOW))
-
-
 def test_the_duties_take_a_call_and_tell_the_sites(tmp_path):
     (tmp_path / "calls.token").write_text(TOKEN + "\n")
     settings = call_settings(Table("test:", {"port": 0}), tmp_path)
-    room = MemoryRoom([Battery(number, __import__("time").time) for number in range(5)])
+    room = MemoryRoom([Battery(number, time.time) for number in range(5)])
+    begins = int(time.time()) // 60 * 60
+    call = A_CALL | {
+        "start": datetime.fromtimestamp(begins, JST).isoformat(),
+        "end": datetime.fromtimestamp(begins + 3600, JST).isoformat(),
+        "product": {"name": "other"},
+    }
 
     async def day():
         ready = asyncio.get_running_loop().create_future()
         duties = asyncio.create_task(answering(settings, room, ready=ready))
         port = await ready
-        async with httpx.AsyncClient(
-            base_url=f"http://127.0.0.1:{port}",
-            headers={"Authorization": f"Bearer {TOKEN}"},
-            trust_env=False,
-        ) as http:
-            call = A_CALL | {
-                "start": "2020-01-15T17:10:00+09:00",
-                "product": {"name": "other"},
-                "end": "2020-01-16T17:10:00+09:00",
-            }
-            assert (await http.post("/calls", json=call)).status_code == 400
+        (tmp_path / "call.json").write_text(json.dumps(call))
+        there = ["--room", f"http://127.0.0.1:{port}", "--token", str(tmp_path / "calls.token")]
+
+        def run(*arguments):
+            return asyncio.to_thread(
+                CliRunner().invoke, app, ["calls", arguments[0], *there, *arguments[1:]]
+            )
+
+        sent = await run("send", "--file", str(tmp_path / "call.json"))
+        assert "tohoku-7: accepted" in sent.stdout, sent.output
+        async with asyncio.timeout(10):
+            while room.called_w != 25_000:
+                await asyncio.sleep(0.01)
+        offer = json.loads((await run("offer", "--json")).stdout)
+        assert offer["power_w"] == 20_000
+        assert "Together" in (await run("offer")).stdout
+        assert "tohoku-7: cancelled" in (await run("cancel", "tohoku-7")).stdout
+        async with asyncio.timeout(10):
+            while room.called_w:
+                await asyncio.sleep(0.01)
+        again = await run(
+            "send", "late", "--start", "2020-01-01", "--end", "2020-01-02", "--kw", "1"
+        )
+        assert "must end after now" in str(again.exception)
+        assert "must be a control room that answers" in str(
+            (await run("cancel", "x", "--room", "http://127.0.0.1:9")).exception
+        )
         duties.cancel()
         with pytest.raises(asyncio.CancelledError):
             await duties
@@ -228,6 +249,7 @@ def test_all_settings_are_read(tmp_path):
     assert settings.store == str(tmp_path / "c.sqlite")
     assert settings.chain == "postgresql://db/yui"
     assert settings.products["t2"].price_kwh == 30_500
+    assert settings.openadr is not None
     assert settings.openadr.client_secret == tmp_path / "s"
     assert settings.openadr.poll_seconds == 10
 

@@ -168,18 +168,29 @@ def test_a_site_whose_owner_takes_over_is_split_around(hall, following):
     asyncio.run(day())
 
 
-def test_a_site_that_gives_too_little_is_taken_at_what_it_gives(hall):
+def test_a_site_that_gives_too_little_is_made_up_for_until_it_recovers(hall):
     async def day():
         await hall.desk.receive(a_call())
         await hall.live(700)
         hall.sites[4].gives = 0.6
         await hall.live(30)
-        assert hall.room.called_w == 25_000
+        assert sum(site.battery_w for site in hall.sites) == 21_000
         await hall.live(60)
-        assert hall.sites[4].called_w == 6_000
+        # It is asked on, and the others give what it does not.
+        assert hall.sites[4].called_w == 10_000
+        assert sum(site.battery_w for site in hall.sites) == 25_000
+        await hall.live(300)
+        assert sum(site.battery_w for site in hall.sites) == 25_000
+        hall.sites[4].gives = 1.0
+        await hall.live(90)
         assert hall.room.called_w == 25_000
 
     asyncio.run(day())
+    events = [entry for entry in hall.store.journal("c1") if entry.site == 4]
+    assert [(each.event, each.detail) for each in events] == [
+        ("fault", "gives 6000 W of 10000 W"),
+        ("recovered", ""),
+    ]
 
 
 def test_a_battery_that_runs_empty_is_relieved(hall):

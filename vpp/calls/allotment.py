@@ -37,14 +37,16 @@ class Allotment:
 class Known:
     """What an allotment goes by: how the sites stand, what is planned, what they give already.
 
-    `most` limits sites that failed, W; `gives` is what of a site's power belongs to a call now.
+    `excluded` sites are asked for nothing. Sites that give less than they are asked for are counted
+    at what they give, W (`counted`). `gives` is what of a site's power belongs to a call now.
     """
 
     now: int
     reports: Sequence[Report]
     planned: Planned
     caution: Caution
-    most: Mapping[int, int] = field(default_factory=dict)
+    excluded: Collection[int] = ()
+    counted: Mapping[int, int] = field(default_factory=dict)
     gives: Mapping[int, int] = field(default_factory=dict)
 
 
@@ -99,7 +101,7 @@ def allotted(
         given = dict(wanted)
     candidates = []
     for report in known.reports:
-        if report.site in busy:
+        if report.site in busy or report.site in known.excluded:
             continue
         room = headroom(
             report,
@@ -110,10 +112,15 @@ def allotted(
             known.caution,
             known.gives.get(report.site, 0),
         )
-        if report.site in known.most:
-            room = room.at_most(known.most[report.site])
-        cost = costs.get(report.site, 0.0)
-        candidates.append(Candidate(report.site, room, cost, given.get(report.site, ())))
+        candidates.append(
+            Candidate(
+                report.site,
+                room,
+                costs.get(report.site, 0.0),
+                given.get(report.site, ()),
+                known.counted.get(report.site),
+            )
+        )
     found = split(steps, candidates)
     shares = tuple(
         Share(site, step.starts_at, step.ends_at, sign * power)

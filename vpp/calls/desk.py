@@ -71,7 +71,8 @@ class Desk:
         self.teller = Teller(store, room, self.patience, clock, self._fail)
         self._turn = asyncio.Lock()
         self._awake = asyncio.Event()
-        self._faults: dict[tuple[str, int], tuple[Fault, int]] = {}
+        self._excluded: dict[tuple[str, int], int] = {}
+        self._counted: dict[tuple[str, int], int] = {}
         self._since: dict[tuple[str, int], int] = {}
         self._unsplit: set[str] = set()
         self._short: dict[str, int] = {}
@@ -217,18 +218,37 @@ class Desk:
                 self._judge(call, share.site, fault, now)
 
     def _judge(self, call: str, site: int, fault: Fault | None, now: int) -> None:
+        """Act on what is wrong at a site, or is no more; on what may pass, when it has lasted."""
+        key = (call, site)
         unheard = now - self._began <= self.patience.gone_seconds
-        if fault is None or (fault.reason == VANISHED and unheard):
-            self._since.pop((call, site), None)
-            return
-        since = self._since.setdefault((call, site), now)
-        if not fault.passing or now - since >= self.patience.short_seconds:
-            del self._since[(call, site)]
+        if fault is not None and fault.reason == VANISHED and unheard:
+            fault = None
+        gives = fault.gives_w if fault is not None else None
+        counted = self._counted.get(key)
+        if fault is not None and not fault.passing:
             self._fail(call, site, fault)
+        elif gives == counted or (
+            gives is not None
+            and counted is not None
+            and abs(gives - counted) <= self.patience.least_w
+        ):
+            self._since.pop(key, None)
+        elif now - self._since.setdefault(key, now) >= self.patience.short_seconds:
+            del self._since[key]
+            if fault is None:
+                del self._counted[key]
+                self.store.write(call, now, "recovered", site=site)
+            else:
+                self._counted[key] = fault.gives_w
+                self.store.write(call, now, "fault", fault.reason, site)
+            self._unsplit.add(call)
 
     def _fail(self, call: str, site: int, fault: Fault) -> None:
+        """Ask nothing more of a site for a while."""
         now = self.now()
-        self._faults[(call, site)] = (fault, now)
+        self._excluded[(call, site)] = now
+        self._counted.pop((call, site), None)
+        self._since.pop((call, site), None)
         self._unsplit.add(call)
         self.store.write(call, now, "fault", fault.reason, site)
         _log.warning("call_fault call=%s site=%d reason=%r", call, site, fault.reason)
@@ -278,7 +298,8 @@ class Desk:
             reports=free,
             planned=self.planned,
             caution=self.caution,
-            most=self._most(call.name, now),
+            excluded=self._excluded_now(call.name, now),
+            counted={site: w for (name, site), w in self._counted.items() if name == call.name},
             gives={
                 each.site: each.power_w for each in current if each.starts_at <= now < each.ends_at
             },
@@ -301,13 +322,12 @@ class Desk:
         found = ((site, slot, self.planned(site, slot)) for site in sites for slot in call.slots)
         return {(site, slot): wh for site, slot, wh in found if wh is not None}
 
-    def _most(self, call: str, now: int) -> dict[int, int]:
-        """Return what sites that failed a call are still asked for; others have no limit."""
-        return {
-            site: fault.gives_w
-            for (name, site), (fault, since) in self._faults.items()
-            if name == call and (fault.gives_w or now - since < self.patience.again_seconds)
-        }
+    def _excluded_now(self, call: str, now: int) -> frozenset[int]:
+        return frozenset(
+            site
+            for (name, site), since in self._excluded.items()
+            if name == call and now - since < self.patience.again_seconds
+        )
 
 
 def _runs(shares: Shares, now: int) -> dict[int, tuple[str, Run]]:

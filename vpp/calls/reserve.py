@@ -44,10 +44,6 @@ class Headroom:
     power_w: tuple[int, ...]
     energy_wh: int
 
-    def at_most(self, power_w: int) -> Headroom:
-        """Return the same with no more power than that."""
-        return Headroom(tuple(min(each, power_w) for each in self.power_w), self.energy_wh)
-
     def level(self, steps: Sequence[Step]) -> int:
         """Return the power that it can give in all of the steps alike."""
         seconds = sum(step.ends_at - step.starts_at for step in steps)

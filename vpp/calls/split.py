@@ -26,12 +26,14 @@ LEAST_W = 50
 @dataclass(frozen=True)
 class Candidate:
     """A site that may take part. `wanted` is what it gives the call already, or what the fleet's
-    plan would have it give, W by step."""
+    plan would have it give, W by step. One that gives less than it is asked for is asked on, and
+    `counts` at that, W."""
 
     site: int
     headroom: Headroom
     cost: float
     wanted: tuple[int, ...] = ()
+    counts: int | None = None
 
 
 @dataclass(frozen=True)
@@ -54,6 +56,8 @@ def split(steps: Sequence[Step], candidates: Sequence[Candidate]) -> Split:
         for each, most in zip(order, limits, strict=True):
             if not any(missing):
                 break
+            if each.counts is not None and limits is not wanted:
+                continue
             given = shares[each.site]
             left = each.headroom.energy_wh * 3600 - _watt_seconds(steps, given)
             extra = []
@@ -63,20 +67,21 @@ def split(steps: Sequence[Step], candidates: Sequence[Candidate]) -> Split:
                 power = max(min(room, missing[number], left // seconds), 0)
                 left -= power * seconds
                 extra.append(power)
-            for number, power in enumerate(_taken(missing, extra)):
+            for number, power in enumerate(_taken(missing, extra, each.counts)):
                 given[number] += power
     return Split(
         {site: tuple(powers) for site, powers in shares.items() if any(powers)}, tuple(missing)
     )
 
 
-def _taken(missing: list[int], most: Sequence[int]) -> list[int]:
+def _taken(missing: list[int], most: Sequence[int], counts: int | None) -> list[int]:
+    """Return what of the most is needed, and take off from what is missing what of it counts."""
     taken = []
     for number, power in enumerate(most):
         wanted = min(power, missing[number])
         # A crumb is given only where it is all that is missing.
         wanted = 0 if wanted < LEAST_W and wanted < missing[number] else wanted
-        missing[number] -= wanted
+        missing[number] -= wanted if counts is None else min(wanted, counts)
         taken.append(wanted)
     return taken
 
