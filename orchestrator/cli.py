@@ -15,6 +15,7 @@ from energy.units import slots_of
 from oracle import cli as site_cli
 from orchestrator import (
     agents_cli,
+    calls_cli,
     claim_commands,
     council_cli,
     fleet_cli,
@@ -61,6 +62,7 @@ app = typer.Typer(
 app.add_typer(network_cli.app, name="network")
 app.add_typer(council_cli.app, name="council")
 app.add_typer(fleet_cli.app, name="fleet")
+app.add_typer(calls_cli.app, name="calls")
 app.add_typer(service_cli.app, name="orchestrator")
 app.add_typer(agents_cli.app, name="agents")
 app.add_typer(web_cli.app, name="web")
