@@ -5,8 +5,8 @@
     unit 3   battery    models 1, 124 and 704 (control), 702, 713, 714, 802
 
 all from register 40000. Time is what `advance` says it is. Load and generation are series
-of whole Wh a slot; within a slot their power is constant, but for `noise`: what comes on top of
-either each second.
+of whole Wh a slot; within a slot their power is constant, but for `noise`: what both are instead
+in a second.
 
 Control points of the battery that a client may write: `CONTROL_POINTS`. What they do:
 `oracle.plant.Controls`.
@@ -61,8 +61,8 @@ SECOND_PARTS = 3600
 
 Series = Callable[[int], int]
 """Wh in a slot."""
-Noise = Callable[[int], tuple[int, int]]
-"""W on top of load and generation, in a second."""
+Noise = Callable[[int, int, int], tuple[int, int]]
+"""Load and generation, in W, that a second has instead of these."""
 
 
 class Fault(Enum):
@@ -158,8 +158,8 @@ class SiteSimulator:
             load = _part(self.load(slot) * parts, begin, end)
             generation = _part(self.generation(slot) * parts, begin, end)
             if self.noise is not None:
-                more, brighter = (power_w * parts // 3600 for power_w in self.noise(now))
-                load, generation = max(load + more, 0), max(generation + brighter, 0)
+                usual = (energy * 3600 // parts for energy in (load, generation))
+                load, generation = (each * parts // 3600 for each in self.noise(now, *usual))
             self._step(end - begin, load, generation)
 
     def advance_slot(self, load_wh: int, generation_wh: int) -> None:
@@ -221,9 +221,9 @@ class SiteSimulator:
             registers += model
         return [*registers, END, 0]
 
-    def _models(self, unit: int) -> dict[int, list[int]]:
-        """Return the registers of a unit's models, in their order, by number."""
-        fault = self._faults.get(unit)
+    def _models(self, unit: int, *, well: bool = False) -> dict[int, list[int]]:
+        """Return the registers of a unit's models, in their order, by number; faults included."""
+        fault = None if well else self._faults.get(unit)
         plant = self._stuck[unit] if fault is Fault.FROZEN else self.plant
         counted = self._stuck[unit] if fault is Fault.STUCK else plant
         counters = counted.counters_wh + self._offsets[unit]
@@ -325,7 +325,7 @@ class SiteSimulator:
     def _written(self, unit: int, address: int, words: list[int]) -> ExcCodes | None:
         """Obey what is written to the battery's control points; all of it, or nothing."""
         at = BASE + len(MARKER)
-        for number, registers in self._models(unit).items():
+        for number, registers in self._models(unit, well=True).items():
             place = address - at
             at += len(registers)
             if not 0 <= place < len(registers):

@@ -49,6 +49,7 @@ from orchestrator.statement import statement_of
 from orchestrator.verification.commands import report
 from orchestrator.web.cli import web
 from orchestrator.words import Language
+from vpp.dispatch import cli as dispatch_cli
 
 app = typer.Typer(
     invoke_without_command=True,
@@ -65,6 +66,7 @@ app.add_typer(service_cli.app, name="orchestrator")
 app.add_typer(agents_cli.app, name="agents")
 app.add_typer(site_cli.oracle, name="oracle")
 app.add_typer(site_cli.simulate, name="simulate")
+app.add_typer(dispatch_cli.app, name="vpp")
 
 
 def main() -> None:

@@ -48,10 +48,11 @@ class Hand:
     commands: int = 0
     _times: deque[float] = field(default_factory=deque)
 
-    def take_over(self, held: Held | None) -> None:
-        """Begin with what the device holds from before."""
+    def take_over(self, held: Held | None, now: float) -> None:
+        """Begin with what the device holds from before; that it holds nothing need not be told."""
         if held is not None and self.at is None:
             self.told = self.held = held.setpoint
+            self.at = now if held.setpoint is None else None
 
     def strayed(self, held: Held | None) -> str:
         """Return how what the device holds now differs from what it held after the command."""

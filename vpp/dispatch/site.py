@@ -18,7 +18,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
-from energy.errors import DeviceError
+from energy.errors import DeviceError, StoreError
 from energy.journal import said
 from vpp.commands import Action, Answer, Following, Instruction, Report
 from vpp.dispatch.controller import Decision, Tuning, decided
@@ -28,10 +28,12 @@ from vpp.dispatch.image import Aged, Image
 from vpp.dispatch.ledger import Ledger
 from vpp.dispatch.limits import OwnerLimits, Room
 from vpp.dispatch.standing import Duty, Standing
-from vpp.dispatch.store import SlotResult, Store
+from vpp.dispatch.store import Owner, SlotResult, Store
 from vpp.dispatch.trust import Patience, Trust
 
 log = logging.getLogger("yui.dispatch")
+# Only a daemon has a journal; a check tells what it found.
+log.addHandler(logging.NullHandler())
 T = TypeVar("T")
 
 KEEP_SECONDS = 60
@@ -124,7 +126,7 @@ class SiteDispatch:
         self.decision = Decision(None)
         self.alarms: dict[str, str] = {}
         self.cycles = 0
-        self._version = store.version
+        self._version = -1
         self._kept_at = monotonic()
         self._followed: dict[int, _Followed] = {}
 
@@ -134,7 +136,7 @@ class SiteDispatch:
         """Take or refuse an instruction; what is taken is on disk when this returns."""
         now = self.clock()
         self.heard("link")
-        why = self._refusal(instruction, now)
+        why = "" if self._holds(instruction) else self._refusal(instruction, now)
         answer = Answer(instruction.site, instruction.sequence, int(now), why)
         told = {
             "sequence": instruction.sequence,
@@ -144,8 +146,14 @@ class SiteDispatch:
         if why:
             log.warning(said("refused", **told, why=why))
             return answer
-        self.standing = self.standing.taking(instruction)
-        self.store.keep_standing(self.standing)
+        standing = self.standing.taking(instruction)
+        try:
+            self.store.keep_standing(standing)
+        except StoreError as error:
+            self._alarm("store-failed", str(error))
+            if instruction.action is not Action.STOP:  # which is safe to do, kept or not
+                return replace(answer, refused=str(error))
+        self.standing = standing
         log.info(said("taken", **told))
         self._followed[instruction.sequence] = _Followed(
             answer, instruction.starts_at, self.image.battery_w
@@ -159,6 +167,12 @@ class SiteDispatch:
         """Return the answer to an instruction as it stands by now, with when power changed."""
         followed = self._followed.get(sequence)
         return None if followed is None else followed.answer
+
+    def take_over(self, owner: Owner) -> None:
+        """Follow what the owner says at the site; it is on disk when this returns."""
+        self.store.keep_owner(owner)
+        self._version = -1
+        self.woken.set()
 
     def heard(self, name: str) -> None:
         """Say that the link, or the chain, is there."""
@@ -189,6 +203,11 @@ class SiteDispatch:
             alarms=tuple(f"{name}: {why}" for name, why in sorted(self.alarms.items())),
         )
 
+    def _holds(self, instruction: Instruction) -> bool:
+        """Whether it was taken before and still stands: a link may say things twice."""
+        standing = self.standing
+        return standing.told.get(instruction.action) == instruction or instruction in standing.plans
+
     def _refusal(self, instruction: Instruction, now: float) -> str:
         if instruction.site != self.place.site:
             return f"site must be {self.place.site}, got {instruction.site}"
@@ -215,13 +234,14 @@ class SiteDispatch:
         answered = self._answered
         self.trust = self.trust.judged(now, answered, self.patience, told)
         if answered is not None and is_first:
-            self.hand.take_over(answered.held)
+            self.hand.take_over(answered.held, now)
         if shown is not None and not shown.nonsense:
             self._count(wall, shown)
         lost = self._lost(now)
         self.duty = self.standing.duty(wall, lost, self.plans)
         self._decide(wall, now, shown)
         await self._write(now)
+        self._alarm_of_trust()
         self._watch_answers(wall)
         self._keep(now)
         self.cycles += 1
@@ -246,11 +266,15 @@ class SiteDispatch:
         self.image = image
 
     def _hear_the_owner(self) -> None:
-        version = self.store.version
-        if version == self._version:
+        try:
+            version = self.store.version
+            if version == self._version:
+                return
+            before, self.standing = self.standing, _with_owner(self.standing, self.store)
+        except StoreError as error:
+            self._alarm("store-failed", str(error))
             return
         self._version = version
-        before, self.standing = self.standing, _with_owner(self.standing, self.store)
         if before != self.standing:
             override = self.standing.override
             log.info(
@@ -265,7 +289,7 @@ class SiteDispatch:
         """Bring the half hour's energy up to date; keep what came of one that is over."""
         if self.ledger is None or wall - self.ledger.at > 2 * 86_400:
             self.ledger = Ledger.opened(wall, shown)
-            self.store.keep_ledger(self.ledger)
+            self._try(self.store.keep_ledger, self.ledger)
             return
         planned = self._planned_wh(self.ledger.slot)
         self.ledger, closed = self.ledger.advanced(wall, shown, self.duty.call_w)
@@ -274,8 +298,8 @@ class SiteDispatch:
         result = SlotResult(
             closed.slot, planned, closed.called_wh, closed.delivered_wh, closed.known
         )
-        self.store.keep_slot(result)
-        self.store.keep_ledger(self.ledger)
+        self._try(self.store.keep_slot, result)
+        self._try(self.store.keep_ledger, self.ledger)
         log.info(
             said(
                 "half-hour",
@@ -305,9 +329,8 @@ class SiteDispatch:
             if not self.limits.grid_charging and not follows_ranges:
                 spare_w = 0 if need_w is None else -need_w
             self.room = self.limits.room(shown, self.room, spare_w)
-        no_timer = not self.battery.reverts and not self.without_timer
+        no_timer = not (self.battery.reverts or self.without_timer or self.trust.out)
         self._alarm("no-timer", "the device must have a revert timer, got none" if no_timer else "")
-        self._alarm_of_trust()
         steered = self.duty.following not in (Following.STOP, Following.OVERRIDE)
         if steered and (self.trust.out or shown is None or no_timer):
             self.decision = Decision(None)
@@ -377,8 +400,17 @@ class SiteDispatch:
 
     def _keep(self, now: float) -> None:
         if self.ledger is not None and now - self._kept_at >= KEEP_SECONDS:
-            self.store.keep_ledger(self.ledger)
+            self._try(self.store.keep_ledger, self.ledger)
             self._kept_at = now
+
+    def _try(self, keep: Callable[[T], None], value: T) -> None:
+        """Keep something; a disk that does not take it is an alarm, and no reason to let go."""
+        try:
+            keep(value)
+        except StoreError as error:
+            self._alarm("store-failed", str(error))
+        else:
+            self._alarm("store-failed", "")
 
     # What it says of itself.
 

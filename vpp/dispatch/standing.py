@@ -87,7 +87,8 @@ class Standing:
     def at(self, now: float) -> Standing:
         """Return what is not over; itself, if nothing is."""
         told = {action: each for action, each in self.told.items() if now < each.ends_at}
-        plans = tuple(plan for plan in self.plans if now < plan.ends_at)
+        # A plan is kept a half hour longer, to be held against what its last one brought.
+        plans = tuple(plan for plan in self.plans if now < plan.ends_at + SLOT_SECONDS)
         override = self.override if self.override and self.override.holds(now) else None
         if (told, plans, override) == (self.told, self.plans, self.override):
             return self

@@ -5,7 +5,8 @@
     ledger     the half hour so far, with the counter at its start
     slots      what each half hour should have brought, and did
 
-One writer of each; SQLite keeps them apart (WAL).
+One writer of each; SQLite keeps them apart (WAL). A disk that does not take something raises
+`StoreError`.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from energy.errors import SettingError
+from energy.errors import SettingError, StoreError
 from vpp.commands import Action, Instruction
 from vpp.dispatch.ledger import Ledger
 from vpp.dispatch.standing import Override, Standing
@@ -76,6 +77,16 @@ class Store:
         except sqlite3.Error as error:
             raise SettingError(f"{path} must be a dispatch state file, got: {error}") from error
 
+    @classmethod
+    def copied(cls, path: Path) -> Store:
+        """Return a copy, in memory, of the state at a path; an empty one if there is none."""
+        copy = cls(":memory:")
+        if path.exists():
+            whole = cls(path)
+            whole._database.backup(copy._database)
+            whole.close()
+        return copy
+
     def close(self) -> None:
         """Close the file."""
         self._database.close()
@@ -125,7 +136,7 @@ class Store:
     @property
     def version(self) -> int:
         """A number that changes when another process has written."""
-        (version,) = self._database.execute("PRAGMA data_version").fetchone()
+        (version,) = self._asked("PRAGMA data_version")[0]
         return int(version)
 
     # The half hours.
@@ -142,33 +153,43 @@ class Store:
     def keep_slot(self, result: SlotResult) -> None:
         """Keep what came of a half hour."""
         row = asdict(result)
-        self._database.execute(
+        self._execute(
             "INSERT OR REPLACE INTO slots VALUES"
             " (:slot, :planned_wh, :called_wh, :delivered_wh, :known)",
             row,
         )
-        self._database.execute("DELETE FROM slots WHERE slot < ?", (result.slot - KEEP_SLOTS,))
+        self._execute("DELETE FROM slots WHERE slot < ?", (result.slot - KEEP_SLOTS,))
 
     def slots(self, number: int = 48) -> list[SlotResult]:
         """Return the latest half hours, oldest first."""
-        rows = self._database.execute(
+        rows = self._asked(
             "SELECT slot, planned_wh, called_wh, delivered_wh, known FROM slots"
             " ORDER BY slot DESC LIMIT ?",
             (number,),
-        ).fetchall()
+        )
         return [
             SlotResult(slot, planned, called, delivered, bool(known))
             for slot, planned, called, delivered, known in reversed(rows)
         ]
 
     def _get(self, name: str) -> Any:
-        row = self._database.execute("SELECT value FROM state WHERE name = ?", (name,)).fetchone()
-        return None if row is None else json.loads(row[0])
+        rows = self._asked("SELECT value FROM state WHERE name = ?", (name,))
+        return json.loads(rows[0][0]) if rows else None
 
     def _set(self, name: str, value: Mapping[str, Any]) -> None:
-        self._database.execute(
-            "INSERT OR REPLACE INTO state VALUES (?, ?)", (name, json.dumps(value))
-        )
+        self._execute("INSERT OR REPLACE INTO state VALUES (?, ?)", (name, json.dumps(value)))
+
+    def _asked(self, text: str, values: tuple[Any, ...] = ()) -> list[Any]:
+        try:
+            return self._database.execute(text, values).fetchall()
+        except sqlite3.Error as error:
+            raise StoreError(f"{self._path} must tell what is kept, got: {error}") from error
+
+    def _execute(self, text: str, values: tuple[Any, ...] | dict[str, Any]) -> None:
+        try:
+            self._database.execute(text, values)
+        except sqlite3.Error as error:
+            raise StoreError(f"{self._path} must take what is kept, got: {error}") from error
 
 
 def _plain(instruction: Instruction) -> dict[str, Any]:

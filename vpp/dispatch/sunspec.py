@@ -20,7 +20,7 @@ from typing import NamedTuple
 
 from energy.errors import DeviceError, SettingError
 from field.blocks import discovered, read_blocks
-from field.modbus import Line, NoAnswer
+from field.modbus import CodeAnswered, Line, NoAnswer
 from field.storage import STORES, storage_parts, stored_of
 from field.sunspec import (
     Block,
@@ -167,9 +167,9 @@ class SunSpecBattery:
             registers += registers_of(place, number)
         try:
             await self.line.write(self.unit, block.address + first.offset, registers)
-        except DeviceError as error:
+        except CodeAnswered as answer:
             told = ", ".join(f"{name} = {number}" for name, number in points.items())
-            raise type(error)(*[f"{told}: {error}", *error.args[1:]]) from error
+            raise CodeAnswered(f"{answer} for {told}", answer.code) from answer
 
 
 TIMER = {STORAGE: "InOutWRte_RvrtTms", ACTIVE: "WSetRvrtTms"}

@@ -158,7 +158,8 @@ class Trust:
         return self if self.off_since is not None else replace(self, off_since=now)
 
     def _wrong(self, alarm: str, why: str, *, doubled: bool = False) -> Trust:
-        backoff = min(self.backoff * 2, BACKOFF_LIMIT) if doubled else self.backoff
+        again = doubled and not self.out
+        backoff = min(self.backoff * 2, BACKOFF_LIMIT) if again else self.backoff
         return replace(self, out=True, alarm=alarm, why=why, sane_since=None, backoff=backoff)
 
     def _right(self, now: float, patience: Patience) -> Trust:
