@@ -50,6 +50,7 @@ from orchestrator.statement import statement_of
 from orchestrator.verification.commands import report
 from orchestrator.web import cli as web_cli
 from orchestrator.words import Language, say
+from vpp.dispatch import cli as dispatch_cli
 
 app = typer.Typer(
     invoke_without_command=True,
@@ -68,6 +69,7 @@ app.add_typer(agents_cli.app, name="agents")
 app.add_typer(web_cli.app, name="web")
 app.add_typer(site_cli.oracle, name="oracle")
 app.add_typer(site_cli.simulate, name="simulate")
+app.add_typer(dispatch_cli.app, name="vpp")
 
 
 def main() -> None:
