@@ -19,6 +19,7 @@ from orchestrator import (
     council_cli,
     fleet_cli,
     network_cli,
+    room_cli,
     screen,
     statement_commands,
     store_commands,
@@ -58,6 +59,10 @@ app = typer.Typer(
     "for every kWh used where and when it was generated.",
 )
 
+vpp = typer.Typer(no_args_is_help=True, help="The virtual power plant: what runs for days.")
+vpp.callback()(lambda: None)
+room_cli.mount(vpp)
+
 app.add_typer(network_cli.app, name="network")
 app.add_typer(council_cli.app, name="council")
 app.add_typer(fleet_cli.app, name="fleet")
@@ -65,6 +70,7 @@ app.add_typer(service_cli.app, name="orchestrator")
 app.add_typer(agents_cli.app, name="agents")
 app.add_typer(site_cli.oracle, name="oracle")
 app.add_typer(site_cli.simulate, name="simulate")
+app.add_typer(vpp, name="vpp")
 
 
 def main() -> None:

@@ -122,6 +122,18 @@ def test_a_sites_terminal_needs_only_what_the_site_extra_installs():
     assert not undeclared(("energy", "oracle"), requirements("site"))
 
 
+def test_a_sites_link_needs_only_what_the_site_extra_installs():
+    link = {module for module in modules() if module.startswith("vpp.link")}
+    assert "vpp.link.site" in link
+    reaching = {name for module in link for name in imports(module)}
+    beside = {name for name in reaching if name.startswith("vpp.")} - {"vpp.commands"}
+    assert {name for name in beside if not name.startswith(("vpp.link", "vpp.commands."))} == set()
+    provided = packages_distributions()
+    used = {name.split(".")[0] for name in reaching} & set(provided) - set(FOLDERS)
+    declared = requirements("site")
+    assert not {top for top in used if not declared & {normal(each) for each in provided[top]}}
+
+
 def test_the_operators_desk_needs_only_what_the_operator_extra_installs():
     assert not undeclared(("orchestrator", "vpp"), requirements("operator"))
 

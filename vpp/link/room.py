@@ -38,11 +38,15 @@ class Listener(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Outgoing:
-    """An envelope to a site, worth sending until `expires_at`."""
+    """An envelope to a site, worth sending until `expires_at`.
+
+    The broker gives one that `lasts` to a site whenever it connects: it keeps the last of them.
+    """
 
     site: int
     payload: str
     expires_at: int
+    lasts: bool = False
 
 
 class RoomLink:
@@ -83,7 +87,9 @@ class RoomLink:
             return False
         where = topic(self.place.fleet.name, outgoing.site, "instruction")
         try:
-            await client.publish(where, outgoing.payload, qos=1, properties=expiring(left))
+            await client.publish(
+                where, outgoing.payload, qos=1, retain=outgoing.lasts, properties=expiring(left)
+            )
         except MqttError:
             return False
         return True

@@ -8,7 +8,6 @@ Source: EIP-712 (typed data).
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
 from functools import lru_cache
@@ -59,11 +58,13 @@ def message(order: Order) -> dict[str, Any]:
     for name in FIELDS:
         source = order if hasattr(order, name) else order.instruction
         value = getattr(source, name)
-        found[name] = value.value if isinstance(value, Enum) else value
+        if isinstance(value, Enum):
+            value = value.value
+        found[name] = list(value) if isinstance(value, tuple) else value
     return found
 
 
-def typed_message(order: Order, fleet: bytes) -> Mapping[str, Any]:
+def typed_message(order: Order, fleet: bytes) -> dict[str, Any]:
     """Return the full EIP-712 message, as a wallet or another program wants it."""
     return {
         "types": PUBLISHED["types"],

@@ -11,7 +11,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from energy.units import SLOT_SECONDS
@@ -40,6 +40,7 @@ class SimulatedBattery:
     lag_seconds: float = 0.3
     override_w: int | None = None
     clock: Callable[[], float] = time.time
+    _answers: dict[int, Answer] = field(default_factory=dict)
     _held: dict[Action, Instruction] = field(default_factory=dict)
     _stopped: bool = False
     _sequence: int = 0
@@ -60,8 +61,15 @@ class SimulatedBattery:
         if not refused:
             self._take(instruction)
             self._sequence = max(self._sequence, instruction.sequence)
-            self._move(now)
-        return Answer(instruction.site, instruction.sequence, int(now), refused)
+        answer = Answer(instruction.site, instruction.sequence, int(now), refused)
+        self._answers = {instruction.sequence: answer}
+        self._move(now)
+        return answer
+
+    def answer_of(self, sequence: int) -> Answer | None:
+        """Return the answer to an instruction as it stands by now: with when power changed."""
+        self._move(self.clock())
+        return self._answers.get(sequence)
 
     def report(self) -> Report:
         """Return how it stands."""
@@ -150,6 +158,10 @@ class SimulatedBattery:
             self._target_w, self._due_at = wanted, now + self.lag_seconds
         if now >= self._due_at:
             self._battery_w = self._target_w
+            for sequence, answer in self._answers.items():
+                if answer.taken and answer.changed_at is None:
+                    changed_at = max(self._due_at, float(answer.at))
+                    self._answers[sequence] = replace(answer, changed_at=changed_at)
 
 
 @dataclass(frozen=True, slots=True)

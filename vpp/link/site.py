@@ -23,7 +23,7 @@ from paho.mqtt.packettypes import PacketTypes
 
 from energy.errors import LinkError, StoreError
 from energy.journal import said
-from vpp.commands import Action, Answer, Following, Instruction, Report, Steered
+from vpp.commands import Action, Answer, Instruction, Report, Steered
 from vpp.link.client import client_of, kept_connected, properties
 from vpp.link.folders import SitePlace
 from vpp.link.ledger import Ledger
@@ -48,8 +48,6 @@ must not lock out all that comes after."""
 CHANGE_SECONDS = 120.0
 """How long a power change is looked for."""
 LOOK_SECONDS = 0.2
-NEAR_W, NEAR_SHARE = 50, 0.1
-"""The power follows once it is this near its target, or has gone this share of the way."""
 ALARM_SECONDS = 600.0
 
 WRONG_SIGNER = "signer: not the control room's key for this fleet"
@@ -206,7 +204,6 @@ class SiteLink:
 
     async def _give(self, envelope: Envelope) -> Answer:
         order, told = envelope.order, envelope.order.instruction
-        before = self.steered.report().battery_w
         try:
             answer = await self.steered.give(told)
         except Exception as error:
@@ -227,18 +224,18 @@ class SiteLink:
             )
         )
         if answer.taken and answer.changed_at is None:
-            watch = asyncio.create_task(self._watch(envelope, answer, before))
+            watch = asyncio.create_task(self._watch(envelope, answer))
             self._watches[told.sequence] = watch
             watch.add_done_callback(lambda _: self._watches.pop(told.sequence, None))
         return answer
 
-    async def _watch(self, envelope: Envelope, answer: Answer, before: int | None) -> None:
+    async def _watch(self, envelope: Envelope, answer: Answer) -> None:
         """Look for the first power change that an instruction brought about."""
         end = self.clock() + CHANGE_SECONDS
         while self.clock() < end:
-            report = self.steered.report()
-            if follows(report, answer.sequence, before):
-                changed = replace(answer, changed_at=self.clock())
+            known = self.steered.answer_of(answer.sequence)
+            if known is not None and known.changed_at is not None:
+                changed = replace(answer, changed_at=known.changed_at)
                 with suppress(StoreError):
                     self.ledger.answer(changed)
                 await self._tell(changed, envelope.of)
@@ -306,18 +303,3 @@ def _is_stop(payload: bytes) -> bool:
     with suppress(LinkError):
         return envelope_from(payload).order.instruction.action is Action.STOP
     return False
-
-
-def follows(report: Report, sequence: int, before: int | None) -> bool:
-    """Return whether a battery's power follows an instruction, `before` being its power then."""
-    if report.sequence < sequence or report.following is Following.OUT:
-        return False
-    battery, target = report.battery_w, report.target_w
-    if battery is None or target is None:
-        return False
-    if abs(battery - target) <= NEAR_W:
-        return True
-    if before is None:
-        return False
-    way = target - before
-    return bool(way) and (battery - before) / way >= NEAR_SHARE

@@ -24,6 +24,8 @@ RESEND_SECONDS = 3.0
 AT_ONCE = 200
 """Envelopes on their way to the broker at a time."""
 STOP_TRIES = 5
+_LASTING = (Action.STOP, Action.RESUME)
+"""Also a site that the broker has no session of hears the last of these when it connects."""
 
 log = logging.getLogger("yui.room")
 
@@ -205,7 +207,9 @@ class Sending:
         async def one(each: _Waiting) -> None:
             async with places:
                 told = each.instruction
-                out = Outgoing(told.site, each.envelope.payload, told.expires_at)
+                out = Outgoing(
+                    told.site, each.envelope.payload, told.expires_at, told.action in _LASTING
+                )
                 if await self._link.send(out):
                     each.sent_at = self._clock()
 
