@@ -101,6 +101,7 @@ def test_a_command_is_taken_followed_and_kept_with_who_and_why(folder, broker):
         with records(room.engine) as read:
             sent = read.instructions(site=0)[0]
             assert (sent.by, sent.why, sent.outcome) == ("tanaka", "trial", Outcome.TAKEN)
+            assert sent.answer is not None
             assert sent.answer.changed_at is not None
             assert read.check_trail(kept.envelope.order.trail.hex()).broken_at is None
             assert read.minutes(0, int(time.time()) - 120, int(time.time()) + 60)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import subprocess
 import sys
@@ -11,6 +12,7 @@ from typing import Any
 
 import pytest
 import typer
+from aiomqtt import MqttError
 from eth_account import Account
 from eth_account.messages import encode_typed_data
 from hypothesis import given
@@ -21,7 +23,7 @@ from energy.messages import address_of
 from orchestrator.entry import DESK_COMMANDS
 from vpp.commands import Action, Answer, Following, Instruction, Report
 from vpp.link import site as site_link
-from vpp.link.client import Broker
+from vpp.link.client import Broker, kept_connected
 from vpp.link.folders import Member, SitePlace
 from vpp.link.ledger import KEPT_REFUSALS, Ledger
 from vpp.link.signing import Order, digest, typed_message
@@ -421,6 +423,60 @@ def test_a_device_that_fails_is_an_answer_and_no_end(site, monkeypatch):
     monkeypatch.setattr(site.battery, "give", fails)
     ((answer, _),) = site.hears(envelope().payload)
     assert answer.refused == "failed: no such register"
+
+
+class Rude:
+    """A client to which nobody can say goodbye."""
+
+    async def __aenter__(self):
+        return self
+
+    async def __aexit__(self, *_):
+        raise MqttError("Operation timed out")
+
+
+def test_a_link_that_is_told_to_end_ends_though_the_goodbye_fails():
+    async def story():
+        used = asyncio.Event()
+
+        async def use(client):
+            used.set()
+            await asyncio.Event().wait()
+
+        made: Any = Rude
+        link = asyncio.create_task(kept_connected(made, use, "rude"))
+        await used.wait()
+        link.cancel()
+        async with asyncio.timeout(5):
+            await asyncio.gather(link, return_exceptions=True)
+        assert link.cancelled()
+
+    asyncio.run(story())
+
+
+def test_a_lost_connection_is_made_again(monkeypatch):
+    monkeypatch.setattr("vpp.link.client.FIRST_WAIT_SECONDS", 0.001)
+
+    async def story():
+        times, lost = 0, []
+
+        async def use(client):
+            nonlocal times
+            times += 1
+            if times < 4:
+                raise MqttError("gone")
+            await asyncio.Event().wait()
+
+        made: Any = contextlib.nullcontext
+        link = asyncio.create_task(kept_connected(made, use, "x", lambda: lost.append(times)))
+        async with asyncio.timeout(5):
+            while times < 4:
+                await asyncio.sleep(0.001)
+        link.cancel()
+        await asyncio.gather(link, return_exceptions=True)
+        assert lost == [1, 2, 3, 4]
+
+    asyncio.run(story())
 
 
 def test_a_disk_that_takes_nothing_stops_all_but_a_stop(site, monkeypatch):

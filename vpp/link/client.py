@@ -128,6 +128,10 @@ async def kept_connected(
             told = reason
         finally:
             lost()
+        # Saying goodbye may fail as well, and must not hide that it was to be the last time.
+        task = asyncio.current_task()
+        if task is not None and task.cancelling():
+            raise asyncio.CancelledError
         await asyncio.sleep(wait * random.uniform(0.5, 1))
         wait = min(2 * wait, LONGEST_WAIT_SECONDS)
 

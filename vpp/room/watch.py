@@ -18,6 +18,7 @@ from vpp.room.store import Outcome, Sent, Standing, records
 LOOK_SECONDS = 2.0
 SWEEP_SECONDS = 1.0
 THIN_SECONDS = 600.0
+MOST_NAMED = 20
 
 log = logging.getLogger("yui.room")
 
@@ -76,7 +77,8 @@ class Watch:
         before, self._lost = self._lost, lost
         for kind, sites in (("lost", lost - before), ("back", before - lost)):
             if sites:
-                log.warning(said(f"sites.{kind}", sites=",".join(map(str, sorted(sites)))))
+                shown = ",".join(map(str, sorted(sites)[:MOST_NAMED]))
+                log.warning(said(f"sites.{kind}", count=len(sites), sites=shown))
                 await asyncio.to_thread(self._note, kind, {"sites": sorted(sites)})
 
     def _note(self, kind: str, content: object) -> None:
