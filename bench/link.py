@@ -128,7 +128,7 @@ async def _measured(folder: Path, others: list[int]) -> list[Figure]:
         *found,
         Figure("audit trail broken", float(checked.broken_at is not None), "", 0),
         Figure(f"at rest, {SITES:,} sites, of a processor", idle, "cores"),
-        Figure("memory of the room", _megabytes(os.getpid()), "MB"),
+        Figure("memory of the room, with all benches loaded", _megabytes(os.getpid()), "MB"),
         Figure("memory of the broker", _megabytes(others[0]), "MB"),
         Figure(
             "memory of a simulated site",

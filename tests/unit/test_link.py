@@ -23,7 +23,7 @@ from energy.messages import address_of
 from orchestrator.entry import DESK_COMMANDS
 from vpp.commands import Action, Answer, Following, Instruction, Report
 from vpp.link import site as site_link
-from vpp.link.client import Broker, kept_connected
+from vpp.link.client import Broker, kept_connected, together
 from vpp.link.folders import Member, SitePlace
 from vpp.link.ledger import KEPT_REFUSALS, Ledger
 from vpp.link.signing import Order, digest, typed_message
@@ -210,12 +210,14 @@ def test_a_ledger_remembers_across_a_restart(tmp_path, ledger):
     ledger.take_up(second, NOW)
     again = Ledger(tmp_path / "ledger.sqlite")
     assert again.last == second.order.instruction.sequence
-    kept, cut_off = again.found(first.of), again.found(second.of)
+    kept, cut_off = again.found(first), again.found(second)
     assert kept is not None
     assert cut_off is not None
     assert kept.answer == Answer(7, first.order.instruction.sequence, NOW)
     assert cut_off.answer is None
-    assert again.found("never") is None
+    other = envelope(instruction(Action.HOLD, first.order.instruction.sequence))
+    assert again.found(other) is None
+    assert again.found(told_at(9)) is None
     assert [each.envelope for each in again.kept()] == [first, second]
     with pytest.raises(StoreError, match="UNIQUE"):
         again.take_up(first, NOW)
@@ -314,7 +316,7 @@ class Site:
     def hears(self, payload):
         async def told():
             before = len(self.said)
-            await self.link.heard(payload if isinstance(payload, bytes) else payload.encode())
+            await self.link.hear(payload if isinstance(payload, bytes) else payload.encode())
             for each in self.link._watches.values():
                 each.cancel()
             return self.said[before:]
@@ -408,7 +410,7 @@ def test_what_the_owner_forbids_is_refused_and_kept(site):
     made = envelope(instruction(power_w=20_001))
     ((answer, _),) = site.hears(made.payload)
     assert answer.refused == "limit: power must be at most 20000 W, got 20001 W"
-    assert site.ledger.found(made.of).answer == answer
+    assert site.ledger.kept()[-1].answer == answer
 
 
 def test_garbage_is_logged_and_gets_no_answer(site):
@@ -463,9 +465,10 @@ def test_a_lost_connection_is_made_again(monkeypatch):
         async def use(client):
             nonlocal times
             times += 1
-            if times < 4:
-                raise MqttError("gone")
-            await asyncio.Event().wait()
+            await together(asyncio.sleep(60), fails() if times < 4 else asyncio.sleep(60))
+
+        async def fails():
+            raise MqttError("gone")
 
         made: Any = contextlib.nullcontext
         link = asyncio.create_task(kept_connected(made, use, "x", lambda: lost.append(times)))

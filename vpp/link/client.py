@@ -11,7 +11,7 @@ import asyncio
 import logging
 import random
 import ssl
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -134,6 +134,23 @@ async def kept_connected(
             raise asyncio.CancelledError
         await asyncio.sleep(wait * random.uniform(0.5, 1))
         wait = min(2 * wait, LONGEST_WAIT_SECONDS)
+
+
+async def together(*duties: Coroutine[Any, Any, None]) -> None:
+    """Do duties until the first of them ends or fails, and end the others; raise what it raised.
+
+    A task group would do, but for Python 3.11: there it leaves its task marked as cancelled after
+    a duty has failed, and who asks whether it is to end is told wrongly.
+    """
+    tasks = [asyncio.create_task(duty) for duty in duties]
+    try:
+        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+    for task in done:
+        task.result()
 
 
 def _first_line(errors: BaseExceptionGroup[BaseException]) -> str:

@@ -1,7 +1,8 @@
 """What a site keeps of what it was told: each instruction before it acts, and its answer.
 
 SQLite with a write-ahead log. That an instruction was taken up is on the disk, power cut or not,
-before anything is done about it, so that none is ever done again on a replay. Of refused
+before anything is done about it, so that none is ever done again on a replay. An answer that a
+power cut takes away is given again: the instruction is done anew where it still holds. Of refused
 messages the last `KEPT_REFUSALS` are kept: who forges a million fills no disk.
 """
 
@@ -71,7 +72,7 @@ class Ledger:
         try:
             self._base = sqlite3.connect(self.path, isolation_level=None)
             self._base.execute("PRAGMA journal_mode = WAL")
-            self._base.execute("PRAGMA synchronous = FULL")
+            self._base.execute("PRAGMA synchronous = NORMAL")
             self._base.executescript(_TABLES)
             (self._last,) = self._base.execute("SELECT max(sequence) FROM instruction").fetchone()
         except sqlite3.Error as error:
@@ -87,11 +88,15 @@ class Ledger:
         """Keep an instruction before anything is done about it."""
         told = envelope.order.instruction
         sequence = told.sequence
-        self._write(
-            "INSERT INTO instruction (sequence, action, of, envelope, taken_up_at) "
-            "VALUES (?, ?, ?, ?, ?)",
-            (sequence, told.action.value, envelope.of, envelope.payload, at),
-        )
+        self._base.execute("PRAGMA synchronous = FULL")
+        try:
+            self._write(
+                "INSERT INTO instruction (sequence, action, of, envelope, taken_up_at) "
+                "VALUES (?, ?, ?, ?, ?)",
+                (sequence, told.action.value, envelope.of, envelope.payload, at),
+            )
+        finally:
+            self._base.execute("PRAGMA synchronous = NORMAL")
         self._last = max(self.last, sequence)
         self._written += 1
         if not self._written % _PRUNED_EVERY:
@@ -118,9 +123,12 @@ class Ledger:
             (answer.sequence, answer.changed_at),
         )
 
-    def found(self, of: str) -> Kept | None:
-        """Return what is kept of an envelope, by its name."""
-        return next(iter(self._read("of = ?", (of,))), None)
+    def found(self, envelope: Envelope) -> Kept | None:
+        """Return what is kept of an envelope."""
+        sequence = envelope.order.instruction.sequence
+        if sequence > self.last:
+            return None
+        return next(iter(self._read("sequence = ? AND of = ?", (sequence, envelope.of))), None)
 
     def untold(self) -> list[Kept]:
         """Return the answers that the broker has not taken yet, oldest first."""

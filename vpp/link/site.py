@@ -24,7 +24,7 @@ from paho.mqtt.packettypes import PacketTypes
 from energy.errors import LinkError, StoreError
 from energy.journal import said
 from vpp.commands import Action, Answer, Instruction, Report, Steered
-from vpp.link.client import client_of, kept_connected, properties
+from vpp.link.client import client_of, kept_connected, properties, together
 from vpp.link.folders import SitePlace
 from vpp.link.ledger import Ledger
 from vpp.link.wire import (
@@ -38,6 +38,7 @@ from vpp.link.wire import (
 )
 
 REPORT_SECONDS = 5.0
+NEWS_SECONDS = 0.5
 SESSION_SECONDS = 86_400
 """How long the broker keeps instructions for a site that is away; each has its own expiry too."""
 WILL_SECONDS = 5
@@ -121,10 +122,7 @@ class SiteLink:
         self._client = client
         await self._say("link", link_text(up=True, at=int(self.clock())), retain=True)
         try:
-            async with asyncio.TaskGroup() as duties:
-                duties.create_task(self._report_on())
-                duties.create_task(self._catch_up())
-                duties.create_task(self._listen(client))
+            await together(self._report_on(), self._listen(client))
         except asyncio.CancelledError:
             with suppress(MqttError, TimeoutError):
                 async with asyncio.timeout(2):
@@ -138,18 +136,9 @@ class SiteLink:
         async with asyncio.TaskGroup() as turns:
             async for message in client.messages:
                 payload = message.payload if isinstance(message.payload, bytes) else b""
-                turns.create_task(self._in_turn(payload))
+                turns.create_task(self.hear(payload))
 
-    async def _in_turn(self, payload: bytes) -> None:
-        # A stop waits for nothing that is still being done; what was told before it and is done
-        # after it is refused by its sequence.
-        if _is_stop(payload):
-            await self.heard(payload)
-            return
-        async with self._turn:
-            await self.heard(payload)
-
-    async def heard(self, payload: bytes) -> None:
+    async def hear(self, payload: bytes) -> None:
         """Take in a message to the site, whoever it is from."""
         now = self.clock()
         try:
@@ -157,25 +146,32 @@ class SiteLink:
         except LinkError as error:
             self._refused("garbled", str(error), payload, now)
             return
-        answer = await self._answer_to(envelope, payload, now)
-        if answer is not None:
-            await self._tell(answer, envelope.of)
-            self._news.set()
+        # A stop waits for nothing that is still being done; what was told before it and is done
+        # after it is refused by its sequence.
+        if envelope.order.instruction.action is Action.STOP:
+            await self._heard(envelope)
+        else:
+            async with self._turn:
+                await self._heard(envelope)
 
-    async def _answer_to(self, envelope: Envelope, payload: bytes, now: float) -> Answer | None:
-        order, told = envelope.order, envelope.order.instruction
+    async def _heard(self, envelope: Envelope) -> None:
+        answer = await self._answer_to(envelope, self.clock())
+        await self._tell(answer, envelope.of)
+        self._news.set()
+
+    async def _answer_to(self, envelope: Envelope, now: float) -> Answer:
+        told = envelope.order.instruction
         refused = self._why_not(envelope, now)
-        if refused:
-            self._refused(refused, f"{told.action.value} by {order.by}", payload, now)
-            return Answer(told.site, told.sequence, int(now), refused)
-        kept = self.ledger.found(envelope.of)
+        kept = None if refused else self.ledger.found(envelope)
         if kept is not None and kept.answer is not None:
             return kept.answer
-        if kept is None:
+        if not refused and kept is None:
             refused = self._too_late(told, now)
-            if refused:
-                self._refused(refused, f"{told.action.value} by {order.by}", payload, now)
-                return Answer(told.site, told.sequence, int(now), refused)
+        if refused:
+            detail = f"{told.action.value} by {envelope.order.by}"
+            self._refused(refused, detail, envelope.payload.encode(), now)
+            return Answer(told.site, told.sequence, int(now), refused)
+        if kept is None:
             try:
                 self.ledger.take_up(envelope, now)
             except StoreError as error:
@@ -266,12 +262,15 @@ class SiteLink:
                     self.ledger.told(answer)
 
     async def _report_on(self) -> None:
+        await self._catch_up()
         while True:
             self._news.clear()
             await self._say("report", report_text(self.report()), qos=0, retain=True)
             with suppress(TimeoutError):
                 async with asyncio.timeout(self._report_seconds):
                     await self._news.wait()
+                    # An answer and the power change after it make one report.
+                    await asyncio.sleep(NEWS_SECONDS)
 
     def report(self) -> Report:
         """Return how the site stands, with the link's own alarms."""
@@ -297,9 +296,3 @@ class SiteLink:
 
     def _topic(self, kind: str) -> str:
         return topic(self.place.fleet, self.place.site, kind)
-
-
-def _is_stop(payload: bytes) -> bool:
-    with suppress(LinkError):
-        return envelope_from(payload).order.instruction.action is Action.STOP
-    return False

@@ -20,7 +20,10 @@ from vpp.link.wire import Envelope, envelope_from, enveloped
 from vpp.room.keeper import keeping
 from vpp.room.store import Outcome, Sent
 
-RESEND_SECONDS = 3.0
+RESEND_SECONDS, MOST_RESEND_SECONDS = 4.0, 60.0
+"""How long an answer is waited for before the first time that it is sent again, and the longest;
+in between twice as long each time, so that a busy link is not made busier."""
+LOOK_SECONDS = 1.0
 AT_ONCE = 200
 """Envelopes on their way to the broker at a time."""
 STOP_TRIES = 5
@@ -55,6 +58,7 @@ class _Waiting:
     changed: asyncio.Future[None]
     progress: Progress | None = None
     sent_at: float = 0.0
+    patience: float = RESEND_SECONDS
     answer: Answer | None = None
 
     @property
@@ -145,7 +149,7 @@ class Sending:
     async def send_again_on(self) -> None:
         """Send again what nobody has answered, until cancelled."""
         while True:
-            await asyncio.sleep(RESEND_SECONDS / 4)
+            await asyncio.sleep(LOOK_SECONDS)
             now = self._clock()
             for key, each in list(self._waiting.items()):
                 told = each.instruction
@@ -154,14 +158,16 @@ class Sending:
                 if each.changed.done() or max(told.ends_at, told.expires_at) < now:
                     each.end()
                     del self._waiting[key]
-            if self._link.connected.is_set():
-                await self._publish(
-                    [
-                        each
-                        for each in self._waiting.values()
-                        if each.answer is None and each.sent_at + RESEND_SECONDS <= now
-                    ]
-                )
+            late = [
+                each
+                for each in self._waiting.values()
+                if each.answer is None and each.sent_at + each.patience <= now
+            ]
+            if late and self._link.connected.is_set():
+                for each in late:
+                    if each.sent_at:
+                        each.patience = min(2 * each.patience, MOST_RESEND_SECONDS)
+                await self._publish(late)
 
     async def _sent(
         self, instructions: Sequence[Instruction], by: str, why: str, progress: Progress | None
