@@ -10,22 +10,14 @@ import sys
 from importlib import import_module
 from importlib.util import find_spec
 
-SITE_COMMANDS = ("oracle", "simulate")
+SITE_COMMANDS = ("oracle", "simulate", "vpp")
 DESK_COMMANDS = (
     ("vpp", "room"),
     *(
         ("fleet", name)
-        for name in [
-            "list",
-            "watch",
-            "charge",
-            "discharge",
-            "hold",
-            "limit",
-            "stop",
-            "resume",
-            "trail",
-        ]
+        for name in (
+            *("list", "watch", "charge", "discharge", "hold", "limit", "stop", "resume", "trail"),
+        )
     ),
 )
 OPERATOR_PACKAGES = ("sqlalchemy", "numpy", "scipy")
@@ -38,11 +30,11 @@ def main() -> None:
 
 def _module(arguments: list[str]) -> str:
     if not all(find_spec(package) is not None for package in OPERATOR_PACKAGES):
-        return "oracle.cli"
+        return "orchestrator.site_commands"
     if tuple(arguments[:2]) in DESK_COMMANDS:
         return "orchestrator.desk_cli"
     of_site = arguments[:1] and arguments[0] in SITE_COMMANDS
-    return "oracle.cli" if of_site else "orchestrator.cli"
+    return "orchestrator.site_commands" if of_site else "orchestrator.cli"
 
 
 if __name__ == "__main__":

@@ -58,7 +58,11 @@ def imports(module: str) -> frozenset[str]:
 
 def reached(folders: tuple[str, ...]) -> Iterator[tuple[str, str]]:
     """All that folders import, directly or through the project: (module, what it imports)."""
-    waiting = [module for module in modules() if module.split(".")[0] in folders]
+    waiting = [
+        module
+        for module in modules()
+        if any(f"{module}.".startswith(f"{folder}.") for folder in folders)
+    ]
     seen: set[str] = set()
     while waiting:
         module = waiting.pop()
@@ -119,19 +123,8 @@ def test_only_deployment_and_contract_tests_import_brownie():
 
 
 def test_a_sites_terminal_needs_only_what_the_site_extra_installs():
-    assert not undeclared(("energy", "oracle"), requirements("site"))
-
-
-def test_a_sites_link_needs_only_what_the_site_extra_installs():
-    link = {module for module in modules() if module.startswith("vpp.link")}
-    assert "vpp.link.site" in link
-    reaching = {name for module in link for name in imports(module)}
-    beside = {name for name in reaching if name.startswith("vpp.")} - {"vpp.commands"}
-    assert {name for name in beside if not name.startswith(("vpp.link", "vpp.commands."))} == set()
-    provided = packages_distributions()
-    used = {name.split(".")[0] for name in reaching} & set(provided) - set(FOLDERS)
-    declared = requirements("site")
-    assert not {top for top in used if not declared & {normal(each) for each in provided[top]}}
+    folders = ("energy", "field", "oracle", "vpp.dispatch", "vpp.link")
+    assert not undeclared((*folders, "orchestrator.site_commands"), requirements("site"))
 
 
 def test_the_operators_desk_needs_only_what_the_operator_extra_installs():
