@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import json
+import secrets
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any
@@ -16,6 +17,7 @@ import typer
 
 from energy.errors import SettingError
 from energy.units import JST
+from oracle.keys import write_secret
 from orchestrator import screen
 from orchestrator.call_view import (
     MINUTE_COLUMNS,
@@ -39,10 +41,11 @@ from orchestrator.words import Language
 from vpp.calls.baseline import ReverseFlow
 from vpp.calls.document import to_json
 from vpp.calls.evidence import fulfilled
-from vpp.calls.settings import PORT, secret_in
+from vpp.calls.settings import PORT, SETTINGS_FILE, secret_in
 from vpp.calls.store import CallStore
 
-DEFAULT_CALLS = ".yui/room/calls.sqlite"
+DEFAULT_FOLDER = Path(".yui/fleet/room")
+DEFAULT_CALLS = str(DEFAULT_FOLDER / "calls.sqlite")
 CALL_COLUMNS = ("call", "state", "direction", "from", "to", "most_w", "priority", "source")
 TIMEOUT_SECONDS = 40.0
 
@@ -57,12 +60,49 @@ TokenFile = Annotated[
     Path, typer.Option("--token", help="The file with the token of who posts calls.")
 ]
 DEFAULT_ROOM = f"http://127.0.0.1:{PORT}"
-DEFAULT_TOKEN = Path(".yui/room/calls.token")
+DEFAULT_TOKEN = DEFAULT_FOLDER / "calls.token"
 
 
 @app.callback()
 def calls() -> None:
     """Balancing calls: sent, watched, proven."""
+
+
+_TEXT = """\
+# How the control room takes calls; docs/calls.md and vpp/calls/settings.py say what each means.
+
+store = "calls.sqlite"
+# chain = "store.sqlite"            # the store of the chain's events, for reports to a VTN
+host = "127.0.0.1"
+port = {port}
+token = "calls.token"
+
+# [products.tertiary-2]
+# price_kwh = 30.0                  # JPY per kWh delivered
+# price_kw = 2.0                    # JPY per kW and half hour
+
+# [openadr]
+# vtn = "https://vtn.example.org/openadr3/3.1.0"
+# client_id = "yui"
+# client_secret = "vtn.secret"      # a file
+# ven = "miyagi"
+"""
+
+
+@app.command()
+def init(
+    folder: Annotated[Path, typer.Option(help="The control room's folder.")] = DEFAULT_FOLDER,
+    port: Annotated[int, typer.Option(help="Where it takes calls, on this machine.")] = PORT,
+) -> None:
+    """Make settings by which the control room takes calls, and a token for who posts them."""
+    settings, token = folder / SETTINGS_FILE, folder / "calls.token"
+    for path in (settings, token):
+        if path.exists():
+            raise SettingError(f"{path} must not be there yet: nothing is overwritten")
+    folder.mkdir(parents=True, exist_ok=True)
+    write_secret(token, secrets.token_urlsafe(32) + "\n")
+    settings.write_text(_TEXT.format(port=port), encoding="utf-8")
+    print(f"{settings}: calls are taken at http://127.0.0.1:{port}, from who has {token}")
 
 
 @app.command("list")

@@ -18,10 +18,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from energy.table import load_table
 from tests.steered import MemoryRoom
 from vpp.calls.service import answering
-from vpp.calls.settings import call_settings
+from vpp.calls.settings import SETTINGS_FILE, load_call_settings
 from vpp.commands import Answer, Instruction, Report
 
 POLL_SECONDS = 0.2
@@ -65,7 +64,7 @@ class HttpRoom:
 
 async def main(folder: Path, url: str) -> None:
     """Take calls until killed."""
-    settings = call_settings(load_table(folder / "room.toml", "settings file"), folder)
+    settings = load_call_settings(folder / SETTINGS_FILE)
     room = HttpRoom(url)
     ready: asyncio.Future[int] = asyncio.get_running_loop().create_future()
     ready.add_done_callback(lambda done: (folder / "port").write_text(str(done.result())))

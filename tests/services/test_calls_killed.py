@@ -23,7 +23,7 @@ KILLS = 2
 
 def test_a_room_killed_again_and_again_goes_on_and_nobody_gives_twice(tmp_path):
     (tmp_path / "calls.token").write_text(TOKEN)
-    (tmp_path / "room.toml").write_text("port = 0\n")
+    (tmp_path / "calls.toml").write_text("port = 0\n")
     sites = [Battery(number, time.time) for number in range(5)]
     room = MemoryRoom(sites)
     most = 0

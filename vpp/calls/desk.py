@@ -308,7 +308,8 @@ class Desk:
         wanted = {} if begun or not steps else await self.wanted(call, steps, free)
         found = allotted(call, steps, known, current, busy, self.costs(call, steps, free), wanted)
         self.store.plan(call.name, self._plans(call, found.sites))
-        self.store.set_shares(call.name, now, found.shares)
+        if set(found.shares) != {left for each in current if (left := each.from_on(now))}:
+            self.store.set_shares(call.name, now, found.shares)
         self._short.pop(call.name, None)
         if found.missing_w:
             self._short[call.name] = now
