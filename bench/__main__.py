@@ -17,6 +17,7 @@ from bench import (
     calls,
     day,
     desk,
+    dispatch,
     fleet,
     gas,
     jepx,
@@ -27,6 +28,7 @@ from bench import (
     scale,
     site,
     strategies,
+    web,
     year,
 )
 from bench.figures import Figure
@@ -39,6 +41,7 @@ BENCHES = {
     "market": market.figures,
     "day": day.figures,
     "desk": desk.figures,
+    "dispatch": dispatch.figures,
     "network": network.figures,
     "origin": origin.figures,
     "site": site.figures,
@@ -46,6 +49,7 @@ BENCHES = {
     "plan": plan.figures,
     "ageing": ageing.figures,
     "strategies": strategies.figures,
+    "web": web.figures,
     "year": year.figures,
     "scale": scale.figures,
 }

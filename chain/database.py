@@ -6,6 +6,8 @@ its file (WAL), PostgreSQL keeps versions. A write waits for the one before it.
 
 from __future__ import annotations
 
+import os
+import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -52,6 +54,61 @@ def opened(url: str, steps: Steps | None = None, durable: bool = False) -> Engin
         _write_ahead(engine, "FULL" if durable else "NORMAL")
     _bring_up_to_date(engine, steps)
     return engine
+
+
+def opened_to_read(url: str) -> Engine:
+    """Return the store at a URL or path for readers alone: nothing of it is written.
+
+    An SQLite file may belong to somebody else, or lie where nothing can be written. Only an
+    older store must be writable once, to be brought up to date.
+
+    Raises:
+        SettingError: as `opened`, or if there is no such file.
+        StoreError: as `opened`.
+    """
+    path = _file_of(url)
+    if path is None:
+        return opened(url)
+    if not path.is_file():
+        raise SettingError(f"{path} must be a store, got no such file")
+    engine = create_engine(f"{SQLITE}:///{path}", creator=lambda: _read_only(path))
+
+    @event.listens_for(engine, "begin")
+    def begun(connection: Connection) -> None:
+        connection.exec_driver_sql("BEGIN")
+
+    with reading(engine) as connection:
+        behind = pending(connection)
+    if behind:
+        opened(str(path)).dispose()
+    return engine
+
+
+def _file_of(url: str) -> Path | None:
+    """Return the file of an SQLite store; None for one in memory, or of another kind."""
+    if "://" not in url:
+        return Path(url)
+    try:
+        parsed = make_url(url)
+    except ArgumentError:
+        return None
+    is_file = parsed.get_backend_name() == SQLITE and parsed.database not in (None, "", ":memory:")
+    return Path(str(parsed.database)) if is_file else None
+
+
+def _read_only(path: Path) -> sqlite3.Connection:
+    # Beside a file that was closed well lie no others. Where none can be made, SQLite reads it
+    # only if it is told that nobody writes.
+    beside = path.with_name(f"{path.name}-wal")
+    is_still = not beside.exists() and not os.access(path.parent, os.W_OK)
+    query = "mode=ro&immutable=1" if is_still else "mode=ro"
+    return sqlite3.connect(
+        f"{path.absolute().as_uri()}?{query}",
+        uri=True,
+        timeout=WAIT_SECONDS,
+        isolation_level=None,
+        check_same_thread=False,
+    )
 
 
 _OPTIONS: dict[str, dict[str, Any]] = {

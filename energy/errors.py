@@ -3,7 +3,7 @@
     YuiError                      what a user is told in one line
     ├── SettingError              a file or argument that describes something impossible
     ├── DeviceError               a field device did not answer, or answered nonsense
-    │   └── NoAnswer, Garbled, CodeAnswered, Unmeasured    see `field.modbus`, `.quantity`
+    │   └── NoAnswer, Garbled, CodeAnswered, Unmeasured    see `field.modbus`, `.storage`
     ├── ReadingImpossible         what the devices say adds up to no reading
     ├── StoreFailed               a disk that does not take a write, see `oracle.outbox`
     ├── StoreError                a store of the chain's events that does not answer, or is broken

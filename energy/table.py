@@ -99,9 +99,9 @@ class Table:
             raise self.error(key, "be a list of texts", held)
         return tuple(held)
 
-    def flag(self, key: str) -> bool:
-        """Take true or false, false where it is missing."""
-        return self.take(key, bool, False)
+    def flag(self, key: str, default: bool = False) -> bool:
+        """Take true or false, false where it is missing and nothing else is said."""
+        return self.take(key, bool, default)
 
     def one_of(self, key: str, allowed: Sequence[str], default: Any = _MISSING) -> Any:
         """Take one of some texts."""

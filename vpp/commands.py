@@ -10,8 +10,8 @@ it. Of those that hold now the first of this order is followed, the rest wait be
     emergency stop > the owner's override at the site > CALL > CHARGE, DISCHARGE, HOLD > PLAN
     > self-consumption
 
-`LIMIT` narrows whatever is followed, but for a stop. `RESUME` ends a stop and takes back
-everything but the plan.
+`LIMIT` narrows whatever is followed, but for a stop and the owner's override. `RESUME` ends a stop
+and takes back everything but the plan; what the owner said at the site is his to take back.
 
 Units: power in W and energy in Wh, whole numbers; time in unix seconds. What leaves the battery
 is positive, what goes into it negative, as in SunSpec's model 704; at the meter import is positive.
