@@ -20,6 +20,7 @@ _WORDS = {
     "answers": ("Told / took / refused / silent", "送信/受諾/拒否/無応答"),
     "slowest": ("Slowest answer", "最も遅い応答"),
     "first_change": ("First change of power after", "出力変化まで"),
+    "reached": ("{percent} delivered after (due after)", "{percent}到達まで(応動時間)"),
     "basis": ("Paid by", "精算の基準"),
     "meter": ("baseline at the meter (High 4 of 5)", "受電点ベースライン(High 4 of 5)"),
     "plan": ("the battery's plan", "蓄電池の計画"),

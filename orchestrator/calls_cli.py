@@ -22,6 +22,7 @@ from orchestrator import screen
 from orchestrator.call_view import (
     MINUTE_COLUMNS,
     SITE_COLUMNS,
+    SITE_MINUTE_COLUMNS,
     SLOT_COLUMNS,
     at,
     minute_rows,
@@ -29,6 +30,7 @@ from orchestrator.call_view import (
     page_of,
     report_json,
     report_view,
+    site_minute_rows,
     site_rows,
     slot_rows,
     table_view,
@@ -191,7 +193,9 @@ def show(
 @app.command()
 def report(
     name: Name,
-    by: Annotated[str, typer.Option(help="With --csv: half-hour, site or minute.")] = "half-hour",
+    by: Annotated[
+        str, typer.Option(help="With --csv: half-hour, site, minute or site-minute.")
+    ] = "half-hour",
     calls_path: CallsPath = DEFAULT_CALLS,
     store_path: StorePath = DEFAULT_STORE,
     reverse: Annotated[
@@ -205,8 +209,8 @@ def report(
     ] = None,
 ) -> None:
     """Report what a call came to: asked, delivered, paid, by half hour, site and minute."""
-    if by not in ("half-hour", "site", "minute"):
-        raise SettingError(f"--by must be half-hour, site or minute, got {by!r}")
+    if by not in ("half-hour", "site", "minute", "site-minute"):
+        raise SettingError(f"--by must be half-hour, site, minute or site-minute, got {by!r}")
     calls_store = calls_at(calls_path)
     with store_at(store_path) as (store, both):
         found = fulfilled(calls_store, store, name, reverse)
@@ -220,6 +224,7 @@ def report(
             "half-hour": (SLOT_COLUMNS, slot_rows(found)),
             "site": (SITE_COLUMNS, site_rows(found, names)),
             "minute": (MINUTE_COLUMNS, minute_rows(found)),
+            "site-minute": (SITE_MINUTE_COLUMNS, site_minute_rows(found, names)),
         }[by]
         Listing(columns, rows).show(as_json=False, as_csv=True)
     else:
