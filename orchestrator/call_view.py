@@ -155,8 +155,8 @@ def brief_lines(report: Fulfilment, language: Language) -> list[tuple[str, str]]
             f"{_seconds(report.reached_seconds)} ({call.product.response_seconds} s)",
         ),
         (say(language, "basis"), say(language, call.product.basis.value)),
-        (say(language, "asked"), f"{kwh(report.asked_wh):,.3f} kWh"),
-        (say(language, "delivered"), f"{kwh(report.delivered_wh):,.3f} kWh"),
+        (say(language, "asked_all"), f"{kwh(report.asked_wh):,.3f} kWh"),
+        (say(language, "delivered_all"), f"{kwh(report.delivered_wh):,.3f} kWh"),
         (say(language, "penalties"), f"{yen(report.penalty_microyen):,.2f} JPY"),
         (say(language, "paid"), f"{yen(report.paid_microyen):,.2f} JPY"),
         ("", state),
@@ -248,11 +248,13 @@ def report_view(report: Fulfilment, names: Names, language: Language) -> Rendera
     )
 
 
-def table_view(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> RenderableType:
-    """Draw a table whose first column is text."""
+def table_view(
+    title: str, columns: Sequence[str], rows: Iterable[Sequence[str]], texts: int = 1
+) -> RenderableType:
+    """Draw a table whose first columns are texts, and the others numbers."""
     table = Table(title=title, title_justify="left")
     for number, column in enumerate(columns):
-        table.add_column(column, justify="right" if number else "left")
+        table.add_column(column, justify="left" if number < texts else "right")
     for row in rows:
         table.add_row(*(Text(cell) for cell in row))
     return table

@@ -41,6 +41,7 @@ from orchestrator.options import DEFAULT_STORE, InLanguage, Json, StorePath, pri
 from orchestrator.store_commands import Csv
 from orchestrator.words import Language
 from vpp.calls.baseline import ReverseFlow
+from vpp.calls.call import LOWEST_PRIORITY
 from vpp.calls.document import to_json
 from vpp.calls.evidence import fulfilled
 from vpp.calls.settings import PORT, SETTINGS_FILE, secret_in
@@ -127,7 +128,7 @@ def listed(
             "from": at(each.call.starts_at),
             "to": at(each.call.ends_at),
             "most_w": max(step.power_w for step in each.call.steps),
-            "priority": each.call.priority,
+            "priority": None if each.call.priority == LOWEST_PRIORITY else each.call.priority,
             "source": each.call.source.value,
         }
         for each in kept
@@ -174,9 +175,9 @@ def show(
         for s in shares
         if s.ends_at > s.starts_at
     ]
-    columns = [say(language, "site"), ">", "<", "kW"]
+    columns = [*(say(language, word) for word in ("site", "from", "to")), "kW"]
     console.print(title, style="bold")
-    console.print(table_view(say(language, "shares"), columns, rows))
+    console.print(table_view(say(language, "shares"), columns, rows, texts=3))
     lines = [
         [
             at(entry.at),
@@ -187,7 +188,7 @@ def show(
         for entry in journal
     ]
     columns = [say(language, word) for word in ("at", "event", "site", "detail")]
-    console.print(table_view(say(language, "journal"), columns, lines))
+    console.print(table_view(say(language, "journal"), columns, lines, texts=4))
 
 
 @app.command()
@@ -323,7 +324,7 @@ def offer(
     rows.append([say(language, "together"), "", f"{answer['power_w'] / 1000:,.1f}"])
     columns = [say(language, "site"), say(language, "municipality"), "kW"]
     title = say(language, "offer", minutes=minutes)
-    screen.console().print(table_view(title, columns, rows))
+    screen.console().print(table_view(title, columns, rows, texts=2))
 
 
 def calls_at(path: str) -> CallStore:

@@ -97,7 +97,8 @@ class SiteMinute:
 
 @dataclass(frozen=True, slots=True)
 class Answered:
-    """How the sites answered: seconds after the call came, or (the last) after they were told."""
+    """How the sites answered, in seconds: an answer after its instruction was sent, a change of
+    power after the call came, or the site's share began if that was later."""
 
     told: int
     taken: int
@@ -298,7 +299,9 @@ def _answered(call: Call, told: Sequence[Told]) -> Answered:
     asked = [each for each in told if each.power_w]
     answers = [each.answered_at - each.sent_at for each in asked if each.answered_at is not None]
     changes = [
-        each.changed_at - max(call.received_at, 0) for each in asked if each.changed_at is not None
+        each.changed_at - max(call.received_at, each.starts_at)
+        for each in asked
+        if each.changed_at is not None
     ]
     return Answered(
         told=len({each.site for each in asked}),
