@@ -26,7 +26,7 @@ def planned(problem: Problem, solver: Solver | None = None, fallback: Solver | N
     `solver` may be one that was used before: it then starts from the last plan.
     """
     alarms: list[str] = []
-    solvers = [solver or HighsSolver(), fallback or ScipySolver()]
+    solvers = [solver or HighsSolver(once=True), fallback or ScipySolver()]
     for each in solvers:
         name = type(each).__name__
         try:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
-from datetime import date, timedelta
+from datetime import date
 
 import numpy as np
 import pytest
@@ -26,7 +26,6 @@ from vpp.model import Battery, Demand, Problem, Reserve, Tier
 from vpp.mpc import Controller
 from vpp.plan import Plan
 from vpp.planner import planned
-from vpp.prices import PriceForecaster, price_days
 from vpp.safe import safe_plan
 from vpp.solver import HighsSolver
 from vpp.wear import flat
@@ -229,43 +228,6 @@ def test_forecasts_say_what_they_lack():
     with pytest.raises(SettingError, match="between 0 and 1, got 1.5"):
         quantiles(History(works_on), "load", DAY, (1.5,))
     assert naive({}, DAY.start) == 0
-    with pytest.raises(SettingError, match="one day before it"):
-        PriceForecaster(date(2019, 1, 1)).forecast()
-    with pytest.raises(SettingError, match="48 finite prices"):
-        PriceForecaster(date(2019, 1, 1)).observe([1.0] * 47)
-
-
-def test_a_price_forecast_rests_on_past_days_and_beats_the_day_before():
-    first, prices = price_days()
-    forecaster = PriceForecaster(first)
-    errors, before = [], []
-    for number in range(60):
-        if number >= 30:
-            assert forecaster.day == first + timedelta(days=number)
-            errors.append(np.abs(forecaster.forecast() - prices[number]).mean())
-            before.append(np.abs(prices[number - 1] - prices[number]).mean())
-        forecaster.observe(prices[number])
-    assert np.mean(errors) < 0.9 * np.mean(before)
-    low, high = forecaster.quantiles((0.1, 0.9))
-    assert (low <= high).all()
-
-
-def test_a_price_file_is_read_or_refused_by_line(tmp_path):
-    file = tmp_path / "prices.csv"
-    good = "2019-06-04," + ",".join(["1.5"] * 48)
-    file.write_text(f"header\n{good}\n")
-    assert price_days(file)[1].shape == (1, 48)
-    for text, words in (
-        (f"header\n{good}\n{good}\n", "line 3 must be the day after"),
-        ("header\n2019-06-04,1,2\n", "line 2 must have 48 finite prices"),
-        ("header\nsoon,1\n", "line 2 must be a date and prices"),
-        ("header\n", "must hold a day"),
-    ):
-        file.write_text(text)
-        with pytest.raises(SettingError, match=words):
-            price_days(file)
-    with pytest.raises(SettingError, match="must be a price file"):
-        price_days(tmp_path / "none.csv")
 
 
 @settings(max_examples=50, deadline=None)
