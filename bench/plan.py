@@ -54,7 +54,7 @@ def below_zero() -> list[Figure]:
         batteries=tuple(replace(unit, name=f"office {number}") for number in range(3)),
     )
     began = time.process_time()
-    plan = planned(hard, HighsSolver(60))
+    plan = planned(hard, HighsSolver(600), patience=600)
     took = time.process_time() - began
     name = "48 slots, three batteries, all prices below 0"
     return [
