@@ -311,8 +311,8 @@ def test_what_is_not_known_is_guessed_and_said(tmp_path):
     prices.write_text("header\n2019-01-01," + ",".join(["12"] * 40 + [""] * 8) + "\n")
     told = json.loads(asked("--json", "--day", "2019-01-01", "--prices", str(prices)))
     assert [note.split(":")[0] for note in told["notes"]] == [
-        "no past, no forecast",
-        "the price is not known in 56 of 96 slots, from slot 40 on",
+        "No past, no forecast",
+        "The price is not known in 56 of 96 half hours, from 2019-01-01 20",
     ]
     assert told["alarms"] == []
     assert told["made_by"] == "HiGHS"
