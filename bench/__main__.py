@@ -25,6 +25,7 @@ from bench import (
     plan,
     scale,
     site,
+    stages,
     strategies,
     year,
 )
@@ -43,6 +44,7 @@ BENCHES = {
     "jepx": jepx.figures,
     "plan": plan.figures,
     "ageing": ageing.figures,
+    "stages": stages.figures,
     "strategies": strategies.figures,
     "year": year.figures,
     "scale": scale.figures,
