@@ -182,9 +182,10 @@ def wear(system: Array) -> list[Figure]:
     """Return what wear-aware plans of 28 days earn less wear by rainflow, and their bound."""
     price = system.ravel()[WEAR_FIRST : WEAR_FIRST + WEAR_SLOTS]
     found = []
-    for replacement, bar in ((20_000, 80_500), (40_000, 42_400)):
+    # Where wear is dear cycles are shallow and few, and fewer chords do.
+    for replacement, pieces, bar in ((20_000, 20, 80_500), (40_000, 16, 42_400)):
         cost = replacement * CAPACITY
-        law = chords(LAW, CAPACITY, cost, 0.8 * (even_depths(20)) ** 1.1)
+        law = chords(LAW, CAPACITY, cost, 0.8 * (even_depths(pieces)) ** 1.1)
         stored, earned, seconds = rolled(price, law)
         worth = earned - cost * life_used(LAW, stored, CAPACITY)
         best, at = max((_flat(price, each, cost), each) for each in range(31))
