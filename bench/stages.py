@@ -1,6 +1,6 @@
 """Whether planning for several futures with a common first step pays: Kesennuma, month by month.
 
-Four months of the bundled year, re-planned each half hour from forecasts that see only what was
+Months of the bundled year, re-planned each half hour from forecasts that see only what was
 before; prices of the bundled synthetic year, plus 5 JPY/kWh for buying; with and without a charge
 on each month's peak. `one` plans for what is expected, `two` for the errors of the last days as
 well (`vpp.scenarios`). What is planned is carried out by a controller at the meter: it stores no
@@ -33,7 +33,9 @@ from vpp.prices import price_days
 from vpp.scenarios import Scenarios
 from vpp.wear import wear_cost
 
-MONTHS = (2, 5, 8, 11)
+MONTHS = tuple(range(1, 12))
+"""December's plans would reach beyond the year."""
+QUARTERS = (2, 5, 8, 11)
 FUTURES = 6
 KINKS = 4
 CHARGE = 1_800.0
@@ -64,13 +66,17 @@ class Played:
 
 
 def figures() -> list[Figure]:
-    """Play the months in three ways; some ten minutes."""
+    """Play the months in three ways; a quarter of an hour."""
     year = _year()
     found = []
-    for charge, blind in ((0.0, False), (CHARGE, False), (CHARGE, True)):
+    for months, charge, blind in (
+        (MONTHS, CHARGE, False),
+        (QUARTERS, 0.0, False),
+        (QUARTERS, CHARGE, True),
+    ):
         pairs = [
             [play(year, month, futures, charge, blind) for futures in (0, FUTURES)]
-            for month in MONTHS
+            for month in months
         ]
         name = "peak charged" if charge else "no charge on the peak"
         name += ", carried out blindly" if blind else ""
@@ -106,7 +112,7 @@ def play(year: Year, month: int, futures: int, charge: float, blind: bool) -> Pl
     """Play a month, planned for `futures` more futures than the expected one."""
     unit, controller, scenarios = year.battery, Controller(), Scenarios(futures)
     first, last = (slots_of(date(2019, at, 1)).start for at in (month, month + 1))
-    start = first - BEFORE_DAYS * SLOTS_PER_DAY
+    start = max(first - BEFORE_DAYS * SLOTS_PER_DAY, min(year.past))
     history = History(works_on)
     for slot in range(start - LEARNED_DAYS * SLOTS_PER_DAY, start):
         if slot in year.past:
