@@ -47,6 +47,7 @@ def plan_view(
         _spans(plan, language),
         _lines(plan, language),
         _money(plan, without, language),
+        Text(_worth(plan, without, language)),
     ]
     if plan.breaches:
         parts.append(_breaches(plan, language))
@@ -104,18 +105,19 @@ def _money(plan: Plan, without: Plan, language: Language) -> Table:
         table.add_row(
             say(language, word), *(f"{value + 0.0:,.0f}" for value in values), style=strong
         )
-    batteries = plan.problem.batteries
-    before = sum(battery.end_value * battery.initial_kwh for battery in batteries)
-    saved = bare.total - of_both.total - before
-    table.caption = say(language, "plan_saves", saved=f"{saved:,.0f}")
-    if not plan.is_safe_rule:
-        table.caption += say(
-            language, "plan_proof", gap=f"{max(plan.gap, 0.0):.2f}", by=plan.made_by
-        )
-    else:
-        table.caption += say(language, "plan_safe")
-    table.caption_justify = "left"
     return table
+
+
+def _worth(plan: Plan, without: Plan, language: Language) -> str:
+    """What the battery saves, and how sure it is that no plan saves more."""
+    before = sum(battery.end_value * battery.initial_kwh for battery in plan.problem.batteries)
+    saved = without.money.total - plan.money.total - before
+    told = say(language, "plan_saves", saved=f"{saved:,.0f}")
+    if plan.is_safe_rule:
+        return told + say(language, "plan_safe")
+    if np.isnan(plan.gap):
+        return told
+    return told + say(language, "plan_proof", gap=f"{max(plan.gap, 0.0):.2f}", by=plan.made_by)
 
 
 def first_day(plan: Plan) -> Money:
