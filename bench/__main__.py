@@ -14,6 +14,7 @@ from rich.table import Table
 
 from bench import (
     ageing,
+    calls,
     day,
     desk,
     dispatch,
@@ -36,6 +37,7 @@ from bench.figures import Figure
 from energy.errors import SettingError
 
 BENCHES = {
+    "calls": calls.figures,
     "fleet": fleet.figures,
     "gas": gas.figures,
     "market": market.figures,
