@@ -42,6 +42,8 @@ COUNTING = {714: ("DCW", "DCWhAbs", "DCWhInj"), 701: ("W", "TotWhAbs", "TotWhInj
 BASE, CAPACITY, RATINGS = 802, 713, 702
 LIMIT_BOTH = 3
 """StorCtl_Mod: bit 0 limits the charge, bit 1 the discharge."""
+MOST_RATE = 0x7FFF
+"""What a rate's register holds at most."""
 IN_WATTS = 1
 """WSetMod: WSet is followed, not WSetPct."""
 CONNECTED = range(2, 7)
@@ -204,6 +206,8 @@ def _storage_writes(
     def rate(power_w: int) -> int:
         """Rounded towards zero: a rate and its negative do not cross."""
         share = min(abs(power_w) / rated_w, Fraction(1)) * 100 / Fraction(10) ** scale
+        if share > MOST_RATE:
+            raise DeviceError(f"{where} must have an InOutWRte_SF of -2 or more, got {scale}")
         return int(share) if power_w >= 0 else -int(share)
 
     timer = []
