@@ -7,6 +7,7 @@
     ├── ReadingImpossible         what the devices say adds up to no reading
     ├── StoreFailed               a disk that does not take a write, see `oracle.outbox`
     ├── StoreError                a store of the chain's events that does not answer, or is broken
+    ├── VtnError                  a VTN that does not answer, or refuses, see `vpp.calls.vtn`
     ├── ChainError                a chain that cannot be reached or is not the expected one
     ├── AuditError                a fact on the chain that the rules do not allow
     └── Refusal                   a rule of the contract was not met; the contract's custom errors

@@ -39,6 +39,10 @@ class Table:
     def __contains__(self, key: str) -> bool:
         return key in self._content
 
+    def names(self) -> list[str]:
+        """Return the keys that have not been taken."""
+        return list(self._content)
+
     def error(self, key: str, expected: str, got: object) -> SettingError:
         """Return the error that a key must be something else."""
         return SettingError(f"{self.where} {key} must {expected}, got {got!r}")
