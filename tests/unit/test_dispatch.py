@@ -15,7 +15,7 @@ from energy.errors import DeviceError, SettingError, StoreError
 from energy.units import SLOT_SECONDS
 from field.sunspec import MODELS, Block, registers_from
 from vpp.commands import Action, Following, Instruction
-from vpp.dispatch.controller import Tuning, decided
+from vpp.dispatch.controller import Tuning, decided, short_wh
 from vpp.dispatch.device import BatteryShown, Held, Setpoint
 from vpp.dispatch.hand import Hand, Rhythm
 from vpp.dispatch.image import Aged, Image
@@ -241,6 +241,17 @@ def test_a_limit_of_self_consumption_is_a_range_or_followed_from_the_meter():
     assert decide(Duty(Following.SELF)).setpoint is None
 
 
+def test_what_can_no_longer_be_met_is_known_while_it_lasts():
+    ledger = Ledger(1_000, START + 900, 500_000.0)
+    duty = Duty(Following.PLAN, plan_wh=4_500)
+    assert short_wh(START + 900, duty, ledger, WIDE) == pytest.approx(250)
+    assert short_wh(START + 900, duty, ledger, Room(15_000, 16_000)) == 0
+    assert short_wh(START + 900, replace(duty, limit_w=1_000), ledger, WIDE) == pytest.approx(3_750)
+    assert short_wh(START + 900, Duty(Following.SELF), ledger, WIDE) == 0
+    into = Duty(Following.PLAN, plan_wh=-4_500)
+    assert short_wh(START + 900, into, ledger, WIDE) == pytest.approx(-1_250)
+
+
 # The half hour's energy.
 
 
@@ -305,6 +316,18 @@ def test_a_clock_that_is_set_back_adds_nothing():
     assert (ledger.delivered_wh, closed) == (0.0, None)
     ledger, _ = ledger.advanced(START + 41, shown(3_600, 1))
     assert ledger.delivered_wh == pytest.approx(1)
+
+
+def test_a_clock_that_is_set_moves_the_half_hour_with_it():
+    ledger = Ledger(1_000, START + 100.0, 500.0, counter_mwh=0.0, last_mwh=500)
+    assert ledger.moved(60) == replace(ledger, at=START + 160.0)
+    other = ledger.moved(SLOT_SECONDS)
+    assert (other.slot, other.delivered_mwh, other.counter_mwh, other.known) == (
+        1_001,
+        0.0,
+        500,
+        False,
+    )
 
 
 def test_half_hours_that_nobody_kept_are_not_known():

@@ -87,6 +87,19 @@ def decided(
     return Decision(Setpoint.exactly(bounded_w), bounded_w, bound)
 
 
+def short_wh(now: float, duty: Duty, ledger: Ledger, room: Room) -> float:
+    """Return what of a half hour's planned and called energy can no longer be met, at least.
+
+    Beyond the end of a call nothing is known: what it still asks for is left out.
+    """
+    if duty.plan_wh is None:
+        return 0.0
+    hours = max(ledger.end - now, 0.0) / 3600
+    room = room.narrowed(duty.limit_w)
+    owed_wh = duty.plan_wh + ledger.called_wh - ledger.delivered_wh
+    return owed_wh - min(max(owed_wh, -room.charge_w * hours), room.discharge_w * hours)
+
+
 def _wanted(
     now: float, image: Image, duty: Duty, ledger: Ledger | None, tuning: Tuning
 ) -> tuple[float | None, float]:

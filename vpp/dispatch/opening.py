@@ -15,6 +15,7 @@ from pathlib import Path
 from energy.errors import DeviceError, SettingError
 from field.modbus import Address, Line
 from vpp.dispatch.device import Battery, BatteryShown, Power, Setpoint
+from vpp.dispatch.instruments import Instruments
 from vpp.dispatch.settings import DevicePlace, Settings
 from vpp.dispatch.site import SiteDispatch
 from vpp.dispatch.store import Store
@@ -96,11 +97,13 @@ def site_of(settings: Settings, *, unarmed: bool = False) -> Iterator[SiteDispat
     try:
         yield SiteDispatch(
             settings.place,
-            Unarmed(battery) if unarmed else battery,
+            Instruments(
+                Unarmed(battery) if unarmed else battery,
+                summed(settings.meters, SunSpecPower.METER),
+                summed(settings.inverters, SunSpecPower.INVERTER),
+            ),
             settings.limits,
             store,
-            meter=summed(settings.meters, SunSpecPower.METER),
-            inverter=summed(settings.inverters, SunSpecPower.INVERTER),
             tuning=settings.tuning,
             rhythm=settings.rhythm,
             patience=settings.patience,
@@ -153,7 +156,7 @@ async def stop_now(settings: Settings) -> None:
     """
     with site_of(settings) as site:
         try:
-            await site.battery.command(Setpoint.exactly(0), 0)
+            await site.instruments.battery.command(Setpoint.exactly(0), 0)
         except DeviceError as error:
             raise DeviceError(
                 f"the stop is kept, but the battery must be reached, got: {error}"

@@ -15,6 +15,7 @@ Power in W, positive out of the battery; energy in Wh.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from fractions import Fraction
 from typing import NamedTuple
 
@@ -111,7 +112,9 @@ class SunSpecBattery:
             block = blocks[control]
             self._timer = raw_of(block, TIMER[control]) is not None
             held = held_by(block)
-        return shown_by(blocks, held)
+        shown = shown_by(blocks, held)
+        has_switch = control == STORAGE and raw_of(blocks[STORAGE], "ChaGriSet") is not None
+        return replace(shown, keeps_off_grid=has_switch and not self.grid_charging)
 
     async def command(self, setpoint: Setpoint | None, revert_seconds: int) -> Setpoint | None:
         """Write a set-point and read it back; see `Battery.command`."""

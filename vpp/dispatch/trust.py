@@ -22,6 +22,7 @@ from dataclasses import dataclass, replace
 
 from vpp.dispatch.device import BatteryShown
 
+ALARMS = ("no-answer", "nonsense", "frozen", "does-not-follow", "does-not-obey")
 OVER = 1.1
 """A power beyond the rating by more than this factor cannot be."""
 STILL_W = 200
