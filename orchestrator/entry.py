@@ -10,13 +10,18 @@ import sys
 from importlib import import_module
 from importlib.util import find_spec
 
-SITE_COMMANDS = ("oracle", "simulate", "vpp")
+SITE_COMMANDS = (
+    ("oracle",),
+    ("simulate",),
+    *(("vpp", name) for name in ("init", "check", "run", "status", "override")),
+)
 OPERATOR_PACKAGES = ("sqlalchemy", "numpy", "scipy")
 
 
 def main() -> None:
     """Run the command line that is asked for, or the one that is there."""
-    of_site = sys.argv[1:2] and sys.argv[1] in SITE_COMMANDS
+    given = tuple(sys.argv[1:3])
+    of_site = any(given[: len(words)] == words for words in SITE_COMMANDS)
     whole = all(find_spec(package) is not None for package in OPERATOR_PACKAGES)
     of = "orchestrator.site_commands" if of_site or not whole else "orchestrator.cli"
     import_module(of).main()

@@ -8,6 +8,7 @@
     limits        what the owner allows
     ledger        the energy of the half hour so far
     controller    from all of these to one set-point: a pure function
+    answers       when the battery's power followed what was told
     alarms        what is wrong now
     hand          the set-point onto the device: refreshed, read back, not too often
     site          a cycle of all this, and what a link gives and asks

@@ -21,7 +21,8 @@ from energy.errors import DeviceError, StoreError
 from energy.journal import said
 from vpp.commands import Action, Answer, Following, Instruction, Report
 from vpp.dispatch.alarms import Alarms, log
-from vpp.dispatch.controller import Decision, Tuning, decided, short_wh
+from vpp.dispatch.answers import Answers
+from vpp.dispatch.controller import Decision, Share, Tuning, decided, short_wh
 from vpp.dispatch.device import BatteryShown, Setpoint
 from vpp.dispatch.hand import Hand, Rhythm
 from vpp.dispatch.image import Image
@@ -111,6 +112,8 @@ class SiteDispatch:
         self.duty = Duty(Following.SELF)
         self.room = Room(0, 0)
         self.decision = Decision(None)
+        self.share = Share()
+        self.answers = Answers()
         self.alarms = Alarms()
         self._version = -1
         self._clocks = clock(), monotonic()
@@ -142,7 +145,13 @@ class SiteDispatch:
             self.standing = standing
             log.info(said("taken", **told))
             self.woken.set()
-        return Answer(instruction.site, instruction.sequence, int(now), why)
+        answer = Answer(instruction.site, instruction.sequence, int(now), why)
+        self.answers.add(instruction, answer, self.image.battery_w)
+        return answer
+
+    def answer_of(self, sequence: int) -> Answer | None:
+        """Return the answer to an instruction as it stands by now: with when power changed."""
+        return self.answers.of(sequence)
 
     def take_over(self, owner: Owner) -> None:
         """Follow what the owner says at the site; it is on disk when this returns."""
@@ -220,6 +229,7 @@ class SiteDispatch:
         self.duty = self.standing.duty(wall, self._lost(now), self.plans)
         self._decide(wall, now)
         await self._write(now, read)
+        self._see(wall)
         self._tell(wall)
 
     def _hear_the_owner(self) -> None:
@@ -242,6 +252,10 @@ class SiteDispatch:
         if read.battery is not None:
             self.hand.take_over(read.battery.held, now)
         self.trust = self.trust.judged(now, read.battery, self.patience, told_w)
+        shown = read.battery
+        if shown is not None and shown.power_w is not None and not self.trust.out:
+            rating_w = shown.discharge_w or self.limits.discharge_w
+            self.share = self.share.learned(now, told_w, shown.power_w, rating_w)
 
     def _count(self, wall: float, now: float, shown: BatteryShown | None) -> None:
         """Bring the half hour's energy up to date; keep what came of one that is over."""
@@ -313,6 +327,7 @@ class SiteDispatch:
             follows_ranges=battery.follows_ranges,
             before=hand.told,
             elapsed=now - hand.at if hand.at is not None else 1.0,
+            share=self.share.value,
         )
 
     def _owners_room(self) -> Room:
@@ -344,6 +359,16 @@ class SiteDispatch:
             self.trust = self.trust.obeying()
         if wanted != before:
             log.info(said("set-point", power_w=_spelled(wanted), following=self.following.value))
+
+    def _see(self, wall: float) -> None:
+        """Note which instructions the battery's power has come to follow."""
+        shown, setpoint = self.image.shown, self.decision.setpoint
+        if shown is None or shown.power_w is None:
+            return
+        is_told = setpoint is not None and self.hand.told == setpoint
+        wanted_w = setpoint.power_w if is_told and setpoint is not None else None
+        rating_w = shown.discharge_w or self.limits.discharge_w
+        self.answers.see(wall, shown.power_w, wanted_w, rating_w)
 
     def _tell(self, wall: float) -> None:
         """Raise and end the alarms of what was judged and decided."""
