@@ -25,6 +25,7 @@ from bench import (
     plan,
     scale,
     site,
+    steering,
     strategies,
     year,
 )
@@ -43,6 +44,7 @@ BENCHES = {
     "jepx": jepx.figures,
     "plan": plan.figures,
     "ageing": ageing.figures,
+    "steering": steering.figures,
     "strategies": strategies.figures,
     "year": year.figures,
     "scale": scale.figures,

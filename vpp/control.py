@@ -29,9 +29,11 @@ def settings_of(command: Command, rated_power_w: int) -> dict[str, int]:
 
     A negative charge rate forces a discharge of at least that rate.
     """
-    rate = min(command.power_w * FULL_RATE // rated_power_w, FULL_RATE)
+    power_w = rated_power_w if command.power_w is None else command.power_w
+    rate = min(power_w * FULL_RATE // rated_power_w, FULL_RATE)
     charge, discharge = {
-        Mode.STORE: (FULL_RATE, 0),
+        Mode.STORE: (rate, 0),
+        Mode.SERVE: (0, rate),
         Mode.DISCHARGE: (-rate, rate),
         Mode.HOLD: (0, 0),
     }[command.mode]

@@ -16,9 +16,10 @@ from chain.database import opened
 from chain.store import stored
 from energy.units import slots_of
 from orchestrator.cli import app as program
-from orchestrator.replay.period import RULE, Plan, replayed
+from orchestrator.replay.period import Plan, replayed
 from orchestrator.report import day_report
 from orchestrator.setting.sites import load_setting
+from orchestrator.steering.steering import RULE
 from orchestrator.web.app import application
 from orchestrator.web.cli import is_loopback
 from orchestrator.web.desk import Desk
