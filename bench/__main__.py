@@ -16,6 +16,7 @@ from bench import (
     ageing,
     day,
     desk,
+    dispatch,
     fleet,
     gas,
     jepx,
@@ -27,6 +28,7 @@ from bench import (
     site,
     steering,
     strategies,
+    web,
     year,
 )
 from bench.figures import Figure
@@ -38,6 +40,7 @@ BENCHES = {
     "market": market.figures,
     "day": day.figures,
     "desk": desk.figures,
+    "dispatch": dispatch.figures,
     "network": network.figures,
     "origin": origin.figures,
     "site": site.figures,
@@ -46,6 +49,7 @@ BENCHES = {
     "ageing": ageing.figures,
     "steering": steering.figures,
     "strategies": strategies.figures,
+    "web": web.figures,
     "year": year.figures,
     "scale": scale.figures,
 }

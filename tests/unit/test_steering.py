@@ -12,7 +12,7 @@ from energy.errors import SettingError
 from energy.records import Order, Reading, Side, Trade
 from energy.registry import Tariff
 from energy.units import SLOTS_PER_DAY, slots_of
-from oracle.plant import Battery, Controls, battery_energy
+from oracle.plant import FULL_RATE, Battery, Controls, battery_energy
 from orchestrator.rehearsal import Rehearsed, rehearsed
 from orchestrator.replay.replay import known_tariffs
 from orchestrator.replay.series import SiteSeries
@@ -35,7 +35,8 @@ from orchestrator.steering.steering import (
 )
 from vpp.ahead import Ahead
 from vpp.calendar import works_on
-from vpp.control import settings_of
+from vpp.control import setpoint_of
+from vpp.dispatch.device import Setpoint
 from vpp.forecast import History, Past
 from vpp.rule import BatterySize, Command, Mode, expected_flows
 
@@ -159,9 +160,9 @@ def test_serving_never_takes_what_is_kept_for_an_outage() -> None:
     steering = ByPlan(history(EVENING), SIZE, tariffs)
     command = steering.begin(EVENING, 500, Position())
     assert command == Command(Mode.SERVE, 1_000)
-    controls = settings_of(command, SIZE.power_w)
+    assert setpoint_of(command) == Setpoint(0, 1_000)
     device = Battery(44_000, SIZE.power_w, 900)
-    limits = Controls(True, True, controls["InWRte"], controls["OutWRte"])
+    limits = Controls(True, True, 0, 1_000 * FULL_RATE // SIZE.power_w)
     for surplus in (-9_000, -200, 0, 5_000):
         flow = battery_energy(device, limits, 4_900_000, surplus, 7_500)
         charged, discharged = expected_flows(command, surplus, 500, SIZE)

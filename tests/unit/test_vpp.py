@@ -9,12 +9,22 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from energy.units import slots_of
+from field.sunspec import MODELS, Block, registers_from
 from oracle.plant import Battery, Controls, battery_energy
-from vpp.control import settings_of
+from vpp.control import setpoint_of
+from vpp.dispatch.sunspec import writes_of
 from vpp.rule import BatterySize, Command, Mode, command_for, expected_flows
 
 DAY = slots_of(date(2019, 6, 4))
 KESENNUMA = BatterySize(capacity_wh=44_000, power_w=15_000, efficiency=900)
+
+
+def settings_of(command: Command, rated_w: int) -> dict[str, int]:
+    """What is written of model 124 for a command, rates in 0.01 %."""
+    points = {"WChaMax": rated_w, "WChaMax_SF": 0, "InOutWRte_SF": -2, "ChaGriSet": 0}
+    block = Block(MODELS[124], 40000, tuple(registers_from(124, points)))
+    writes = writes_of(block, setpoint_of(command), 0, False, "battery")
+    return {name: number for write in writes for name, number in write.points.items()}
 
 
 def test_the_day_has_its_hours() -> None:
@@ -58,6 +68,23 @@ def test_storing_takes_the_surplus_as_far_as_power_and_room_go(
     assert expected_flows(Command(Mode.STORE), surplus, stored, KESENNUMA) == flows
 
 
+@pytest.mark.parametrize(
+    ("command", "surplus", "stored", "flows"),
+    [
+        (Command(Mode.STORE, 4_000), 9_000, 0, (2_000, 0)),
+        (Command(Mode.STORE, 4_000), 900, 0, (900, 0)),
+        (Command(Mode.SERVE), -3_000, 10_000, (0, 3_000)),
+        (Command(Mode.SERVE, 4_000), -3_000, 10_000, (0, 2_000)),
+        (Command(Mode.SERVE), -3_000, 700, (0, 700)),
+        (Command(Mode.SERVE), 3_000, 10_000, (0, 0)),
+    ],
+)
+def test_storing_and_serving_keep_to_the_power_that_they_are_told(
+    command: Command, surplus: int, stored: int, flows: tuple[int, int]
+) -> None:
+    assert expected_flows(command, surplus, stored, KESENNUMA) == flows
+
+
 def test_holding_moves_nothing() -> None:
     assert expected_flows(Command(Mode.HOLD), 9_000, 9_000, KESENNUMA) == (0, 0)
 
@@ -66,6 +93,9 @@ def test_holding_moves_nothing() -> None:
     ("command", "charge", "discharge"),
     [
         (Command(Mode.STORE), 10_000, 0),
+        (Command(Mode.STORE, 6_000), 4_000, 0),
+        (Command(Mode.SERVE), 0, 10_000),
+        (Command(Mode.SERVE, 6_000), 0, 4_000),
         (Command(Mode.HOLD), 0, 0),
         (Command(Mode.DISCHARGE, 15_000), -10_000, 10_000),
         (Command(Mode.DISCHARGE, 6_000), -4_000, 4_000),
