@@ -48,7 +48,7 @@ from orchestrator.service import cli as service_cli
 from orchestrator.setting.sites import MODES, load_setting
 from orchestrator.statement import statement_of
 from orchestrator.steering.choice import InSteering, check_steering
-from orchestrator.steering.steering import PLAN
+from orchestrator.steering.steering import RULE
 from orchestrator.verification.commands import report
 from orchestrator.web import cli as web_cli
 from orchestrator.words import Language, say
@@ -99,7 +99,7 @@ def demo(
         Path | None, typer.Option(help="A sites file of your own; see the bundled example.")
     ] = None,
     folder: Annotated[Path, typer.Option(help="Where the day is kept.")] = DEMO_FOLDER,
-    battery: InSteering = PLAN,
+    battery: InSteering = RULE,
     network: Annotated[
         str, typer.Option(help="anvil, or poa: each site's own validator, a block a second.")
     ] = ANVIL,

@@ -60,7 +60,7 @@ from orchestrator.setting.sites import Setting, Site
 from orchestrator.steering.choice import steering_of
 from orchestrator.steering.steering import (
     OPEN,
-    PLAN,
+    RULE,
     Position,
     Tariffs,
     net_offers,
@@ -214,7 +214,7 @@ async def run_day(
     progress: Progress,
     sites_file: Path | None = None,
     network: str = ANVIL,
-    steering: str = PLAN,
+    steering: str = RULE,
 ) -> DemoDay:
     """Run a day and return what it left in `folder`, whose content is replaced.
 
