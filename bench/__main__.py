@@ -28,7 +28,11 @@ from bench import (
     plan,
     scale,
     site,
+<<<<<<< HEAD
     stages,
+=======
+    steering,
+>>>>>>> ready/steer
     strategies,
     web,
     year,
@@ -51,7 +55,11 @@ BENCHES = {
     "link": link.figures,
     "plan": plan.figures,
     "ageing": ageing.figures,
+<<<<<<< HEAD
     "stages": stages.figures,
+=======
+    "steering": steering.figures,
+>>>>>>> ready/steer
     "strategies": strategies.figures,
     "web": web.figures,
     "year": year.figures,
