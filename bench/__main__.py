@@ -28,11 +28,8 @@ from bench import (
     plan,
     scale,
     site,
-<<<<<<< HEAD
     stages,
-=======
     steering,
->>>>>>> ready/steer
     strategies,
     web,
     year,
@@ -55,11 +52,8 @@ BENCHES = {
     "link": link.figures,
     "plan": plan.figures,
     "ageing": ageing.figures,
-<<<<<<< HEAD
     "stages": stages.figures,
-=======
     "steering": steering.figures,
->>>>>>> ready/steer
     "strategies": strategies.figures,
     "web": web.figures,
     "year": year.figures,

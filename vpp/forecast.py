@@ -78,16 +78,10 @@ class History:
         seen = sum(self.slots[near].generated for near in recent)
         return mean * min(seen * 1000 // expected, MOST_SKY) // 1000
 
-<<<<<<< HEAD
-    def _mean_sun(self, slot: int) -> int:
-        days = self._same_half_hours(slot, 14)
-        return _mean([past.generated for past in islice(days, SUN_DAYS)])
-=======
     def generation_of_days(self, slot: int) -> int:
         """Return the mean generation of the same half hour of past days, whatever the sky today."""
-        found = [past.generated for past in self._same_half_hours(slot, 14)]
-        return _mean(found[:SUN_DAYS])
->>>>>>> ready/steer
+        days = self._same_half_hours(slot, 14)
+        return _mean([past.generated for past in islice(days, SUN_DAYS)])
 
     def _same_half_hours(self, slot: int, days: int) -> Iterator[_Seen]:
         earlier = (slot - SLOTS_PER_DAY * day for day in range(1, days + 1))
