@@ -23,7 +23,7 @@ from energy.messages import address_of
 from orchestrator.entry import DESK_COMMANDS
 from vpp.commands import Action, Answer, Following, Instruction, Report
 from vpp.link import site as site_link
-from vpp.link.client import Broker, kept_connected, together
+from vpp.link.client import Broker, ended, heeded, kept_connected, together
 from vpp.link.folders import Member, SitePlace
 from vpp.link.ledger import KEPT_REFUSALS, Ledger
 from vpp.link.signing import Order, digest, typed_message
@@ -452,6 +452,39 @@ def test_a_link_that_is_told_to_end_ends_though_the_goodbye_fails():
         async with asyncio.timeout(5):
             await asyncio.gather(link, return_exceptions=True)
         assert link.cancelled()
+
+    asyncio.run(story())
+
+
+async def forgetful():
+    """As `asyncio.wait_for` may be in Python 3.11: cancelled, it returns what has just come."""
+    try:
+        await asyncio.Event().wait()
+    except asyncio.CancelledError:
+        return 1
+
+
+def test_a_task_ends_though_a_call_forgot_that_it_was_to():
+    async def story():
+        async def calls_on():
+            while True:
+                await heeded(forgetful())
+
+        async def deaf():
+            await forgetful()
+            await asyncio.Event().wait()
+
+        duty = asyncio.create_task(together(calls_on(), calls_on()))
+        await asyncio.sleep(0.01)
+        duty.cancel()
+        async with asyncio.timeout(2):
+            await asyncio.gather(duty, return_exceptions=True)
+        assert duty.cancelled()
+        heard = asyncio.create_task(deaf())
+        await asyncio.sleep(0.01)
+        async with asyncio.timeout(2):
+            await ended(heard)
+        assert heard.cancelled()
 
     asyncio.run(story())
 

@@ -14,7 +14,7 @@ import ssl
 from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from aiomqtt import Client, MqttError, ProtocolVersion, Will
 from paho.mqtt.packettypes import PacketTypes
@@ -28,6 +28,9 @@ FIRST_WAIT_SECONDS, LONGEST_WAIT_SECONDS = 0.5, 30.0
 IN_FLIGHT = 1_000
 """Messages that may wait for the broker's word at a time."""
 
+AGAIN_SECONDS = 1.0
+
+T = TypeVar("T")
 log = logging.getLogger("yui.link")
 # What it says is said here, in our words.
 _silent = logging.getLogger("yui.link.mqtt")
@@ -136,6 +139,19 @@ async def kept_connected(
         wait = min(2 * wait, LONGEST_WAIT_SECONDS)
 
 
+async def heeded(call: Awaitable[T]) -> T:
+    """Wait for a call of the client's, and heed it if the task was told to end meanwhile.
+
+    In Python 3.11 `asyncio.wait_for`, by which the client waits, forgets that it was cancelled if
+    what it waits for comes in the same moment.
+    """
+    result = await call
+    task = asyncio.current_task()
+    if task is not None and task.cancelling():
+        raise asyncio.CancelledError
+    return result
+
+
 async def together(*duties: Coroutine[Any, Any, None]) -> None:
     """Do duties until the first of them ends or fails, and end the others; raise what it raised.
 
@@ -146,11 +162,17 @@ async def together(*duties: Coroutine[Any, Any, None]) -> None:
     try:
         done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
     finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await ended(*tasks)
     for task in done:
         task.result()
+
+
+async def ended(*tasks: asyncio.Task[None]) -> None:
+    """Tell tasks to end, again where one has not heard it, and wait until all have."""
+    while going := [task for task in tasks if not task.done()]:
+        for task in going:
+            task.cancel()
+        await asyncio.wait(going, timeout=AGAIN_SECONDS)
 
 
 def _first_line(errors: BaseExceptionGroup[BaseException]) -> str:

@@ -12,7 +12,7 @@ from aiomqtt import Client, Message, MqttError
 
 from energy.errors import LinkError
 from vpp.commands import Answer, Report
-from vpp.link.client import client_of, expiring, kept_connected
+from vpp.link.client import client_of, expiring, heeded, kept_connected
 from vpp.link.folders import RoomPlace
 from vpp.link.wire import answer_from, link_from, report_from, topic, topic_parts
 
@@ -87,8 +87,10 @@ class RoomLink:
             return False
         where = topic(self.place.fleet.name, outgoing.site, "instruction")
         try:
-            await client.publish(
-                where, outgoing.payload, qos=1, retain=outgoing.lasts, properties=expiring(left)
+            await heeded(
+                client.publish(
+                    where, outgoing.payload, qos=1, retain=outgoing.lasts, properties=expiring(left)
+                )
             )
         except MqttError:
             return False
@@ -100,7 +102,7 @@ class RoomLink:
     async def _used(self, client: Client) -> None:
         fleet = self.place.fleet.name
         wanted = [(topic(fleet, "+", kind), qos) for kind, qos in _KINDS.items()]
-        await client.subscribe(wanted)
+        await heeded(client.subscribe(wanted))
         self._client = client
         self.connected.set()
         async for message in client.messages:

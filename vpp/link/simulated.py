@@ -16,6 +16,7 @@ from pathlib import Path
 
 from energy.units import SLOT_SECONDS
 from vpp.commands import Action, Answer, Following, Instruction, Report
+from vpp.link.client import ended
 from vpp.link.folders import Member, fleet_at, site_at
 from vpp.link.ledger import Ledger
 from vpp.link.site import REPORT_SECONDS, SiteLink
@@ -199,8 +200,7 @@ async def simulated_fleet(
             await _all_connected(running)
             yield running
         finally:
-            for each in running.values():
-                each.task.cancel()
+            await ended(*(each.task for each in running.values()))
     for ledger in ledgers:
         ledger.close()
 

@@ -24,7 +24,7 @@ from paho.mqtt.packettypes import PacketTypes
 from energy.errors import LinkError, StoreError
 from energy.journal import said
 from vpp.commands import Action, Answer, Instruction, Report, Steered
-from vpp.link.client import client_of, kept_connected, properties, together
+from vpp.link.client import client_of, ended, heeded, kept_connected, properties, together
 from vpp.link.folders import SitePlace
 from vpp.link.ledger import Ledger
 from vpp.link.wire import (
@@ -104,8 +104,7 @@ class SiteLink:
         try:
             await kept_connected(self._made, self._used, self.place.user, self._lost)
         finally:
-            for watch in self._watches.values():
-                watch.cancel()
+            await ended(*self._watches.values())
 
     def _made(self) -> Client:
         gone = Will(
@@ -118,9 +117,9 @@ class SiteLink:
         return client_of(self.place.broker, self.place.user, SESSION_SECONDS, gone)
 
     async def _used(self, client: Client) -> None:
-        await client.subscribe(self._topic("instruction"), qos=1)
+        await heeded(client.subscribe(self._topic("instruction"), qos=1))
         self._client = client
-        await self._say("link", link_text(up=True, at=int(self.clock())), retain=True)
+        await heeded(self._say("link", link_text(up=True, at=int(self.clock())), retain=True))
         try:
             await together(self._report_on(), self._listen(client))
         except asyncio.CancelledError:
@@ -252,7 +251,7 @@ class SiteLink:
     async def _catch_up(self) -> None:
         for kept in self.ledger.untold():
             if kept.answer is not None:
-                await self._tell(kept.answer, kept.envelope.of)
+                await heeded(self._tell(kept.answer, kept.envelope.of))
 
     async def _tell(self, answer: Answer, of: str) -> None:
         # What is not told now is told when the broker is there again.
@@ -265,7 +264,7 @@ class SiteLink:
         await self._catch_up()
         while True:
             self._news.clear()
-            await self._say("report", report_text(self.report()), qos=0, retain=True)
+            await heeded(self._say("report", report_text(self.report()), qos=0, retain=True))
             with suppress(TimeoutError):
                 async with asyncio.timeout(self._report_seconds):
                     await self._news.wait()

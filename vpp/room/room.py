@@ -22,6 +22,7 @@ from sqlalchemy import Engine
 
 from energy.errors import LinkError, StoreError
 from vpp.commands import Action, Answer, Instruction, Report
+from vpp.link.client import ended
 from vpp.link.folders import RoomPlace
 from vpp.link.room import RoomLink
 from vpp.room.hearing import Hearing
@@ -80,9 +81,9 @@ class Room:
                 await self._connected(work, within)
             yield self
         finally:
-            work.cancel()
-            with suppress(asyncio.CancelledError):
-                await work
+            await ended(work)
+        if not work.cancelled():
+            work.result()
 
     async def run(self) -> None:
         """Work until cancelled.
