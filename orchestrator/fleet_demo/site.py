@@ -30,6 +30,7 @@ from oracle.terminal import Terminal
 from orchestrator.setting.series import LoadSeries, PvSeries
 from vpp.calendar import works_on
 from vpp.dispatch.hand import Rhythm
+from vpp.dispatch.instruments import Instruments as DispatchInstruments
 from vpp.dispatch.limits import OwnerLimits
 from vpp.dispatch.site import Place, SiteDispatch
 from vpp.dispatch.store import Store
@@ -132,11 +133,13 @@ class DemoSite:
         line = Line(Tcp("127.0.0.1", self.simulator.port), retries=0)
         dispatch = SiteDispatch(
             Place(self.number, self.name, self.member.municipality, self.member.kind),
-            SunSpecBattery(line, BATTERY),
+            DispatchInstruments(
+                SunSpecBattery(line, BATTERY),
+                SunSpecPower(line, METER, SunSpecPower.METER),
+                SunSpecPower(line, INVERTER, SunSpecPower.INVERTER),
+            ),
             OwnerLimits(self.size.power_w, self.size.power_w, LEAST_PERCENT),
             Store(self.folder / f"dispatch-{self.number}.sqlite"),
-            meter=SunSpecPower(line, METER, SunSpecPower.METER),
-            inverter=SunSpecPower(line, INVERTER, SunSpecPower.INVERTER),
             rhythm=Rhythm(REVERT_SECONDS, 1.0),
             patience=PATIENCE,
             clock=self.clock,
