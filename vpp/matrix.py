@@ -252,9 +252,9 @@ class _Site:
         else:
             per_kw, sign = reserve.hours * battery.charge_efficiency, 1.0
             power = np.asarray(battery.charge_kw)
-        most = np.full(self.slots, np.inf)
+        most = np.array(np.broadcast_to(reserve.most_kw, self.slots), dtype=float)
         if per_kw:
-            most[0] = max(edge[0] - sign * battery.initial_kwh, 0.0) / per_kw
+            most[0] = min(most[0], max(edge[0] - sign * battery.initial_kwh, 0.0) / per_kw)
         name = f"reserve {way}.{number}"
         offer = self.column(name, self.slots, -np.asarray(reserve.price), 0.0, most)
         self.offers[way].append(offer)

@@ -17,6 +17,7 @@ can be sold of a reserve, and a call exceeded, are hard limits: doing less is al
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
@@ -131,7 +132,8 @@ class Fleet:
             if reserve is None:
                 continue
             least, most = np.asarray(reserve.least_kw), np.asarray(reserve.most_kw)
-            slots = np.flatnonzero((least > 0) | np.isfinite(most))
+            wanted = (least > 0) | (np.asarray(reserve.price) > 0)
+            slots = np.flatnonzero((least > 0) | (wanted & np.isfinite(most)))
             if slots.size:
                 soft = bool(least.any())
                 found.append(Limit(kind, slots, least[slots], most[slots], soft, weight))
@@ -152,25 +154,38 @@ class Fleet:
         price[list(call.slots)] = least[list(call.slots)] = 0.0
         return replace(reserve, price=price, least_kw=least)
 
-    def problem(self, number: int) -> Problem:
-        """Return a site's own problem, with the fleet's reserves to offer at the fleet's price."""
-        own = self.members[number].problem
-        if not own.batteries:
-            return own
-        offers = [
-            None if each is None else Reserve(each.price, each.hours)
-            for each in map(self._offered, ("reserve up", "reserve down"))
-        ]
-        return replace(own, reserve_up=offers[0], reserve_down=offers[1])
+    @cached_property
+    def problems(self) -> tuple[Problem, ...]:
+        """Each site's own problem, with the fleet's reserves to offer at the fleet's price in the
+        slots in which they are paid or sold."""
+        offers = {}
+        for kind in ("reserve up", "reserve down"):
+            reserve = self._offered(kind)
+            if reserve is not None:
+                price, least = np.asarray(reserve.price), np.asarray(reserve.least_kw)
+                most = np.where((price > 0) | (least > 0), np.inf, 0.0)
+                reserve = Reserve(price, reserve.hours, most_kw=most)
+            offers[kind.replace(" ", "_")] = reserve
+        return tuple(_offering(member.problem, offers) for member in self.members)
 
     def only(self, numbers: Sequence[int]) -> Fleet:
         """Return some of the sites, with the limits of all."""
         return replace(self, members=tuple(self.members[number] for number in numbers))
 
     def part(self, numbers: Sequence[int]) -> Fleet:
-        """Return a smaller fleet with limits in proportion to the energy that its sites use."""
-        used = self.used_kwh + TINY
-        scale = float(used[list(numbers)].sum() / used.sum())
+        """Return a smaller fleet that is as short of what is shared as the whole one.
+
+        What the caps leave to batteries beyond their sites' net load is in proportion to the
+        batteries' power, and so are the reserves: the smaller fleet's prices are then near those
+        of the whole, however unlike their loads are.
+        """
+        chosen = list(numbers)
+        scale = float(self.power_kw[chosen].sum() / self.power_kw.sum())
+        net = np.array([member.problem.net_load_kwh for member in self.members]) / self.hours
+        whole, own = net.sum(axis=0), net[chosen].sum(axis=0)
+
+        def cap(most: Series, sign: int) -> Array:
+            return np.maximum(sign * own + scale * (np.asarray(most) - sign * whole), 0.0)
 
         def scaled(reserve: Reserve | None) -> Reserve | None:
             if reserve is None:
@@ -180,10 +195,24 @@ class Fleet:
 
         return replace(
             self.only(numbers),
-            import_kw=np.asarray(self.import_kw) * scale,
-            export_kw=np.asarray(self.export_kw) * scale,
+            import_kw=cap(self.import_kw, 1),
+            export_kw=cap(self.export_kw, -1),
             reserve_up=scaled(self.reserve_up),
             reserve_down=scaled(self.reserve_down),
+        )
+
+    @cached_property
+    def power_kw(self) -> Array:
+        """What each site's batteries can give or take at most, kW, and a little where it is none."""
+        return np.array(
+            [
+                TINY
+                + sum(
+                    max(np.max(battery.charge_kw), np.max(battery.discharge_kw))
+                    for battery in member.problem.batteries
+                )
+                for member in self.members
+            ]
         )
 
     @cached_property
@@ -202,6 +231,16 @@ class Fleet:
         )
         total = given.sum()
         return given / total if total > 0 else np.full(len(given), 1 / len(given))
+
+
+def _offering(own: Problem, offers: Mapping[str, Reserve | None]) -> Problem:
+    """Return a problem with other reserves, which have been checked: nothing is checked again."""
+    if not own.batteries or not any(offers.values()):
+        return own
+    found = copy(own)
+    for name, reserve in offers.items():
+        object.__setattr__(found, name, reserve)
+    return found
 
 
 @dataclass(frozen=True)

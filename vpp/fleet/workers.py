@@ -21,7 +21,10 @@ class Workers(Protocol):
     """Something that holds groups of sites."""
 
     def take(self, fleet: Fleet, groups: Sequence[Sequence[int]]) -> None:
-        """Build the groups of a fleet's sites, by number; earlier ones are dropped."""
+        """Build the groups of a fleet's sites, by number; earlier ones are dropped.
+
+        It may return before they stand.
+        """
         ...
 
     def answers(self, prices: Array) -> list[Answer]:
@@ -62,6 +65,7 @@ class DaskWorkers:
     def __init__(self, client: Any) -> None:
         self._client = client
         self._actors: list[Any] = []
+        self._building: list[Any] = []
 
     def take(self, fleet: Fleet, groups: Sequence[Sequence[int]]) -> None:
         """Build the groups of a fleet's sites, dealt out in turn."""
@@ -71,15 +75,15 @@ class DaskWorkers:
             for name in names
         ]
         self._actors = [future.result() for future in made]
-        waiting = [
+        self._building = [
             self._actors[place % len(names)].add(fleet.only(numbers))
             for place, numbers in enumerate(groups)
         ]
-        for each in waiting:
-            each.result()
 
     def answers(self, prices: Array) -> list[Answer]:
         """Return each group's answer at some prices, all workers at once."""
+        while self._building:
+            self._building.pop().result()
         return self._dealt([actor.answers(prices) for actor in self._actors])
 
     def plans(self, weights: Array) -> list[list[SitePlan]]:
