@@ -13,7 +13,8 @@ from itertools import pairwise
 import numpy as np
 from scipy.sparse import csc_array, csr_array
 
-from vpp.fleet.model import Fleet, Limit
+from vpp.fleet.limits import Limit
+from vpp.fleet.model import Fleet
 from vpp.fleet.slim import slim
 from vpp.matrix import add_site
 from vpp.model import Array, Softness
@@ -44,6 +45,8 @@ def joint_program(fleet: Fleet, relaxed: Collection[int] = ()) -> Program:
         terms: list[tuple[Index | int, Array | float]] = []
         constant = np.zeros(limit.slots.size)
         for number, problem in enumerate(problems):
+            if not limit.concerns(fleet.members[number].name):
+                continue
             terms += limit.terms(problem, builder.columns, prefix_of(number))
             constant += limit.constant(problem)
         add_limit(builder, limit, terms, constant, fleet.softness)
@@ -91,12 +94,14 @@ def uses_of(fleet: Fleet, program: Program) -> tuple[csr_array, Array]:
         problem, first = fleet.problems[number], 0
         for limit in fleet.limits:
             span = np.arange(first, first + limit.slots.size)
+            first += limit.slots.size
+            if not limit.concerns(fleet.members[number].name):
+                continue
             for index, factor in limit.terms(problem, program.columns, prefix_of(number)):
                 rows.append(span)
                 places.append(np.asarray(index))
                 factors.append(np.broadcast_to(np.asarray(factor, dtype=float), span.shape))
             constants[span, number] = limit.constant(problem)
-            first += limit.slots.size
     entries = (np.concatenate(factors), (np.concatenate(rows), np.concatenate(places)))
     return csr_array(entries, shape=(height, width)), constants
 

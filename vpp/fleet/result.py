@@ -15,7 +15,8 @@ from functools import cached_property
 
 import numpy as np
 
-from vpp.fleet.model import Fleet, Limit
+from vpp.fleet.limits import Limit
+from vpp.fleet.model import Fleet
 from vpp.fleet.schedule import SitePlan
 from vpp.model import Array
 
@@ -76,10 +77,8 @@ class JointPlan:
 
     def uses(self, limit: Limit) -> Array:
         """Return what each site takes of a shared limit: sites x the limit's slots."""
-        if limit.kind == "reserve up":
-            taken = [site.reserve_up for site in self.sites]
-        elif limit.kind == "reserve down":
-            taken = [site.reserve_down for site in self.sites]
+        if limit.kind.startswith("reserve"):
+            taken = [getattr(site, f"reserve_{limit.way}") for site in self.sites]
         elif limit.kind.startswith("call"):
             toward = 1 if limit.kind == "call up" else -1
             taken = [toward * site.battery_out - site.curtailed for site in self.sites]
@@ -87,7 +86,8 @@ class JointPlan:
             sign, way = (1, "reserve_up") if limit.kind == "export" else (-1, "reserve_down")
             hours = self.fleet.hours
             taken = [sign * site.net_export + hours * getattr(site, way) for site in self.sites]
-        return np.array(taken)[:, limit.slots]
+        concerned = np.array([limit.concerns(site.name) for site in self.sites])
+        return np.where(concerned[:, None], np.array(taken)[:, limit.slots], 0.0)
 
     @cached_property
     def breaches(self) -> tuple[SharedBreach, ...]:
@@ -164,7 +164,9 @@ class JointPlan:
         owed: dict[str, Array] = {}
         for limit in self.fleet.limits:
             uses = self.uses(limit)
-            beyond = uses - np.outer(shares, uses.sum(axis=0))
+            own = shares * [limit.concerns(site.name) for site in self.sites]
+            own = own / own.sum() if own.sum() > 0 else np.full(own.size, 1 / own.size)
+            beyond = uses - np.outer(own, uses.sum(axis=0))
             owed[limit.kind] = beyond @ self.prices[limit.kind]
         return tuple(
             Account(
