@@ -16,6 +16,7 @@ from bench import (
     ageing,
     day,
     desk,
+    dispatch,
     fleet,
     gas,
     jepx,
@@ -26,6 +27,7 @@ from bench import (
     scale,
     site,
     strategies,
+    web,
     year,
 )
 from bench.figures import Figure
@@ -37,6 +39,7 @@ BENCHES = {
     "market": market.figures,
     "day": day.figures,
     "desk": desk.figures,
+    "dispatch": dispatch.figures,
     "network": network.figures,
     "origin": origin.figures,
     "site": site.figures,
@@ -44,6 +47,7 @@ BENCHES = {
     "plan": plan.figures,
     "ageing": ageing.figures,
     "strategies": strategies.figures,
+    "web": web.figures,
     "year": year.figures,
     "scale": scale.figures,
 }

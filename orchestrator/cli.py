@@ -15,6 +15,7 @@ from energy.units import slots_of
 from oracle import cli as site_cli
 from orchestrator import (
     agents_cli,
+    calls_cli,
     claim_commands,
     council_cli,
     fleet_cli,
@@ -47,8 +48,9 @@ from orchestrator.service import cli as service_cli
 from orchestrator.setting.sites import MODES, load_setting
 from orchestrator.statement import statement_of
 from orchestrator.verification.commands import report
-from orchestrator.web.cli import web
-from orchestrator.words import Language
+from orchestrator.web import cli as web_cli
+from orchestrator.words import Language, say
+from vpp.dispatch import cli as dispatch_cli
 
 app = typer.Typer(
     invoke_without_command=True,
@@ -61,10 +63,13 @@ app = typer.Typer(
 app.add_typer(network_cli.app, name="network")
 app.add_typer(council_cli.app, name="council")
 app.add_typer(fleet_cli.app, name="fleet")
+app.add_typer(calls_cli.app, name="calls")
 app.add_typer(service_cli.app, name="orchestrator")
 app.add_typer(agents_cli.app, name="agents")
+app.add_typer(web_cli.app, name="web")
 app.add_typer(site_cli.oracle, name="oracle")
 app.add_typer(site_cli.simulate, name="simulate")
+app.add_typer(dispatch_cli.app, name="vpp")
 
 
 def main() -> None:
@@ -95,8 +100,13 @@ def demo(
     network: Annotated[
         str, typer.Option(help="anvil, or poa: each site's own validator, a block a second.")
     ] = ANVIL,
+    open_: Annotated[
+        bool, typer.Option("--open", help="Show the day as pages in this machine's browser.")
+    ] = False,
 ) -> None:
     """Run a day from meter to statement on a chain of its own, and print what came of it."""
+    if as_json and open_:
+        raise SettingError("one of --json and --open at most must be given, got both")
     if mode is not None and mode not in MODES:
         raise SettingError(f"--mode must be one of {', '.join(MODES)}, got {mode!r}")
     if network not in NETWORKS:
@@ -120,6 +130,14 @@ def demo(
             console.print(screen.statement_view(rows, shown, language))
         console.print()
         console.print(screen.audit_line(done.findings, language), style="bold green")
+    store_file = folder / "store.sqlite"
+    if open_:
+        web_cli.serve(str(store_file), sites=sites, open_=True)
+        return
+    console.print()
+    console.print(
+        say(language, "see_pages", command=web_cli.command_for(store_file, sites)), soft_wrap=True
+    )
 
 
 def _demo_json(
@@ -198,7 +216,6 @@ claim_commands.mount(app)
 app.command()(plan)
 app.command()(report)
 app.command()(replay)
-app.command()(web)
 app.command("scenarios")(compare)
 
 

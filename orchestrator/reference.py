@@ -93,6 +93,8 @@ def _commands_of(name: str, command: Any) -> Iterator[tuple[str, Any]]:
     if inner is None:
         yield name, command
         return
+    if name and command.invoke_without_command:
+        yield name, command
     for word, found in inner.items():
         yield from _commands_of(f"{name} {word}".strip(), found)
 

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from importlib.resources import files
 from typing import Any
 from urllib.parse import urlencode
 
-from pydantic import TypeAdapter
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
@@ -23,44 +21,46 @@ from starlette.responses import (
 )
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from energy.errors import SettingError, YuiError
+from orchestrator.web import prints
+from orchestrator.web.access import pages as access_pages
+from orchestrator.web.access.access import Access
+from orchestrator.web.access.guard import Guard, visit_of
+from orchestrator.web.answers import page_answer, rendered, source_for
+from orchestrator.web.choices import CHOICES, Query
 from orchestrator.web.desk import PULSE_SECONDS, Desk
-from orchestrator.web.drawing import Pen
-from orchestrator.web.pages import MENU, PAGES, Page
-from orchestrator.web.reads import Source, source_of
-from orchestrator.web.viewer import Viewer
+from orchestrator.web.pages import PAGES, Page
+from orchestrator.web.reads import Source
 from orchestrator.words import Language
 
 LANGUAGE_SECONDS = 365 * 86_400
 HEARTBEAT_SECONDS = 15.0
-_HEADERS = [
-    (name.encode(), value.encode())
-    for name, value in {
-        "content-security-policy": "default-src 'self'; frame-ancestors 'none'; base-uri 'none'; "
-        "form-action 'self'",
-        "referrer-policy": "same-origin",
-        "x-content-type-options": "nosniff",
-        "cross-origin-opener-policy": "same-origin",
-    }.items()
-]
+STREAM_SECONDS = 900.0
+"""After so long a stream ends, and the browser's next one is looked at anew."""
 
 
-def application(desk: Desk) -> Starlette:
-    """Return the application over a desk."""
+def application(desk: Desk, access: Access | None = None) -> Starlette:
+    """Return the application over a desk; without `access` nobody can log in, and all may read."""
+    access = access or Access()
     routes = [
         Route("/", lambda _: RedirectResponse("/now"), name="first"),
-        Route("/slot", _last_slot, name="last-slot"),
-        Route("/site", _chosen_site, name="chosen-site"),
+        *(Route(path, _chosen(choice)) for path, choice in CHOICES.items()),
+        Route("/site/{site:int}/statement", prints.as_page, name="statement"),
+        Route("/site/{site:int}/statement.csv", prints.as_csv_file, name="statement.csv"),
+        Route(prints.STYLE, prints.style),
+        Route("/favicon.ico", lambda _: RedirectResponse(desk.assets["yui.svg"])),
         Route("/events", _events, name="events"),
+        *access_pages.routes(rendered),
         *(route for page in PAGES for route in _routes(page)),
         Mount("/static", _Static(directory=str(files("orchestrator.web").joinpath("static")))),
     ]
     app = Starlette(
         routes=routes,
         middleware=[
-            Middleware(_Guarded),
+            Middleware(Guard, access, _told),
+            Middleware(_Switch),
             Middleware(GZipMiddleware, minimum_size=500, compresslevel=5),
         ],
         exception_handlers={HTTPException: _told, YuiError: _told},
@@ -69,21 +69,41 @@ def application(desk: Desk) -> Starlette:
     return app
 
 
-class _Guarded:
-    """Gives every answer the headers that keep other sites out."""
+class _Switch:
+    """Remembers the language that is asked for at any page, and shows the page in it."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer a request."""
+        """Answer a request, or let the application answer it."""
+        if b"language=" in scope.get("query_string", b"") and scope["method"] == "GET":
+            request = Request(scope)
+            if "language" in request.query_params and not request.url.path.endswith(".json"):
+                await _switched(request)(scope, receive, send)
+                return
+        await self._app(scope, receive, send)
 
-        async def guarded(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                message["headers"] = [*message["headers"], *_HEADERS]
-            await send(message)
 
-        await self._app(scope, receive, guarded)
+def _switched(request: Request) -> Response:
+    chosen = request.query_params["language"]
+    if chosen not in set(Language):
+        told = f"language must be one of {', '.join(Language)}, got {chosen!r}"
+        return _told(request, SettingError(told))
+    pairs = [pair for pair in request.query_params.multi_items() if pair[0] != "language"]
+    query = f"?{urlencode(pairs)}" if pairs else ""
+    # Two slashes at the front would be another host's address.
+    path = "/" + request.url.path.lstrip("/")
+    response = RedirectResponse(f"{path}{query}", status_code=303)
+    response.set_cookie(
+        "language",
+        chosen,
+        max_age=LANGUAGE_SECONDS,
+        samesite="lax",
+        httponly=True,
+        secure=visit_of(request).access.policy.is_secure,
+    )
+    return response
 
 
 class _Static(StaticFiles):
@@ -96,11 +116,11 @@ class _Static(StaticFiles):
 
 
 def _routes(page: Page) -> list[Route]:
-    def as_json(request: Request) -> Response:
-        return _page(request, page, json=True)
+    async def as_json(request: Request) -> Response:
+        return await page_answer(request, page, json=True)
 
-    def as_html(request: Request) -> Response:
-        return _page(request, page, json=False)
+    async def as_html(request: Request) -> Response:
+        return await page_answer(request, page, json=False)
 
     # The first one that fits is taken: `.json` before what takes any text.
     return [
@@ -109,134 +129,13 @@ def _routes(page: Page) -> list[Route]:
     ]
 
 
-def _page(request: Request, page: Page, *, json: bool) -> Response:
-    if not json and "language" in request.query_params:
-        return _switched(request)
-    desk: Desk = request.app.state.desk
-    viewer = viewer_of(request)
-    arguments = _arguments(request, page)
-    language = language_of(request)
-    key = (page.name, json, language, viewer, tuple(sorted(arguments.items())))
+def _chosen(choice: Callable[[Source, Query], str]) -> Callable[[Request], Response]:
+    def lead(request: Request) -> Response:
+        with source_for(request) as source:
+            address = choice(source, request.query_params)
+        return RedirectResponse(address, status_code=303)
 
-    def make() -> tuple[bytes, str]:
-        with source_of(desk.engine, desk.setting, int(desk.clock()), viewer) as source:
-            view = page.view(source, **arguments)
-            if json:
-                body = TypeAdapter(page.shows).dump_json(view)
-            else:
-                body = _html(request, page, view, source, language).encode()
-        return body, f'"{hashlib.sha256(body).hexdigest()[:20]}"'
-
-    body, tag = desk.made(key, make)
-    headers = {
-        "ETag": tag,
-        "Cache-Control": "private, no-cache",
-        "Vary": "Cookie, Accept-Language",
-    }
-    if request.headers.get("if-none-match") == tag:
-        return Response(status_code=304, headers=headers)
-    kind = "application/json" if json else "text/html; charset=utf-8"
-    return Response(body, media_type=kind, headers=headers)
-
-
-def _arguments(request: Request, page: Page) -> dict[str, Any]:
-    """Return what the path and the query say.
-
-    Raises:
-        HTTPException: 404 for a path that leads nowhere.
-        SettingError: for a query that cannot be read.
-    """
-    found = {}
-    for parameter in page.parameters:
-        if parameter.place == "path":
-            try:
-                found[parameter.name] = parameter.read(request.path_params[parameter.name])
-            except SettingError as error:
-                raise HTTPException(404, str(error)) from error
-        elif request.query_params.get(parameter.name):
-            found[parameter.name] = parameter.read(request.query_params[parameter.name])
-    return found
-
-
-def _html(request: Request, page: Page, view: Any, source: Source, language: Language) -> str:
-    desk: Desk = request.app.state.desk
-    pen = Pen(language, desk.environment)
-    query = f"?{request.url.query}" if request.url.query else ""
-    return rendered(
-        request,
-        f"{page.name}.html",
-        page=page.name,
-        view=view,
-        is_live=not source.is_record and getattr(view, "is_live", True),
-        json_url=f"{request.url.path}.json{query}",
-        **page.draw(pen, view),
-    )
-
-
-def rendered(request: Request, template: str, **values: Any) -> str:
-    """Return a page from its template."""
-    desk: Desk = request.app.state.desk
-    language = language_of(request)
-    other = Language.ENGLISH if language is Language.JAPANESE else Language.JAPANESE
-    pairs = [pair for pair in request.query_params.multi_items() if pair[0] != "language"]
-    query = urlencode([*pairs, ("language", str(other))])
-    whole = {
-        **Pen(language, desk.environment).words(),
-        "language": str(language),
-        "other_language": f"{request.url.path}?{query}",
-        "here": str(request.url.path) + (f"?{request.url.query}" if request.url.query else ""),
-        "menu": MENU,
-        "asset": desk.assets.__getitem__,
-        "json_url": None,
-        "is_live": False,
-        "page": None,
-        **values,
-    }
-    return desk.environment.get_template(template).render(whole)
-
-
-def viewer_of(request: Request) -> Viewer:
-    """Return who is looking."""
-    desk: Desk = request.app.state.desk
-    return desk.viewer()
-
-
-def language_of(request: Request) -> Language:
-    """Return the language chosen, or else the browser's first that there is."""
-    chosen = request.cookies.get("language")
-    if chosen in set(Language):
-        return Language(chosen)
-    for wanted in request.headers.get("accept-language", "").split(","):
-        if wanted.strip()[:2] in set(Language):
-            return Language(wanted.strip()[:2])
-    return Language.ENGLISH
-
-
-def _switched(request: Request) -> Response:
-    """Remember the language, and show the same page in it."""
-    chosen = request.query_params["language"]
-    if chosen not in set(Language):
-        raise SettingError(f"language must be one of {', '.join(Language)}, got {chosen!r}")
-    pairs = [pair for pair in request.query_params.multi_items() if pair[0] != "language"]
-    query = f"?{urlencode(pairs)}" if pairs else ""
-    response = RedirectResponse(f"{request.url.path}{query}", status_code=303)
-    response.set_cookie("language", chosen, max_age=LANGUAGE_SECONDS, samesite="lax")
-    return response
-
-
-def _last_slot(request: Request) -> Response:
-    desk: Desk = request.app.state.desk
-    with source_of(desk.engine, desk.setting, int(desk.clock()), desk.viewer()) as source:
-        return RedirectResponse(f"/slot/{source.slot_or_last(None)}", status_code=303)
-
-
-def _chosen_site(request: Request) -> Response:
-    pairs = dict(request.query_params)
-    site = pairs.pop("site", "0")
-    if not site.isdecimal():
-        raise SettingError(f"site must be a number, got {site!r}")
-    query = f"?{urlencode(pairs)}" if pairs else ""
-    return RedirectResponse(f"/site/{site}{query}", status_code=303)
+    return lead
 
 
 async def _events(request: Request) -> Response:
@@ -244,13 +143,14 @@ async def _events(request: Request) -> Response:
     desk: Desk = request.app.state.desk
 
     async def told() -> AsyncIterator[str]:
-        before = await asyncio.to_thread(desk.version)
+        before = await desk.version()
         yield "retry: 3000\n\n"
-        silent = 0.0
-        while not await request.is_disconnected():
+        silent, whole = 0.0, 0.0
+        while whole < STREAM_SECONDS and not await request.is_disconnected():
             await asyncio.sleep(PULSE_SECONDS)
-            version = await asyncio.to_thread(desk.version)
+            version = await desk.version()
             silent += PULSE_SECONDS
+            whole += PULSE_SECONDS
             if version != before:
                 yield f"event: block\ndata: {version.block}\n\n"
                 before, silent = version, 0.0
@@ -265,9 +165,12 @@ async def _events(request: Request) -> Response:
 
 def _told(request: Request, error: Exception) -> Response:
     """Answer an error in the form that was asked for."""
-    status = error.status_code if isinstance(error, HTTPException) else 400
-    told = error.detail if isinstance(error, HTTPException) else str(error)
-    if request.url.path.endswith(".json"):
-        return JSONResponse({"error": told}, status_code=status)
+    status, told, headers = 400, str(error), {"Cache-Control": "no-store"}
+    if isinstance(error, HTTPException):
+        status, told = error.status_code, error.detail
+        headers |= error.headers or {}
+    wants_json = request.headers.get("content-type", "").startswith("application/json")
+    if request.url.path.endswith(".json") or wants_json:
+        return JSONResponse({"error": told}, status, headers)
     body = rendered(request, "error.html", told=told)
-    return Response(body, status_code=status, media_type="text/html; charset=utf-8")
+    return Response(body, status, headers, media_type="text/html; charset=utf-8")

@@ -1,52 +1,226 @@
-"""`yui web`: the pages, on this machine."""
+"""`yui web`: the pages, on this machine or for others, and who may log in to them."""
 
 from __future__ import annotations
 
+import logging
+import shlex
+import sys
+import webbrowser
 from ipaddress import ip_address
 from pathlib import Path
+from threading import Timer
 from typing import Annotated
+from urllib.parse import urlsplit
 
 import typer
 import uvicorn
 
-from chain.database import opened
 from energy.errors import SettingError
-from orchestrator.options import DEFAULT_STORE, StorePath, store_at
+from orchestrator.options import DEFAULT_STORE, StorePath, reader_at
 from orchestrator.setting.sites import load_setting
+from orchestrator.web.access import users
+from orchestrator.web.access.access import Access, Policy, Reading
+from orchestrator.web.access.disk import Disk
+from orchestrator.web.access.limits import log
+from orchestrator.web.access.users import DEFAULT_ACCOUNTS, ORIGIN, AccountsPath
 from orchestrator.web.app import application
 from orchestrator.web.desk import Desk
+from orchestrator.web.viewer import Others
 
-PORT = 8480
+HOST, PORT = "127.0.0.1", 8480
+AUDIT = "audit.state"
+"""The file beside a store that an audit leaves."""
+OPEN_AFTER_SECONDS = 1.0
+MOST_CONNECTIONS = 2_000
+SHUTDOWN_SECONDS = 5
+
+app = typer.Typer(help="The pages, and who may log in to them.")
+app.add_typer(users.app, name="users")
 
 
+@app.callback(invoke_without_command=True)
 def web(
+    context: typer.Context,
     store_path: StorePath = str(DEFAULT_STORE),
-    host: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1",
+    host: Annotated[str, typer.Option(help="The address to listen on.")] = HOST,
     port: Annotated[int, typer.Option(help="The port to listen on.")] = PORT,
-    to_all: Annotated[
-        bool, typer.Option("--to-all", help="Let other machines read, on another host address.")
-    ] = False,
-    hide_load: Annotated[
-        bool, typer.Option("--hide-load", help="Show no office's own meter readings.")
-    ] = False,
+    accounts: AccountsPath = DEFAULT_ACCOUNTS,
+    reading: Annotated[
+        Reading | None,
+        typer.Option(
+            help="open, or log-in: whether the pages can be read without one; open on a loopback "
+            "address, log-in elsewhere, if not given."
+        ),
+    ] = None,
+    others: Annotated[
+        Others | None,
+        typer.Option(
+            help="trades, or all: what members, and readers without a log-in, see of other "
+            "offices; all while there are no users, then trades, if not given."
+        ),
+    ] = None,
+    origin: Annotated[
+        str | None,
+        typer.Option(help="Where browsers find the pages behind a proxy, as https://desk.example."),
+    ] = None,
+    certificate: Annotated[
+        Path | None, typer.Option(help="A TLS certificate (PEM), where there is no proxy.")
+    ] = None,
+    key: Annotated[Path | None, typer.Option(help="Its private key (PEM).")] = None,
+    audit: Annotated[
+        Path | None,
+        typer.Option(help="What an audit left (yui audit --state); audit.state beside the store."),
+    ] = None,
     sites: Annotated[Path | None, typer.Option(help="A sites file of your own.")] = None,
+    open_: Annotated[
+        bool, typer.Option("--open", help="Open the pages in this machine's browser.")
+    ] = False,
 ) -> None:
-    """Show the pages of a store: the map, half hours, offices. They can be read, no more."""
-    if not is_loopback(host) and not to_all:
-        raise SettingError(
-            f"--host must be a loopback address, got {host}: the pages have no log-in; "
-            "--to-all lets everyone read who reaches it"
+    """Show the pages of a store, to read: they hold no member's key and sign nothing."""
+    if context.invoked_subcommand is None:
+        serve(
+            store_path,
+            host,
+            port,
+            accounts,
+            reading,
+            others,
+            origin,
+            certificate,
+            key,
+            audit,
+            sites,
+            open_,
         )
-    with store_at(store_path):
-        pass  # it says what is missing
-    desk = Desk(opened(str(store_path)), load_setting(sites), hides_load=hide_load)
-    print(f"http://{host}:{port}/now  (Ctrl-C ends)", flush=True)
-    uvicorn.run(application(desk), host=host, port=port, log_level="warning")
+
+
+def serve(
+    store_path: str,
+    host: str = HOST,
+    port: int = PORT,
+    accounts: Path = DEFAULT_ACCOUNTS,
+    reading: Reading | None = None,
+    others: Others | None = None,
+    origin: str | None = None,
+    certificate: Path | None = None,
+    key: Path | None = None,
+    audit: Path | None = None,
+    sites: Path | None = None,
+    open_: bool = False,
+) -> None:
+    """Serve the pages of a store until the process is told to end.
+
+    Raises:
+        SettingError: if there is no store, or as `policy_of`.
+    """
+    if (certificate is None) != (key is None):
+        raise SettingError("--certificate and --key must be given together, got one")
+    disk = Disk(accounts)
+    has_users = not Access(disk=disk).accounts.is_empty()
+    policy = policy_of(host, port, reading, others, origin, certificate is not None, has_users)
+    desk = Desk(reader_at(store_path), load_setting(sites), audit=audit or beside(store_path))
+    disk.note(ORIGIN, policy.origin)
+    _log_to_stderr()
+    address = f"{policy.origin}/now"
+    print(f"{address}  (Ctrl-C ends)", flush=True)
+    if open_:
+        Timer(OPEN_AFTER_SECONDS, webbrowser.open, [address]).start()
+    uvicorn.run(
+        application(desk, Access(policy, disk)),
+        host=host,
+        port=port,
+        log_level="warning",
+        # Only a proxy of ours may tell whom it asks for.
+        proxy_headers=origin is not None and certificate is None,
+        forwarded_allow_ips="127.0.0.1,::1",
+        server_header=False,
+        ssl_certfile=certificate,
+        ssl_keyfile=key,
+        limit_concurrency=MOST_CONNECTIONS,
+        timeout_graceful_shutdown=SHUTDOWN_SECONDS,
+    )
+
+
+def policy_of(
+    host: str,
+    port: int,
+    reading: Reading | None,
+    others: Others | None,
+    origin: str | None,
+    has_certificate: bool,
+    has_users: bool,
+) -> Policy:
+    """Return the policy of a desk that listens on an address.
+
+    Raises:
+        SettingError: if others could read unasked, nobody could log in, or passwords would
+            travel in the clear.
+    """
+    local = is_loopback(host)
+    chosen = reading or (Reading.OPEN if local and origin is None else Reading.LOG_IN)
+    if chosen is Reading.LOG_IN and not has_users:
+        if reading is None:
+            raise SettingError(
+                f"--host must be a loopback address while there are no users, got {host}: add one "
+                "with `yui web users add`, or let everyone read with --reading open"
+                if not local
+                else f"users must be there before {origin} shows pages: add one with "
+                "`yui web users add`, or let everyone read with --reading open"
+            )
+        raise SettingError("users must be there for --reading log-in: `yui web users add`")
+    scheme = "https" if has_certificate else "http"
+    name = "localhost" if local else f"[{host}]" if ":" in host else host
+    whole = origin or f"{scheme}://{name}:{port}"
+    parsed = urlsplit(whole)
+    if parsed.scheme not in ("http", "https") or not parsed.hostname or parsed.path.strip("/"):
+        raise SettingError(f"--origin must be as https://desk.example, got {whole!r}")
+    if has_users and parsed.scheme != "https" and not is_loopback(parsed.hostname):
+        raise SettingError(
+            f"{whole} must be https where users log in, or passwords travel in the clear: "
+            "give --certificate and --key, or --origin https://... of a proxy in front"
+        )
+    hosts = {parsed.hostname.lower()}
+    if local:
+        hosts |= {"localhost", "127.0.0.1", "::1"}
+    any_address = host in ("0.0.0.0", "::")
+    return Policy(
+        chosen,
+        others,
+        whole.rstrip("/"),
+        None if any_address and origin is None else tuple(sorted(hosts)),
+    )
+
+
+def beside(store: str) -> Path | None:
+    """Return where an audit beside a store is kept; None beside one that is no file."""
+    return None if "://" in store else Path(store).parent / AUDIT
+
+
+def command_for(store: Path, sites: Path | None) -> str:
+    """Return the command that shows a store.
+
+    >>> command_for(Path(DEFAULT_STORE), None), command_for(Path("a b/store.sqlite"), None)
+    ('yui web', "yui web --store 'a b/store.sqlite'")
+    """
+    words = ["yui", "web"]
+    if str(store) != str(DEFAULT_STORE):
+        words += ["--store", str(store)]
+    if sites:
+        words += ["--sites", str(sites)]
+    return shlex.join(words)
 
 
 def is_loopback(host: str) -> bool:
     """Return whether only this machine reaches an address."""
     try:
-        return host == "localhost" or ip_address(host).is_loopback
+        return host == "localhost" or ip_address(host.strip("[]")).is_loopback
     except ValueError:
         return False
+
+
+def _log_to_stderr() -> None:
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+    log.addHandler(handler)
+    log.setLevel(logging.INFO)
+    log.propagate = False

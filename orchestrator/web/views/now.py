@@ -6,6 +6,7 @@ Energies in Wh, prices in 0.001 JPY/kWh, degrees of WGS 84.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import date
 
 from energy.records import Reading
 from energy.units import SLOT_SECONDS, day_of, half_hour, slot_at, slots_of, start_of
@@ -90,9 +91,11 @@ class Now:
         return max(1 - self.utility_wh / self.used_wh, 0.0)
 
 
-def now_view(source: Source, slot: int | None) -> Now:
-    """Return a half hour; the newest settled one if none is asked for."""
-    is_live = slot is None and not source.is_record
+def now_view(source: Source, slot: int | None, day: date | None = None) -> Now:
+    """Return a half hour; if none is asked for, the newest settled one, or where nothing is live
+    (a day is asked for, or the store is a record) the one in which most was traded."""
+    is_live = slot is None and day is None and not source.is_record
+    slot = slot if slot is not None else None if is_live else source.busiest(day)
     slot = source.slot_or_last(slot)
     span = range(slot, slot + 1)
     store = source.store
@@ -111,7 +114,8 @@ def now_view(source: Source, slot: int | None) -> Now:
         flows = [Flow("trade", *_ends(source, trade), trade.energy) for trade, _ in trades]
     imported = sum(reading.imported for reading in readings.values())
     moved = sum(flow.energy_wh for flow in flows)
-    day = slots_of(day_of(slot))
+    is_summed = bool(readings) and source.viewer.sees_sum_of(readings)
+    whole = slots_of(day_of(slot))
     return Now(
         slot=slot,
         day=day_of(slot).isoformat(),
@@ -119,15 +123,15 @@ def now_view(source: Source, slot: int | None) -> Now:
         is_live=is_live,
         is_settled=is_settled,
         is_final=slot in store.final_slots(span),
-        first_slot=day.start,
-        last_slot=min(day.stop - 1, max(source.last_settled or slot, slot)),
+        first_slot=whole.start,
+        last_slot=min(whole.stop - 1, max(source.last_settled or slot, slot)),
         price_milliyen_per_kwh=store.price(slot),
         trades=len(trades),
         traded_wh=sum(trade.energy for trade, _ in trades),
         delivered_wh=sum(done or 0 for _, done in trades),
-        used_wh=sum(one.consumption for one in readings.values()) if readings else None,
-        generated_wh=sum(one.generated for one in readings.values()) if readings else None,
-        utility_wh=max(imported - moved, 0) if readings and is_settled else None,
+        used_wh=sum(one.consumption for one in readings.values()) if is_summed else None,
+        generated_wh=sum(one.generated for one in readings.values()) if is_summed else None,
+        utility_wh=max(imported - moved, 0) if is_summed and is_settled else None,
         offices=offices,
         flows=tuple(flow for flow in flows if flow.energy_wh),
         next_gate=_next_gate(source, source.moment if is_live else slot * SLOT_SECONDS),

@@ -70,7 +70,7 @@ class SlotReading:
 
 @dataclass(frozen=True, slots=True)
 class SlotEntry:
-    """What the settlement owes an account."""
+    """What the settlement owes an account; those that are not to be seen are left out."""
 
     account: Ref
     microyen: int
@@ -180,7 +180,7 @@ def slot_view(source: Source, slot: int | None) -> SlotPage:
             for site in source.sites(slot)
             if site not in {reading.site for reading in readings}
         ),
-        entries=entries,
+        entries=tuple(one for one in entries if _sees_account(source, one.account)),
         proof=_proof(source, slot, book, entries),
     )
 
@@ -225,6 +225,11 @@ def _entries(source: Source, span: range) -> tuple[SlotEntry, ...]:
     return tuple(SlotEntry(account_ref(source, account), owed[account]) for account in sorted(owed))
 
 
+def _sees_account(source: Source, account: Ref) -> bool:
+    """Return whether an account is to be seen: with what was traded it tells a site's load."""
+    return account.number in (UTILITY, NETWORK) or source.viewer.sees_load_of(account.number)
+
+
 def account_ref(source: Source, account: int) -> Ref:
     """Return an account's names: an office, the utility, or the network."""
     others = {UTILITY: ("Utility", "電力会社"), NETWORK: ("Network", "ネットワーク")}
@@ -249,7 +254,7 @@ def _proof(
         readings_block=store.block_of(tables.READINGS, slot=slot),
         settlement_block=store.block_of(tables.ENTRIES, slot=slot),
         is_final=slot in store.final_slots(span),
-        is_recomputed=_is_recomputed(source, slot, book),
+        is_recomputed=is_recomputed(source, slot, book),
         money_sum_microyen=sum(entry.microyen for entry in entries),
         day_root=root,
         leaves=tuple(
@@ -267,7 +272,7 @@ def _proof(
     )
 
 
-def _is_recomputed(source: Source, slot: int, book: Sequence[Order]) -> bool | None:
+def is_recomputed(source: Source, slot: int, book: Sequence[Order]) -> bool | None:
     price = source.store.price(slot)
     if price is None:
         return None

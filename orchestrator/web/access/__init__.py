@@ -1,0 +1,1 @@
+"""Who may see what: accounts, log-in by password or passkey, sessions, and a guard at the door."""

@@ -1,0 +1,192 @@
+"""`yui web users`: who may log in to the pages. A password is typed or piped, never an argument."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from energy.errors import SettingError
+from energy.units import JST
+from orchestrator.listing import Listing
+from orchestrator.options import DEFAULT_STORE, Json, StorePath, site_number, store_at
+from orchestrator.web.access.access import Access
+from orchestrator.web.access.accounts import INVITATION_SECONDS, User
+from orchestrator.web.access.disk import Disk
+from orchestrator.web.viewer import Role
+
+DEFAULT_ACCOUNTS = Path(".yui/accounts.sqlite")
+ORIGIN = "origin"
+"""The fact of the accounts' file that says where the pages were last."""
+
+AccountsPath = Annotated[
+    Path, typer.Option("--accounts", help="The file that users and their log-ins are kept in.")
+]
+Name = Annotated[str, typer.Argument(help="The user's name.")]
+InRole = Annotated[Role, typer.Option("--role", help="member, operator or auditor.")]
+OfSite = Annotated[
+    str | None, typer.Option("--site", help="A member's office, by number or the store's name.")
+]
+app = typer.Typer(no_args_is_help=True, help="Who may log in to the pages.")
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[Access]:
+    disk = Disk(path)
+    try:
+        yield Access(disk=disk)
+    finally:
+        disk.close()
+
+
+@app.command("add")
+def add(
+    name: Name,
+    role: InRole,
+    site: OfSite = None,
+    with_password: Annotated[
+        bool,
+        typer.Option("--password", help="Ask for a password instead of making an invitation."),
+    ] = False,
+    accounts: AccountsPath = DEFAULT_ACCOUNTS,
+    store_path: StorePath = DEFAULT_STORE,
+) -> None:
+    """Add a user, and print the invitation by which they set their password and log in."""
+    number = _site(site, store_path)
+    with _opened(accounts) as access:
+        password = _password() if with_password else None
+        user = access.accounts.add(name, role, number)
+        if password is None:
+            _invite(access, user)
+            return
+        try:
+            access.accounts.set_password(user, password)
+        except SettingError:
+            access.accounts.remove(user)
+            raise
+        print(f"{user.name} can log in")
+
+
+@app.command("invite")
+def invite(name: Name, accounts: AccountsPath = DEFAULT_ACCOUNTS) -> None:
+    """Print a new invitation for a user, who forgot the password; earlier ones are void."""
+    with _opened(accounts) as access:
+        _invite(access, access.accounts.user(name))
+
+
+@app.command("password")
+def password(name: Name, accounts: AccountsPath = DEFAULT_ACCOUNTS) -> None:
+    """Set a user's password, typed twice or piped in as one line; log them out everywhere."""
+    with _opened(accounts) as access:
+        user = access.accounts.user(name)
+        access.accounts.set_password(user, _password())
+        print(f"{user.name} has a new password")
+
+
+@app.command("role")
+def set_role(
+    name: Name,
+    role: Annotated[Role, typer.Argument(help="member, operator or auditor.")],
+    site: OfSite = None,
+    accounts: AccountsPath = DEFAULT_ACCOUNTS,
+    store_path: StorePath = DEFAULT_STORE,
+) -> None:
+    """Change a user's role, and log them out everywhere."""
+    number = _site(site, store_path)
+    with _opened(accounts) as access:
+        user = access.accounts.user(name)
+        access.accounts.set_role(user, role, number)
+        print(f"{user.name} is {_told(access.accounts.user(name))}")
+
+
+@app.command("remove")
+def remove(name: Name, accounts: AccountsPath = DEFAULT_ACCOUNTS) -> None:
+    """Remove a user with passkeys and sessions; the log of log-ins stays."""
+    with _opened(accounts) as access:
+        user = access.accounts.user(name)
+        access.accounts.remove(user)
+        print(f"{user.name} is removed")
+
+
+@app.command("list")
+def list_users(
+    accounts: AccountsPath = DEFAULT_ACCOUNTS,
+    as_json: Json = False,
+    as_csv: Annotated[bool, typer.Option("--csv", help="Print CSV instead of a table.")] = False,
+) -> None:
+    """List the users: role, office, how they log in, and how often they are logged in now."""
+    columns = ("name", "role", "site", "password", "passkeys", "sessions", "since")
+    with _opened(accounts) as access:
+        rows = [
+            {
+                "name": user.name,
+                "role": str(user.role),
+                "site": user.site,
+                "password": user.has_password,
+                "passkeys": len(access.passkeys.of(user)),
+                "sessions": access.sessions.count(user),
+                "since": _time(user.since),
+            }
+            for user in access.accounts.users()
+        ]
+    Listing(columns, rows).show(as_json, as_csv)
+
+
+@app.command("log")
+def log(
+    accounts: AccountsPath = DEFAULT_ACCOUNTS,
+    name: Annotated[str | None, typer.Option(help="Only those of a user.")] = None,
+    most: Annotated[int, typer.Option(min=1, help="How many, the newest first.")] = 50,
+    as_json: Json = False,
+    as_csv: Annotated[bool, typer.Option("--csv", help="Print CSV instead of a table.")] = False,
+) -> None:
+    """List who logged in and who failed to, from where and how."""
+    columns = ("time", "user", "address", "way", "outcome")
+    with _opened(accounts) as access:
+        found = access.limits.log_ins(name and access.accounts.user(name).name, most)
+    rows = [
+        {
+            "time": _time(one.time),
+            "user": one.user,
+            "address": one.address,
+            "way": one.way,
+            "outcome": one.outcome,
+        }
+        for one in found
+    ]
+    Listing(columns, rows).show(as_json, as_csv)
+
+
+def _invite(access: Access, user: User) -> None:
+    token = access.accounts.invite(user)
+    origin = access.disk.fact(ORIGIN) or ""
+    print(f"{user.name} is {_told(user)}. Let them open this once, within "
+          f"{INVITATION_SECONDS // 86_400} days:")  # fmt: skip
+    print(f"{origin}/invitation/{token}")
+
+
+def _told(user: User) -> str:
+    return str(user.role) if user.site is None else f"{user.role} of site {user.site}"
+
+
+def _site(site: str | None, store_path: str) -> int | None:
+    if site is None or site.isdecimal():
+        return None if site is None else int(site)
+    with store_at(store_path) as (_, names):
+        return site_number(names, site)
+
+
+def _password() -> str:
+    if sys.stdin.isatty():
+        found: str = typer.prompt("Password", hide_input=True, confirmation_prompt=True)
+        return found
+    return sys.stdin.readline().rstrip("\n")
+
+
+def _time(seconds: float) -> str:
+    return datetime.fromtimestamp(int(seconds), JST).isoformat(sep=" ", timespec="seconds")
