@@ -9,6 +9,7 @@ from energy.errors import SettingError
 from orchestrator.setting.fleet import Limits, synthetic
 from vpp.fleet import planner
 from vpp.fleet.exact import exact
+from vpp.fleet.limits import Pool
 from vpp.fleet.model import Fleet, Member
 from vpp.fleet.split import split
 from vpp.model import Battery, Problem, Reserve, Tier
@@ -112,6 +113,16 @@ def test_reserve_that_is_called_is_not_held_a_second_time():
     assert found.plan.sites[0].reserve_up[1] == pytest.approx(0.0, abs=1e-6)
     # It is paid for all the same: what the call costs is what discharging loses.
     assert found.cost == pytest.approx(10.0 * 20.0 / 9)
+
+
+def test_a_pool_that_is_called_is_paid_and_not_held_a_second_time():
+    least = np.array([0, 10.0, 10.0, 0, 0, 0])
+    one, two = site("one", stored=40.0), site("two", stored=40.0)
+    pool = Pool("north", "up", Reserve(3.0, 1.0, least, least), frozenset({"one"}))
+    found = split(Fleet((one, two), pools=(pool,)), [1], 40.0)
+    assert found.kw == pytest.approx(np.array([[20.0], [20.0]]))
+    assert found.plan.sites[0].reserve_up[1] == pytest.approx(0.0, abs=1e-6)
+    assert found.cost == pytest.approx(2 * 10.0 * 20.0 / 9)
 
 
 def test_a_cap_comes_before_a_call_and_what_is_missing_is_stated():

@@ -15,6 +15,7 @@ from functools import cached_property
 
 import numpy as np
 
+from vpp.fleet.apart import idle_money
 from vpp.fleet.limits import Limit
 from vpp.fleet.model import Fleet
 from vpp.fleet.schedule import SitePlan
@@ -133,6 +134,23 @@ class JointPlan:
     def gap(self) -> float:
         """The certificate: cost less bound, as a part of the cost."""
         return (self.cost - self.bound) / max(abs(self.cost), 1.0)
+
+    @property
+    def gap_of_money(self) -> float:
+        """The same without steering: what may be left to save, as a part of what is paid."""
+        return (self.cost - self.bound) / max(abs(self.money), 1.0)
+
+    @cached_property
+    def gain(self) -> float:
+        """What the batteries earn: money of the same sites with their batteries idle, less the
+        plan's, JPY."""
+        return sum(idle_money(member.problem) for member in self.fleet.members) - self.money
+
+    @property
+    def gap_of_gain(self) -> float:
+        """What may be left to save, as a part of what the batteries earn: the strictest measure.
+        Infinite where they earn nothing, as where caps cost more than they save."""
+        return (self.cost - self.bound) / self.gain if self.gain > 0 else np.inf
 
     @cached_property
     def faults(self) -> list[str]:

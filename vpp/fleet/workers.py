@@ -7,6 +7,7 @@ this machine or on many.
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Protocol
@@ -92,6 +93,10 @@ class DaskWorkers:
         return self._dealt(
             [actor.plans(weights[place::count]) for place, actor in enumerate(self._actors)]
         )
+
+    def processor_seconds(self) -> list[float]:
+        """Return what each worker process has computed since it began."""
+        return list(self._client.run(time.process_time).values())
 
     def _dealt(self, waiting: list[Any]) -> list[Any]:
         parts = [each.result() for each in waiting]
