@@ -6,6 +6,7 @@ this machine or on many.
 
 from __future__ import annotations
 
+import logging
 import os
 import time
 from collections.abc import Iterator, Sequence
@@ -16,6 +17,9 @@ from vpp.fleet.group import Answer, Group
 from vpp.fleet.model import Fleet
 from vpp.fleet.schedule import SitePlan
 from vpp.model import Array
+
+PATIENCE = "300s"
+"""Time in which a worker of a busy machine may be silent."""
 
 
 class Workers(Protocol):
@@ -47,10 +51,6 @@ class Hall:
         """Build the groups of a fleet's sites."""
         self._groups = [Group(fleet.only(numbers)) for numbers in groups]
 
-    def add(self, fleet: Fleet) -> None:
-        """Build one more group, of all sites of a fleet."""
-        self._groups.append(Group(fleet))
-
     def answers(self, prices: Array) -> list[Answer]:
         """Return each group's answer at some prices."""
         return [group.answer(prices) for group in self._groups]
@@ -77,8 +77,8 @@ class DaskWorkers:
         ]
         self._actors = [future.result() for future in made]
         self._building = [
-            self._actors[place % len(names)].add(fleet.only(numbers))
-            for place, numbers in enumerate(groups)
+            actor.take(*_dealt_to(fleet, groups[place :: len(names)]))
+            for place, actor in enumerate(self._actors)
         ]
 
     def answers(self, prices: Array) -> list[Answer]:
@@ -106,16 +106,25 @@ class DaskWorkers:
         return found
 
 
+def _dealt_to(fleet: Fleet, groups: Sequence[Sequence[int]]) -> tuple[Fleet, list[list[int]]]:
+    """Return what a worker is sent at once: its sites alone, and its groups by their numbers."""
+    numbers = [number for group in groups for number in group]
+    places = iter(range(len(numbers)))
+    return fleet.only(numbers), [[next(places) for _ in group] for group in groups]
+
+
 @contextmanager
 def local_workers(processes: int | None = None) -> Iterator[DaskWorkers]:
     """Start worker processes on this machine, one a core if no number is given."""
+    import dask
     from distributed import Client, LocalCluster
 
     count = processes or os.cpu_count() or 1
     with (
+        dask.config.set({"distributed.comm.timeouts": {"connect": PATIENCE, "tcp": PATIENCE}}),
         LocalCluster(  # type: ignore[no-untyped-call]
             n_workers=count, threads_per_worker=1, processes=True, dashboard_address=None,
-            host="127.0.0.1", memory_limit=0,
+            host="127.0.0.1", memory_limit=0, silence_logs=logging.CRITICAL,
         ) as cluster,
         Client(cluster) as client,  # type: ignore[no-untyped-call]
     ):  # fmt: skip
