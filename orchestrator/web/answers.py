@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import hashlib
+from functools import cache
 from typing import Any
 from urllib.parse import urlencode
 
@@ -35,7 +36,7 @@ async def page_answer(request: Request, page: Page, *, json: bool) -> Response:
         with source_of(desk.engine, desk.setting, int(desk.clock()), viewer) as source:
             view = page.view(source, **arguments)
             if json:
-                body = TypeAdapter(page.shows).dump_json(view)
+                body = _adapter(page.shows).dump_json(view)
             else:
                 body = _html(request, page, view, source, language).encode()
         tag = hashlib.sha256(body).hexdigest()[:20]
@@ -56,6 +57,11 @@ async def page_answer(request: Request, page: Page, *, json: bool) -> Response:
         headers["Content-Encoding"], body = "gzip", made.packed
     kind = "application/json" if json else "text/html; charset=utf-8"
     return Response(body, media_type=kind, headers=headers)
+
+
+@cache
+def _adapter(shows: type) -> TypeAdapter[Any]:
+    return TypeAdapter(shows)
 
 
 def _arguments(request: Request, page: Page) -> dict[str, Any]:

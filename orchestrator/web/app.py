@@ -28,7 +28,7 @@ from orchestrator.web.access import pages as access_pages
 from orchestrator.web.access.access import Access
 from orchestrator.web.access.guard import Guard, visit_of
 from orchestrator.web.answers import page_answer, rendered, viewer_of
-from orchestrator.web.desk import PULSE_SECONDS, Desk
+from orchestrator.web.desk import PULSE_SECONDS, STALE_SECONDS, Desk
 from orchestrator.web.pages import PAGES, Page
 from orchestrator.web.reads import source_of
 from orchestrator.words import Language
@@ -144,15 +144,18 @@ async def _events(request: Request) -> Response:
     desk: Desk = request.app.state.desk
 
     async def told() -> AsyncIterator[str]:
-        before = await desk.version()
+        before, again_at = await desk.version(), float("inf")
         yield "retry: 3000\n\n"
         silent, whole = 0.0, 0.0
-        while whole < STREAM_SECONDS and not await request.is_disconnected():
+        while whole < STREAM_SECONDS and not desk.is_ending:
+            if await request.is_disconnected():
+                return
             await asyncio.sleep(PULSE_SECONDS)
             version = await desk.version()
             silent += PULSE_SECONDS
             whole += PULSE_SECONDS
-            if version != before:
+            if version != before or whole >= again_at:
+                again_at = whole + STALE_SECONDS if version != before else float("inf")
                 yield f"event: block\ndata: {version.block}\n\n"
                 before, silent = version, 0.0
             elif silent >= HEARTBEAT_SECONDS:

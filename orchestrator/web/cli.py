@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import logging
 import sys
+from contextlib import suppress
 from ipaddress import ip_address
 from pathlib import Path
+from types import FrameType
 from typing import Annotated
 from urllib.parse import urlsplit
 
@@ -27,7 +29,9 @@ from orchestrator.web.viewer import Others
 
 PORT = 8480
 MOST_CONNECTIONS = 2_000
+KEEP_ALIVE_SECONDS = 60
 SHUTDOWN_SECONDS = 5
+SWITCH_SECONDS = 0.0005
 
 app = typer.Typer(help="The pages, and who may log in to them.")
 app.add_typer(users.app, name="users")
@@ -77,8 +81,10 @@ def web(
     desk = Desk(opened(str(store_path)), load_setting(sites))
     disk.note(ORIGIN, policy.origin)
     _log_to_stderr()
+    # While a page is made in a thread, others are answered in between.
+    sys.setswitchinterval(SWITCH_SECONDS)
     print(f"{policy.origin}/now  (Ctrl-C ends)", flush=True)
-    uvicorn.run(
+    config = uvicorn.Config(
         application(desk, Access(policy, disk)),
         host=host,
         port=port,
@@ -90,8 +96,24 @@ def web(
         ssl_certfile=certificate,
         ssl_keyfile=key,
         limit_concurrency=MOST_CONNECTIONS,
+        timeout_keep_alive=KEEP_ALIVE_SECONDS,
         timeout_graceful_shutdown=SHUTDOWN_SECONDS,
     )
+    with suppress(KeyboardInterrupt):
+        _Server(config, desk).run()
+
+
+class _Server(uvicorn.Server):
+    """A server that, told to end, has the streams of events end as well."""
+
+    def __init__(self, config: uvicorn.Config, desk: Desk) -> None:
+        super().__init__(config)
+        self._desk = desk
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Take a signal to end."""
+        self._desk.is_ending = True
+        super().handle_exit(sig, frame)
 
 
 def policy_of(

@@ -14,11 +14,11 @@ from functools import cached_property
 
 from sqlalchemy import Engine
 
-from chain.store import Store
+from chain.store import Store, Tariffs
 from energy.errors import SettingError
 from energy.records import Reading
 from energy.registry import Tariff
-from energy.units import SLOT_SECONDS, day_of, slot_at, slot_of_day, slots_of
+from energy.units import SLOT_SECONDS, day_of, slot_at, slots_of
 from orchestrator.report import newest
 from orchestrator.setting.sites import Setting, Site
 from orchestrator.web.viewer import Viewer
@@ -69,8 +69,7 @@ class Source:
     @cached_property
     def last_settled(self) -> int | None:
         """The newest settled slot; None before the first."""
-        settled = self.store.slots()
-        return settled[-1] if settled else None
+        return self.store.last_settled()
 
     @property
     def is_record(self) -> bool:
@@ -97,12 +96,15 @@ class Source:
 
     def readings(self, slots: range, site: int | None = None) -> list[Reading]:
         """Return the newest readings of some slots, by slot and site."""
-        found = newest(self.store.readings(slots))
-        return [reading for reading in found if site is None or reading.site == site]
+        return newest(self.store.readings(slots, site))
+
+    @cached_property
+    def _tariffs(self) -> Tariffs:
+        return self.store.tariffs()
 
     def tariff(self, slot: int) -> Tariff:
         """Return the tariff of a slot."""
-        return self.store.tariff(slot, slot_of_day(slot))
+        return self._tariffs.at(slot)
 
     def prices(self, slots: range) -> Mapping[int, int]:
         """Return the prices of the cleared ones among some slots."""
@@ -112,9 +114,8 @@ class Source:
     def money(self, slots: range, account: int) -> dict[int, int]:
         """Return what an account is owed for each of some slots, corrections included."""
         owed: dict[int, int] = {}
-        for slot, other, microyen in self.store.entries(slots):
-            if other == account:
-                owed[slot] = owed.get(slot, 0) + microyen
+        for slot, _, microyen in self.store.entries(slots, account):
+            owed[slot] = owed.get(slot, 0) + microyen
         return owed
 
     def sites(self, slot: int) -> list[int]:
