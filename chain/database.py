@@ -16,7 +16,7 @@ from typing import Any
 from sqlalchemy import Connection, Engine, create_engine, event, make_url, text
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
 
-from chain.migrations import migrate, pending
+from chain.migrations import Steps, migrate, pending
 from energy.errors import SettingError, StoreError
 
 SQLITE, POSTGRESQL = "sqlite", "postgresql"
@@ -26,10 +26,11 @@ _WRITER_LOCK = 0x797569
 """The advisory lock that PostgreSQL's writers of a database take in turn."""
 
 
-def opened(url: str) -> Engine:
+def opened(url: str, steps: Steps | None = None, durable: bool = False) -> Engine:
     """Return the store at an SQLAlchemy URL, or a path of an SQLite file; made if need be.
 
-    An older store is brought up to date, and keeps what it holds.
+    An older store is brought up to date, by `steps` or the market's, and keeps what it holds. A
+    commit to a durable one survives a power cut; others may lose the last, to be indexed again.
 
     Raises:
         SettingError: if the URL is none, or names another kind of database.
@@ -50,8 +51,8 @@ def opened(url: str) -> Engine:
     except (ArgumentError, NoSuchModuleError) as error:
         raise SettingError(f"a store must be a path or a URL, got {url!r}") from error
     if name == SQLITE:
-        _write_ahead(engine)
-    _bring_up_to_date(engine)
+        _write_ahead(engine, "FULL" if durable else "NORMAL")
+    _bring_up_to_date(engine, steps)
     return engine
 
 
@@ -163,23 +164,22 @@ def _told(engine: Engine) -> Iterator[None]:
         raise StoreError(f"{named(engine)} must be a store that works, got: {reason}") from error
 
 
-def _bring_up_to_date(engine: Engine) -> None:
+def _bring_up_to_date(engine: Engine, steps: Steps | None) -> None:
     with reading(engine) as connection:
-        behind = pending(connection)
+        behind = pending(connection, steps)
     if behind:
         with writing(engine) as connection:
-            migrate(connection)
+            migrate(connection, steps)
 
 
-def _write_ahead(engine: Engine) -> None:
+def _write_ahead(engine: Engine, synchronous: str) -> None:
     @event.listens_for(engine, "connect")
     def connected(connection: Any, _: object) -> None:
         # Transactions are begun below; the driver would begin them late, and not for reads.
         connection.isolation_level = None
         # The first connection changes the file's mode, and must wait for another that does so.
         connection.execute("PRAGMA journal_mode = WAL")
-        # A commit survives the process; after a power cut the last ones are indexed again.
-        connection.execute("PRAGMA synchronous = NORMAL")
+        connection.execute(f"PRAGMA synchronous = {synchronous}")
 
     @event.listens_for(engine, "begin")
     def begun(connection: Connection) -> None:
