@@ -27,6 +27,7 @@ from bench import (
     scale,
     site,
     strategies,
+    web,
     year,
 )
 from bench.figures import Figure
@@ -46,6 +47,7 @@ BENCHES = {
     "plan": plan.figures,
     "ageing": ageing.figures,
     "strategies": strategies.figures,
+    "web": web.figures,
     "year": year.figures,
     "scale": scale.figures,
 }

@@ -6,6 +6,8 @@ its file (WAL), PostgreSQL keeps versions. A write waits for the one before it.
 
 from __future__ import annotations
 
+import os
+import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,7 +16,7 @@ from typing import Any
 from sqlalchemy import Connection, Engine, create_engine, event, make_url, text
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
 
-from chain.migrations import migrate, pending
+from chain.migrations import Steps, migrate, pending
 from energy.errors import SettingError, StoreError
 
 SQLITE, POSTGRESQL = "sqlite", "postgresql"
@@ -24,10 +26,11 @@ _WRITER_LOCK = 0x797569
 """The advisory lock that PostgreSQL's writers of a database take in turn."""
 
 
-def opened(url: str) -> Engine:
+def opened(url: str, steps: Steps | None = None, durable: bool = False) -> Engine:
     """Return the store at an SQLAlchemy URL, or a path of an SQLite file; made if need be.
 
-    An older store is brought up to date, and keeps what it holds.
+    An older store is brought up to date, by `steps` or the market's, and keeps what it holds. A
+    commit to a durable one survives a power cut; others may lose the last, to be indexed again.
 
     Raises:
         SettingError: if the URL is none, or names another kind of database.
@@ -48,9 +51,64 @@ def opened(url: str) -> Engine:
     except (ArgumentError, NoSuchModuleError) as error:
         raise SettingError(f"a store must be a path or a URL, got {url!r}") from error
     if name == SQLITE:
-        _write_ahead(engine)
-    _bring_up_to_date(engine)
+        _write_ahead(engine, "FULL" if durable else "NORMAL")
+    _bring_up_to_date(engine, steps)
     return engine
+
+
+def opened_to_read(url: str) -> Engine:
+    """Return the store at a URL or path for readers alone: nothing of it is written.
+
+    An SQLite file may belong to somebody else, or lie where nothing can be written. Only an
+    older store must be writable once, to be brought up to date.
+
+    Raises:
+        SettingError: as `opened`, or if there is no such file.
+        StoreError: as `opened`.
+    """
+    path = _file_of(url)
+    if path is None:
+        return opened(url)
+    if not path.is_file():
+        raise SettingError(f"{path} must be a store, got no such file")
+    engine = create_engine(f"{SQLITE}:///{path}", creator=lambda: _read_only(path))
+
+    @event.listens_for(engine, "begin")
+    def begun(connection: Connection) -> None:
+        connection.exec_driver_sql("BEGIN")
+
+    with reading(engine) as connection:
+        behind = pending(connection)
+    if behind:
+        opened(str(path)).dispose()
+    return engine
+
+
+def _file_of(url: str) -> Path | None:
+    """Return the file of an SQLite store; None for one in memory, or of another kind."""
+    if "://" not in url:
+        return Path(url)
+    try:
+        parsed = make_url(url)
+    except ArgumentError:
+        return None
+    is_file = parsed.get_backend_name() == SQLITE and parsed.database not in (None, "", ":memory:")
+    return Path(str(parsed.database)) if is_file else None
+
+
+def _read_only(path: Path) -> sqlite3.Connection:
+    # Beside a file that was closed well lie no others. Where none can be made, SQLite reads it
+    # only if it is told that nobody writes.
+    beside = path.with_name(f"{path.name}-wal")
+    is_still = not beside.exists() and not os.access(path.parent, os.W_OK)
+    query = "mode=ro&immutable=1" if is_still else "mode=ro"
+    return sqlite3.connect(
+        f"{path.absolute().as_uri()}?{query}",
+        uri=True,
+        timeout=WAIT_SECONDS,
+        isolation_level=None,
+        check_same_thread=False,
+    )
 
 
 _OPTIONS: dict[str, dict[str, Any]] = {
@@ -106,23 +164,22 @@ def _told(engine: Engine) -> Iterator[None]:
         raise StoreError(f"{named(engine)} must be a store that works, got: {reason}") from error
 
 
-def _bring_up_to_date(engine: Engine) -> None:
+def _bring_up_to_date(engine: Engine, steps: Steps | None) -> None:
     with reading(engine) as connection:
-        behind = pending(connection)
+        behind = pending(connection, steps)
     if behind:
         with writing(engine) as connection:
-            migrate(connection)
+            migrate(connection, steps)
 
 
-def _write_ahead(engine: Engine) -> None:
+def _write_ahead(engine: Engine, synchronous: str) -> None:
     @event.listens_for(engine, "connect")
     def connected(connection: Any, _: object) -> None:
         # Transactions are begun below; the driver would begin them late, and not for reads.
         connection.isolation_level = None
         # The first connection changes the file's mode, and must wait for another that does so.
         connection.execute("PRAGMA journal_mode = WAL")
-        # A commit survives the process; after a power cut the last ones are indexed again.
-        connection.execute("PRAGMA synchronous = NORMAL")
+        connection.execute(f"PRAGMA synchronous = {synchronous}")
 
     @event.listens_for(engine, "begin")
     def begun(connection: Connection) -> None:

@@ -184,7 +184,9 @@ def m006_claims_by_day(connection: Connection) -> None:
     )
 
 
-MIGRATIONS: Sequence[Callable[[Connection], None]] = (
+Steps = Sequence[Callable[[Connection], None]]
+
+MIGRATIONS: Steps = (
     m001_events_of_the_market,
     m002_blocks_once_and_with_their_time,
     m003_by_site,
@@ -194,29 +196,31 @@ MIGRATIONS: Sequence[Callable[[Connection], None]] = (
 )
 
 
-def pending(connection: Connection) -> int:
-    """Return how many steps a store lacks.
+def pending(connection: Connection, steps: Steps | None = None) -> int:
+    """Return how many steps a store lacks: the market's, or those given of another kind.
 
     Raises:
         StoreError: if it has steps that are not known here.
     """
+    steps = MIGRATIONS if steps is None else steps
     done: list[int] = []
     if inspect(connection).has_table(_RECORD.name):
         done = sorted(connection.scalars(select(_RECORD.c.number)))
-    if done != list(range(1, len(done) + 1)) or len(done) > len(MIGRATIONS):
+    if done != list(range(1, len(done) + 1)) or len(done) > len(steps):
         raise StoreError(
-            f"a store must be of this version or an older one (steps up to {len(MIGRATIONS)}), "
+            f"a store must be of this version or an older one (steps up to {len(steps)}), "
             f"got step {done[-1]}: use a newer yui, or a new store"
         )
-    return len(MIGRATIONS) - len(done)
+    return len(steps) - len(done)
 
 
-def migrate(connection: Connection) -> None:
+def migrate(connection: Connection, steps: Steps | None = None) -> None:
     """Do the steps that a store lacks, in order, and record them in it."""
-    behind = pending(connection)
+    steps = MIGRATIONS if steps is None else steps
+    behind = pending(connection, steps)
     _RECORD.create(connection, checkfirst=True)
-    for number, step in enumerate(MIGRATIONS, 1):
-        if number > len(MIGRATIONS) - behind:
+    for number, step in enumerate(steps, 1):
+        if number > len(steps) - behind:
             step(connection)
             connection.execute(insert(_RECORD).values(number=number, name=step.__name__))
 

@@ -161,6 +161,23 @@ def site_sums(store: Store, slots: range) -> dict[int, tuple[Energies, int]]:
     return {number: (energies[number], money[number]) for number in sorted(energies)}
 
 
+class Charge(NamedTuple):
+    """What a battery did in a slot, and what it can deliver at its end."""
+
+    slot: int
+    charged: int
+    discharged: int
+    stored: int
+
+
+def charges(store: Store, site: int, slots: range) -> list[Charge]:
+    """Return what a site's battery did in each of some slots that has a reading, in order."""
+    readings = _newest(slots, READINGS.c.site == site)
+    columns = (readings.c.slot, readings.c.charged, readings.c.discharged, readings.c.stored)
+    found = store.connection.execute(select(*columns).order_by(readings.c.slot))
+    return [Charge(*row) for row in found]
+
+
 def used_by_origin(store: Store, site: int, slots: range) -> list[Share]:
     """Return what a site used on the days of some slots, by `Kind` and site of origin."""
     day = _day(ORIGINS.c.slot)

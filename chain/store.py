@@ -20,6 +20,7 @@ from chain.database import opened
 from chain.tables import (
     ATTESTATIONS,
     BLOCKS,
+    CLAIMS,
     CLEARINGS,
     ENERGIES,
     ENTRIES,
@@ -284,6 +285,11 @@ class Store:
         """Return the newest slot whose energy is traced."""
         found: int | None = self.connection.scalar(select(func.max(HOLDINGS.c.slot)))
         return found
+
+    def claimed(self, days: range) -> int:
+        """Return how many Wh of some days (by number) are claimed."""
+        query = select(func.coalesce(func.sum(CLAIMS.c.energy), 0))
+        return int(self.connection.scalar(query.where(within(CLAIMS.c.day, days))) or 0)
 
     def roots(self, days: range) -> dict[int, dict[int, bytes]]:
         """Return the root that each site attests of some days, by day's number and site."""

@@ -48,7 +48,7 @@ from orchestrator.setting.sites import MODES, load_setting
 from orchestrator.statement import statement_of
 from orchestrator.verification.commands import report
 from orchestrator.web import cli as web_cli
-from orchestrator.words import Language
+from orchestrator.words import Language, say
 
 app = typer.Typer(
     invoke_without_command=True,
@@ -96,8 +96,13 @@ def demo(
     network: Annotated[
         str, typer.Option(help="anvil, or poa: each site's own validator, a block a second.")
     ] = ANVIL,
+    open_: Annotated[
+        bool, typer.Option("--open", help="Show the day as pages in this machine's browser.")
+    ] = False,
 ) -> None:
     """Run a day from meter to statement on a chain of its own, and print what came of it."""
+    if as_json and open_:
+        raise SettingError("one of --json and --open at most must be given, got both")
     if mode is not None and mode not in MODES:
         raise SettingError(f"--mode must be one of {', '.join(MODES)}, got {mode!r}")
     if network not in NETWORKS:
@@ -121,6 +126,14 @@ def demo(
             console.print(screen.statement_view(rows, shown, language))
         console.print()
         console.print(screen.audit_line(done.findings, language), style="bold green")
+    store_file = folder / "store.sqlite"
+    if open_:
+        web_cli.serve(str(store_file), sites=sites, open_=True)
+        return
+    console.print()
+    console.print(
+        say(language, "see_pages", command=web_cli.command_for(store_file, sites)), soft_wrap=True
+    )
 
 
 def _demo_json(

@@ -25,6 +25,7 @@ from pathlib import Path
 from chain.anvil import AnvilChain, anvil
 from chain.attesting import Attestor, key_signed
 from chain.council import MARKET, Act, Council
+from chain.indexer import indexed
 from chain.market import MarketContract
 from chain.network.keys import key_at
 from chain.network.profile import profile_at
@@ -259,7 +260,9 @@ async def run_day(
             await asyncio.to_thread(site.attest, origin)
         progress("audit", SLOTS_PER_DAY, SLOTS_PER_DAY)
         await asyncio.to_thread(node.wait_until_final, node.height())
-        findings = await asyncio.to_thread(audited, node, address, origin)
+        await asyncio.to_thread(indexed, engine, node, address)
+        state = folder / "audit.state"
+        findings = await asyncio.to_thread(audited, node, address, origin, state=state)
         engine.dispose()
     return DemoDay(day, store_path, address, origin, deployed_by, findings)
 

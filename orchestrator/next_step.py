@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from chain.store import opened, stored
+from chain.database import opened_to_read
+from chain.store import stored
 from energy.errors import YuiError
 from energy.units import day_of, half_hour
 from orchestrator.options import DEFAULT_STORE
@@ -40,7 +41,7 @@ def what_next(folder: Path) -> Iterator[str]:
 
 def _of_store(path: Path) -> Iterator[str]:
     try:
-        engine = opened(str(path))
+        engine = opened_to_read(str(path))
         with stored(engine) as store:
             last = store.last_settled()
         engine.dispose()
@@ -54,3 +55,4 @@ def _of_store(path: Path) -> Iterator[str]:
     yield f"A store is here, settled up to {day_of(last)} {half_hour(last)}. Its slots: yui slots"
     yield "  a site's trades, statement, bill:   yui trades, statement, invoice --site Tome"
     yield "  where energy came from:             yui trace Tome '2019-06-04 18:30'"
+    yield "  all of it as pages in a browser:    yui web --open"

@@ -16,6 +16,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from sqlalchemy import Engine
 
+from chain.database import opened_to_read
 from chain.network.folders import MEMBER_FILE, member_at
 from chain.network.profile import PROFILE_FILE, profile_at
 from chain.node import NodeChain
@@ -92,25 +93,39 @@ class Shown:
 
 
 def engine_at(store: str | Path) -> Engine:
-    """Open a store that is there.
+    """Open a store that is there, to write to it as well.
 
     Raises:
         SettingError: if there is none.
         StoreError: if it does not answer.
     """
-    if "://" not in str(store) and not Path(store).exists():
-        raise SettingError(f"{store} must be a store (run `yui demo` first), got no such file")
+    _demand(store)
     return opened(str(store))
 
 
-@contextmanager
-def store_at(path: str | Path) -> Iterator[tuple[Store, Names]]:
-    """Open a store that is there, with its sites' names by language.
+def reader_at(store: str | Path) -> Engine:
+    """Open a store that is there, to read it and no more.
 
     Raises:
         SettingError, StoreError: as `engine_at`.
     """
-    engine = engine_at(path)
+    _demand(store)
+    return opened_to_read(str(store))
+
+
+def _demand(store: str | Path) -> None:
+    if "://" not in str(store) and not Path(store).exists():
+        raise SettingError(f"{store} must be a store (run `yui demo` first), got no such file")
+
+
+@contextmanager
+def store_at(path: str | Path) -> Iterator[tuple[Store, Names]]:
+    """Open a store that is there, to read it, with its sites' names by language.
+
+    Raises:
+        SettingError, StoreError: as `engine_at`.
+    """
+    engine = reader_at(path)
     with stored(engine) as store:
         both = {
             int(site): pair for site, pair in json.loads(store.setting("names") or "{}").items()

@@ -29,14 +29,23 @@ def html_of(
     names: Mapping[int, str],
     language: Language,
     roots: Mapping[str, str],
+    *,
+    style: str | None = None,
+    back: tuple[str, str] | None = None,
 ) -> str:
-    """Return the page; `roots` are those of the statement's days, by date."""
+    """Return the page; `roots` are those of the statement's days, by date.
+
+    In a browser `style` is the address of the style sheet, which else stands in the page, and
+    `back` an address and what it is called.
+    """
     environment = Environment(
         loader=PackageLoader("orchestrator"), autoescape=True, undefined=StrictUndefined
     )
     summed = len(statement.rows) > MOST_ROWS
     return environment.get_template("statement.html").render(
         language=str(language),
+        style=style,
+        back=back,
         title=say(language, "statement_of", site=names[statement.site]),
         span=_span(statement, language),
         columns=_summed_columns(language) if summed else [*columns(language), _proof(language)],

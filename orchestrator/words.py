@@ -198,6 +198,10 @@ _WORDS = {
     "total": ("Together", "合計"),
     "utility": ("Utility", "電力会社"),
     "network": ("Network (fees)", "ネットワーク(託送料)"),
+    "see_pages": (
+        "The day as pages, half hour by half hour: {command} --open",
+        "この日をページで見る(30分ごとに再生): {command} --open",
+    ),
     "audit_fine": (
         "Audit: nothing wrong. {counts}",
         "監査: 異常なし。{counts}",

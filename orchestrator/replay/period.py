@@ -203,6 +203,9 @@ class _Period:
         for day, root in waiting:
             self._attest(day, root.result())
         self._commit()
+        for day, _ in waiting[-1:]:
+            # What was attested last is in the store as well.
+            self.index(self.market.address, self.chain.height(), day).result()
 
     def _commit(self, **marks: int) -> None:
         if self.kept:

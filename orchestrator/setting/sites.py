@@ -86,7 +86,8 @@ class Place:
 @dataclass(frozen=True, slots=True)
 class Site:
     """A site. Powers in 0.1 kW; `ask` and `bid` are its agent's limits, 0.001 JPY/kWh, the
-    bid with the fee in it. `load_column` names the series that plays it, if one does."""
+    bid with the fee in it. `load_column` names the series that plays it, if one does; `region` is
+    the municipality in Japanese, `region_en` in English."""
 
     number: int
     name: str
@@ -100,6 +101,7 @@ class Site:
     load_column: str | None = None
     battery: Battery | None = None
     place: Place | None = None
+    region_en: str | None = None
 
     @property
     def ratings(self) -> Ratings:
@@ -215,6 +217,7 @@ def _site(number: int, table: _Table) -> Site:
         load_column=table.text("load_column") if "load_column" in table else None,
         battery=_battery(table.table("battery")) if "battery" in table else None,
         place=_place(table) if "latitude" in table or "longitude" in table else None,
+        region_en=table.text("region_en") if "region_en" in table else None,
     )
     table.finish()
     for key, power in (("contract_kw", site.contract_power), ("pv_kw", site.pv_power)):

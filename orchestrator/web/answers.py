@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import hashlib
+from contextlib import AbstractContextManager
 from functools import cache
 from typing import Any
 from urllib.parse import urlencode
@@ -33,7 +34,7 @@ async def page_answer(request: Request, page: Page, *, json: bool) -> Response:
     has_users = visit_of(request).access.has_users
 
     def make() -> Made:
-        with source_of(desk.engine, desk.setting, int(desk.clock()), viewer) as source:
+        with source_for(request) as source:
             view = page.view(source, **arguments)
             if json:
                 body = _adapter(page.shows).dump_json(view)
@@ -114,7 +115,7 @@ def rendered(
         "language": str(language),
         "other_language": f"{request.url.path}?{query}",
         "here": here,
-        "menu": MENU,
+        "menu": _menu(values.get("view")),
         "asset": desk.assets.__getitem__,
         "viewer": visit.viewer,
         "can_log_in": visit.access.has_users,
@@ -125,6 +126,19 @@ def rendered(
         **values,
     }
     return desk.environment.get_template(template).render(whole)
+
+
+def _menu(view: Any) -> dict[str, str]:
+    """Return the pages' addresses by name: the day that is looked at goes along."""
+    day = getattr(view, "day", None) or getattr(view, "start", None)
+    query = f"?day={day}" if day and len(day) == len("2019-06-04") else ""
+    return {name: f"/{name}{query}" for name in MENU}
+
+
+def source_for(request: Request) -> AbstractContextManager[Source]:
+    """Open the store for who looks."""
+    desk: Desk = request.app.state.desk
+    return source_of(desk.engine, desk.setting, int(desk.clock()), viewer_of(request), desk.audit)
 
 
 def viewer_of(request: Request) -> Viewer:

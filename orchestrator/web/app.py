@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from importlib.resources import files
 from typing import Any
 from urllib.parse import urlencode
@@ -24,13 +24,15 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from energy.errors import SettingError, YuiError
+from orchestrator.web import prints
 from orchestrator.web.access import pages as access_pages
 from orchestrator.web.access.access import Access
 from orchestrator.web.access.guard import Guard, visit_of
-from orchestrator.web.answers import page_answer, rendered, viewer_of
+from orchestrator.web.answers import page_answer, rendered, source_for
+from orchestrator.web.choices import CHOICES, Query
 from orchestrator.web.desk import PULSE_SECONDS, STALE_SECONDS, Desk
 from orchestrator.web.pages import PAGES, Page
-from orchestrator.web.reads import source_of
+from orchestrator.web.reads import Source
 from orchestrator.words import Language
 
 LANGUAGE_SECONDS = 365 * 86_400
@@ -44,8 +46,11 @@ def application(desk: Desk, access: Access | None = None) -> Starlette:
     access = access or Access()
     routes = [
         Route("/", lambda _: RedirectResponse("/now"), name="first"),
-        Route("/slot", _last_slot, name="last-slot"),
-        Route("/site", _chosen_site, name="chosen-site"),
+        *(Route(path, _chosen(choice)) for path, choice in CHOICES.items()),
+        Route("/site/{site:int}/statement", prints.as_page, name="statement"),
+        Route("/site/{site:int}/statement.csv", prints.as_csv_file, name="statement.csv"),
+        Route(prints.STYLE, prints.style),
+        Route("/favicon.ico", lambda _: RedirectResponse(desk.assets["yui.svg"])),
         Route("/events", _events, name="events"),
         *access_pages.routes(rendered),
         *(route for page in PAGES for route in _routes(page)),
@@ -124,19 +129,13 @@ def _routes(page: Page) -> list[Route]:
     ]
 
 
-def _last_slot(request: Request) -> Response:
-    desk: Desk = request.app.state.desk
-    with source_of(desk.engine, desk.setting, int(desk.clock()), viewer_of(request)) as source:
-        return RedirectResponse(f"/slot/{source.slot_or_last(None)}", status_code=303)
+def _chosen(choice: Callable[[Source, Query], str]) -> Callable[[Request], Response]:
+    def lead(request: Request) -> Response:
+        with source_for(request) as source:
+            address = choice(source, request.query_params)
+        return RedirectResponse(address, status_code=303)
 
-
-def _chosen_site(request: Request) -> Response:
-    pairs = dict(request.query_params)
-    site = pairs.pop("site", "0")
-    if not site.isdecimal():
-        raise SettingError(f"site must be a number, got {site!r}")
-    query = f"?{urlencode(pairs)}" if pairs else ""
-    return RedirectResponse(f"/site/{site}{query}", status_code=303)
+    return lead
 
 
 async def _events(request: Request) -> Response:

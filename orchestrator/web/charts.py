@@ -13,20 +13,26 @@ from math import ceil, floor, log10
 from markupsafe import Markup, escape
 
 WIDTH, HEIGHT = 640, 260
-LEFT, RIGHT, TOP, BOTTOM = 68, 10, 14, 30
-INSIDE_WIDTH, INSIDE_HEIGHT = WIDTH - LEFT - RIGHT, HEIGHT - TOP - BOTTOM
+RIGHT, TOP, BOTTOM = 10, 24, 30
+INSIDE_HEIGHT = HEIGHT - TOP - BOTTOM
+WIDEST = 48.0
+"""How wide a column is at most."""
+CHARACTER = 11.0
+"""How wide a figure's character is at most: on a telephone, where type is larger."""
 
 
 @dataclass(frozen=True, slots=True)
 class Series:
     """Values by place along the axis, and the class that they are drawn with.
 
-    None leaves a gap.
+    None leaves a gap. A line goes through the middles of the columns, a step along their widths.
     """
 
     name: str
     mark: str
     values: Sequence[float | None]
+    shape: str = "bar"
+    """`bar`, `line` or `step`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +66,11 @@ class _Scale:
         """Return where a value lies, 0 to 1."""
         return (value - self.low) / (self.high - self.low)
 
+    @property
+    def left(self) -> float:
+        """How much room its figures need on the left."""
+        return 14 + CHARACTER * max(len(_figure(tick)) for tick in self.ticks())
+
 
 def bars(
     ident: str,
@@ -80,11 +91,12 @@ def bars(
     highest = _tallest(above, lines)
     lowest = -_tallest(below, ()) if below else 0.0
     lowest = min([lowest, *(v for one in lines for v in one.values if v is not None)])
-    scale = _Scale(lowest, highest or 1.0)
-    wide = INSIDE_WIDTH / max(len(labels), 1)
-    parts = [_axis(scale, unit), _labels(labels, wide, every)]
+    scale = _Scale(lowest, highest or (0.0 if lowest else 1.0))
+    left = scale.left
+    wide = min((WIDTH - left - RIGHT) / max(len(labels), 1), WIDEST)
+    parts = [_axis(scale, unit), _labels(labels, left, wide, every)]
     for place, label in enumerate(labels):
-        x = LEFT + place * wide
+        x = left + place * wide
         told, drawn = [label], []
         for sign, group in ((1, above), (-1, below)):
             so_far = 0.0
@@ -128,9 +140,11 @@ def curves(
     far = max([x for curve in found for x, _ in curve.steps] or [1.0])
     high = max([y for curve in found for _, y in curve.steps] or [1.0])
     across, up = _Scale(0.0, far), _Scale(0.0, high * 1.05)
+    left = up.left
+    inside = WIDTH - left - RIGHT
     parts = [_axis(up, y_unit)]
     for tick in across.ticks():
-        x = LEFT + across.part(tick) * INSIDE_WIDTH
+        x = left + across.part(tick) * inside
         parts.append(_text(x, HEIGHT - 10, _figure(tick), "middle"))
     parts.append(_text(WIDTH - RIGHT, TOP + INSIDE_HEIGHT - 6, x_unit, "end"))
     for curve in found:
@@ -139,15 +153,15 @@ def curves(
             path.append((before, y))
             path.append((x, y))
             before = x
-        points = [f"{LEFT + across.part(x) * INSIDE_WIDTH:.1f},{_y(up, y):.1f}" for x, y in path]
+        points = [f"{left + across.part(x) * inside:.1f},{_y(up, y):.1f}" for x, y in path]
         parts.append(
             f'<polyline class="line {curve.mark}" points="{" ".join(points)}">'
             f"<title>{escape(curve.name)}</title></polyline>"
         )
     if at is not None:
-        x, y = LEFT + across.part(at[0]) * INSIDE_WIDTH, _y(up, at[1])
+        x, y = left + across.part(at[0]) * inside, _y(up, at[1])
         parts.append(
-            f'<line class="guide" x1="{LEFT}" x2="{x:.1f}" y1="{y:.1f}" y2="{y:.1f}"/>'
+            f'<line class="guide" x1="{left:.1f}" x2="{x:.1f}" y1="{y:.1f}" y2="{y:.1f}"/>'
             f'<line class="guide" x1="{x:.1f}" x2="{x:.1f}" y1="{y:.1f}" '
             f'y2="{TOP + INSIDE_HEIGHT}"/><circle class="met" cx="{x:.1f}" cy="{y:.1f}" r="6"/>'
         )
@@ -165,13 +179,15 @@ def _y(scale: _Scale, value: float) -> float:
 
 
 def _line(scale: _Scale, series: Series, wide: float) -> str:
-    """Draw a line through the middles of the columns, broken where a value is missing."""
+    """Draw a line or steps, broken where a value is missing."""
     runs: list[list[str]] = [[]]
+    ends = (0.0, 1.0) if series.shape == "step" else (0.5,)
     for place, value in enumerate(series.values):
         if value is None:
             runs.append([])
         else:
-            runs[-1].append(f"{LEFT + (place + 0.5) * wide:.1f},{_y(scale, value):.1f}")
+            xs = (scale.left + (place + end) * wide for end in ends)
+            runs[-1] += [f"{x:.1f},{_y(scale, value):.1f}" for x in xs]
     return "".join(
         f'<polyline class="line {series.mark}" points="{" ".join(run)}"/>' for run in runs if run
     )
@@ -181,21 +197,22 @@ def _axis(scale: _Scale, unit: str) -> str:
     parts = []
     for tick in scale.ticks():
         parts.append(_level(scale, tick, "grid"))
-        parts.append(_text(LEFT - 6, _y(scale, tick) + 4, _figure(tick), "end"))
-    parts.append(_text(LEFT + 4, TOP + 2, unit, "start", "unit"))
+        parts.append(_text(scale.left - 6, _y(scale, tick) + 4, _figure(tick), "end"))
+    parts.append(_text(scale.left, TOP - 9, unit, "start", "unit"))
     return "".join(parts)
 
 
 def _level(scale: _Scale, value: float, mark: str) -> str:
     y = _y(scale, value)
-    return f'<line class="{mark}" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{y:.1f}" y2="{y:.1f}"/>'
+    across = f'x1="{scale.left:.1f}" x2="{WIDTH - RIGHT}"'
+    return f'<line class="{mark}" {across} y1="{y:.1f}" y2="{y:.1f}"/>'
 
 
-def _labels(labels: Sequence[str], wide: float, every: int) -> str:
+def _labels(labels: Sequence[str], left: float, wide: float, every: int) -> str:
     shown: Iterable[tuple[int, str]] = enumerate(labels)
     return "".join(
         _text(
-            LEFT + (place + (0 if every > 1 else 0.5)) * wide,
+            left + (place + (0 if every > 1 else 0.5)) * wide,
             HEIGHT - 10,
             label,
             "middle",
@@ -214,12 +231,11 @@ def _text(x: float, y: float, text: str, anchor: str, mark: str = "") -> str:
 def _figure(value: float) -> str:
     """Return a value with as many digits as it is worth.
 
-    >>> _figure(1234.5), _figure(12.0), _figure(0.125)
-    ('1,234', '12', '0.125')
+    >>> _figure(1234.5), _figure(12.0), _figure(0.125), _figure(-10_000)
+    ('1,234', '12', '0.125', '−10,000')
     """
-    if abs(value) >= 1000:
-        return f"{value:,.0f}"
-    return f"{round(value, 3):g}"
+    text = f"{value:,.0f}" if abs(value) >= 1000 else f"{round(value, 3):g}"
+    return text.replace("-", "−")
 
 
 def _svg(ident: str, title: str, description: str, parts: Iterable[str]) -> Markup:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import logging
+import shlex
 import sys
+import webbrowser
 from contextlib import suppress
 from ipaddress import ip_address
 from pathlib import Path
+from threading import Timer
 from types import FrameType
 from typing import Annotated
 from urllib.parse import urlsplit
@@ -14,9 +17,8 @@ from urllib.parse import urlsplit
 import typer
 import uvicorn
 
-from chain.database import opened
 from energy.errors import SettingError
-from orchestrator.options import DEFAULT_STORE, StorePath, store_at
+from orchestrator.options import DEFAULT_STORE, StorePath, reader_at
 from orchestrator.setting.sites import load_setting
 from orchestrator.web.access import users
 from orchestrator.web.access.access import Access, Policy, Reading
@@ -27,7 +29,10 @@ from orchestrator.web.app import application
 from orchestrator.web.desk import Desk
 from orchestrator.web.viewer import Others
 
-PORT = 8480
+HOST, PORT = "127.0.0.1", 8480
+AUDIT = "audit.state"
+"""The file beside a store that an audit leaves."""
+OPEN_AFTER_SECONDS = 1.0
 MOST_CONNECTIONS = 2_000
 KEEP_ALIVE_SECONDS = 60
 SHUTDOWN_SECONDS = 5
@@ -41,7 +46,7 @@ app.add_typer(users.app, name="users")
 def web(
     context: typer.Context,
     store_path: StorePath = str(DEFAULT_STORE),
-    host: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1",
+    host: Annotated[str, typer.Option(help="The address to listen on.")] = HOST,
     port: Annotated[int, typer.Option(help="The port to listen on.")] = PORT,
     accounts: AccountsPath = DEFAULT_ACCOUNTS,
     reading: Annotated[
@@ -66,24 +71,66 @@ def web(
         Path | None, typer.Option(help="A TLS certificate (PEM), where there is no proxy.")
     ] = None,
     key: Annotated[Path | None, typer.Option(help="Its private key (PEM).")] = None,
+    audit: Annotated[
+        Path | None,
+        typer.Option(help="What an audit left (yui audit --state); audit.state beside the store."),
+    ] = None,
     sites: Annotated[Path | None, typer.Option(help="A sites file of your own.")] = None,
+    open_: Annotated[
+        bool, typer.Option("--open", help="Open the pages in this machine's browser.")
+    ] = False,
 ) -> None:
     """Show the pages of a store, to read: they hold no member's key and sign nothing."""
-    if context.invoked_subcommand is not None:
-        return
+    if context.invoked_subcommand is None:
+        serve(
+            store_path,
+            host,
+            port,
+            accounts,
+            reading,
+            others,
+            origin,
+            certificate,
+            key,
+            audit,
+            sites,
+            open_,
+        )
+
+
+def serve(
+    store_path: str,
+    host: str = HOST,
+    port: int = PORT,
+    accounts: Path = DEFAULT_ACCOUNTS,
+    reading: Reading | None = None,
+    others: Others | None = None,
+    origin: str | None = None,
+    certificate: Path | None = None,
+    key: Path | None = None,
+    audit: Path | None = None,
+    sites: Path | None = None,
+    open_: bool = False,
+) -> None:
+    """Serve the pages of a store until the process is told to end.
+
+    Raises:
+        SettingError: if there is no store, or as `policy_of`.
+    """
     if (certificate is None) != (key is None):
         raise SettingError("--certificate and --key must be given together, got one")
     disk = Disk(accounts)
     has_users = not Access(disk=disk).accounts.is_empty()
     policy = policy_of(host, port, reading, others, origin, certificate is not None, has_users)
-    with store_at(store_path):
-        pass  # it says what is missing
-    desk = Desk(opened(str(store_path)), load_setting(sites))
+    desk = Desk(reader_at(store_path), load_setting(sites), audit=audit or beside(store_path))
     disk.note(ORIGIN, policy.origin)
     _log_to_stderr()
     # While a page is made in a thread, others are answered in between.
     sys.setswitchinterval(SWITCH_SECONDS)
-    print(f"{policy.origin}/now  (Ctrl-C ends)", flush=True)
+    address = f"{policy.origin}/now"
+    print(f"{address}  (Ctrl-C ends)", flush=True)
+    if open_:
+        Timer(OPEN_AFTER_SECONDS, webbrowser.open, [address]).start()
     config = uvicorn.Config(
         application(desk, Access(policy, disk)),
         host=host,
@@ -164,6 +211,25 @@ def policy_of(
         whole.rstrip("/"),
         None if any_address and origin is None else tuple(sorted(hosts)),
     )
+
+
+def beside(store: str) -> Path | None:
+    """Return where an audit beside a store is kept; None beside one that is no file."""
+    return None if "://" in store else Path(store).parent / AUDIT
+
+
+def command_for(store: Path, sites: Path | None) -> str:
+    """Return the command that shows a store.
+
+    >>> command_for(Path(DEFAULT_STORE), None), command_for(Path("a b/store.sqlite"), None)
+    ('yui web', "yui web --store 'a b/store.sqlite'")
+    """
+    words = ["yui", "web"]
+    if str(store) != str(DEFAULT_STORE):
+        words += ["--store", str(store)]
+    if sites:
+        words += ["--sites", str(sites)]
+    return shlex.join(words)
 
 
 def is_loopback(host: str) -> bool:

@@ -4,21 +4,24 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import logging
 import time
 from collections import OrderedDict
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from importlib.resources import files
+from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from sqlalchemy import Engine
 
-from chain.store import Store
+from chain.store import stored
 from orchestrator.setting.sites import Setting
 from orchestrator.web.reads import RECORD_SECONDS
 
+log = logging.getLogger("yui.web")
 PULSE_SECONDS = 1.0
 """How often, at most, the store is asked whether anything has changed."""
 MOST_KEPT = 512
@@ -57,6 +60,8 @@ class Version:
     """The newest final block, up to `block`."""
     settled_at: float
     """Unix seconds at which the last settled slot ended."""
+    audited_at: float = 0.0
+    """Unix seconds at which the file of the last audit was written."""
 
 
 @dataclass(slots=True)
@@ -78,6 +83,8 @@ class Desk:
     clock: Callable[[], float] = time.time
     is_ending: bool = False
     """Whether the server is about to end, and streams with it."""
+    audit: Path | None = None
+    """The file that the chain's last audit left."""
     environment: Environment = field(init=False)
     assets: dict[str, str] = field(init=False)
 
@@ -126,8 +133,7 @@ class Desk:
         return found
 
     def _version_now(self) -> Version:
-        with self.engine.connect() as connection:
-            store = Store(connection)
+        with stored(self.engine) as store:
             block = store.last_eventful()
             settled = store.last_settled()
             return Version(
@@ -135,6 +141,7 @@ class Desk:
                 (store.block_hash(block) or b"").hex(),
                 min(store.final_block(), block),
                 0.0 if settled is None else (settled + 1) * 1800.0,
+                self.audit.stat().st_mtime if self.audit and self.audit.exists() else 0.0,
             )
 
     async def made(self, key: Key, make: Callable[[], Made]) -> Made:
@@ -155,6 +162,7 @@ class Desk:
         making = self._making.get(key)
         if making is None:
             making = self._making[key] = asyncio.create_task(self._make(key, version, make))
+            making.add_done_callback(_told_of_failure)
         if kept is not None and outdated < STALE_SECONDS:
             await asyncio.wait({making}, timeout=PATIENCE_SECONDS)
             if not making.done():
@@ -186,3 +194,9 @@ class Desk:
 
     def _newest(self) -> Version | None:
         return self._version[1] if self._version else None
+
+
+def _told_of_failure(making: asyncio.Task[Made]) -> None:
+    # Who waits is told as well; where an older page did, nobody does.
+    if not making.cancelled() and making.exception() is not None:
+        log.warning("page could not be made: %r", making.exception())

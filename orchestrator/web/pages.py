@@ -12,8 +12,11 @@ from typing import Any
 
 from energy.errors import SettingError
 from energy.units import SLOT_LIMIT
+from orchestrator.web.draw import audit, battery, now, site, slot
 from orchestrator.web.drawing import Pen
 from orchestrator.web.reads import Source, days_of_month
+from orchestrator.web.views.audit import AuditPage, audit_view
+from orchestrator.web.views.battery import BatteryPage, battery_view
 from orchestrator.web.views.now import Now, now_view
 from orchestrator.web.views.site import SitePage, site_view
 from orchestrator.web.views.slot import SlotPage, slot_view
@@ -42,7 +45,12 @@ def _number(name: str, limit: int) -> Callable[[str], int]:
     return read
 
 
-def _day(text: str) -> date:
+def read_day(text: str) -> date:
+    """Return a day given as 2019-06-04.
+
+    Raises:
+        SettingError: if it is none.
+    """
     try:
         if len(text) == len("2019-06-04"):
             return date.fromisoformat(text)
@@ -68,7 +76,7 @@ SITE = Parameter(
     _number("site", 1_000),
 )  # fmt: skip
 ON_DAY = Parameter(
-    "day", "query", {"type": "string", "format": "date"}, "a day, as 2019-06-04", _day
+    "day", "query", {"type": "string", "format": "date"}, "a day, as 2019-06-04", read_day
 )
 IN_MONTH = Parameter(
     "month", "query", {"type": "string", "pattern": MONTH}, "a month, as 2019-06", _month
@@ -88,8 +96,8 @@ class Page:
     draw: Callable[[Pen, Any], dict[str, Any]]
 
 
-def _now(source: Source, at: int | None = None) -> Now:
-    return now_view(source, at)
+def _now(source: Source, at: int | None = None, day: date | None = None) -> Now:
+    return now_view(source, at, day)
 
 
 def _slot_page(source: Source, slot: int | None = None) -> SlotPage:
@@ -102,19 +110,36 @@ def _site(
     return site_view(source, site, day, month)
 
 
+def _battery(source: Source, site: int = 0, day: date | None = None) -> BatteryPage:
+    return battery_view(source, site, day)
+
+
+def _audit(source: Source, day: date | None = None, month: str | None = None) -> AuditPage:
+    return audit_view(source, day, month, source.audit)
+
+
 PAGES = (
     Page(
         "now", "/now", "A half hour: offices, flows between them, next gate.", Now,
-        (_slot("at", "query", "the half hour, as a slot: unix seconds // 1800"),), _now, Pen.now,
+        (_slot("at", "query", "the half hour, as a slot: unix seconds // 1800"), ON_DAY), _now,
+        now.drawn,
     ),
     Page(
         "slot", "/slot/{slot}", "A half hour from order to proof.", SlotPage,
-        (_slot("slot", "path", "the half hour: unix seconds // 1800"),), _slot_page, Pen.slot,
+        (_slot("slot", "path", "the half hour: unix seconds // 1800"),), _slot_page, slot.drawn,
     ),
     Page(
         "site", "/site/{site}", "An office's day or month: origins, destinations, money.",
-        SitePage, (SITE, ON_DAY, IN_MONTH), _site, Pen.site,
+        SitePage, (SITE, ON_DAY, IN_MONTH), _site, site.drawn,
+    ),
+    Page(
+        "battery", "/battery/{site}", "A battery's day as planned and as measured, why, its wear.",
+        BatteryPage, (SITE, ON_DAY), _battery, battery.drawn,
+    ),
+    Page(
+        "audit", "/audit", "Roots by day and who attests them, what was checked, finality.",
+        AuditPage, (ON_DAY, IN_MONTH), _audit, audit.drawn,
     ),
 )  # fmt: skip
 
-MENU = ("now", "slot", "site")
+MENU = ("now", "slot", "site", "battery", "audit")

@@ -11,14 +11,17 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import date
 from functools import cached_property
+from pathlib import Path
 
 from sqlalchemy import Engine
 
-from chain.store import Store, Tariffs
+from chain.attesting import day_tree
+from chain.overview import slot_lines
+from chain.store import Store, Tariffs, stored
 from energy.errors import SettingError
 from energy.records import Reading
 from energy.registry import Tariff
-from energy.units import SLOT_SECONDS, day_of, slot_at, slots_of
+from energy.units import SLOT_SECONDS, SLOTS_PER_DAY, day_of, slot_at, slots_of
 from orchestrator.report import newest
 from orchestrator.setting.sites import Setting, Site
 from orchestrator.web.viewer import Viewer
@@ -37,12 +40,16 @@ class Ref:
 
 
 class Source:
-    """A store within one transaction, with the sites file, the time, and who is looking."""
+    """A store within one transaction, with the sites file, the time, who is looking, and the file
+    that the chain's last audit left, if there is one."""
 
-    def __init__(self, store: Store, setting: Setting, now: int, viewer: Viewer) -> None:
+    def __init__(
+        self, store: Store, setting: Setting, now: int, viewer: Viewer, audit: Path | None = None
+    ) -> None:
         self.store = store
         self.now = now
         self.viewer = viewer
+        self.audit = audit
         self._setting = setting
 
     @cached_property
@@ -90,21 +97,45 @@ class Source:
         last = self.last_settled
         return slot_at(self.now) if last is None else last
 
+    def busiest(self, day: date | None) -> int:
+        """Return the settled half hour of a day in which most was traded: of the newest settled
+        day if none is asked for, and its last half hour if nothing was."""
+        day = self.day_or_last(day)
+        lines = slot_lines(self.store, slots_of(day))
+        settled = [line for line in lines if line.delivered is not None]
+        if not settled:
+            return slots_of(day)[0]
+        best = max(settled, key=lambda line: (line.traded, line.slot))
+        return best.slot
+
+    @cached_property
+    def days(self) -> tuple[date, date] | None:
+        """The first and the newest day of which the store holds anything; None if there is none."""
+        first, last = self.store.first_slot(), self.last_settled
+        return None if first is None or last is None else (day_of(first), day_of(last))
+
     def day_or_last(self, day: date | None) -> date:
         """Return a day that is asked for, or else the newest settled one."""
         return day or day_of(self.slot_or_last(None))
+
+    def recorded(self, slots: range) -> range:
+        """Return those of some slots that are over and that the store can know of."""
+        first = self.store.first_slot()
+        begin = slots.stop if first is None else max(slots.start, first)
+        return range(begin, max(begin, min(slots.stop, slot_at(self.moment))))
 
     def readings(self, slots: range, site: int | None = None) -> list[Reading]:
         """Return the newest readings of some slots, by slot and site."""
         return newest(self.store.readings(slots, site))
 
-    @cached_property
-    def _tariffs(self) -> Tariffs:
-        return self.store.tariffs()
-
     def tariff(self, slot: int) -> Tariff:
         """Return the tariff of a slot."""
-        return self._tariffs.at(slot)
+        return self.tariffs.at(slot)
+
+    @cached_property
+    def tariffs(self) -> Tariffs:
+        """The tariff as it changed."""
+        return self.store.tariffs()
 
     def prices(self, slots: range) -> Mapping[int, int]:
         """Return the prices of the cleared ones among some slots."""
@@ -122,6 +153,16 @@ class Source:
         """Return the sites that take part in a slot."""
         return list(self.store.sites_at(slot))
 
+    def roots(self, slots: range) -> dict[str, str]:
+        """Return the root of each day of some slots that is settled to its end."""
+        found = {}
+        for day in dict.fromkeys(map(day_of, slots[::SLOTS_PER_DAY])):
+            try:
+                found[day.isoformat()] = "0x" + day_tree(self.store, day).root.hex()
+            except SettingError:
+                continue
+        return found
+
     def check_site(self, site: int) -> None:
         """Raise `SettingError` unless the site is one of the market's."""
         if site not in self.names and site not in self.store.sites_at(2**32 - 1):
@@ -129,10 +170,12 @@ class Source:
 
 
 @contextmanager
-def source_of(engine: Engine, setting: Setting, now: int, viewer: Viewer) -> Iterator[Source]:
+def source_of(
+    engine: Engine, setting: Setting, now: int, viewer: Viewer, audit: Path | None = None
+) -> Iterator[Source]:
     """Read a store within one transaction."""
-    with engine.connect() as connection:
-        yield Source(Store(connection), setting, now, viewer)
+    with stored(engine) as store:
+        yield Source(store, setting, now, viewer, audit)
 
 
 def days_of_month(month: str) -> range:

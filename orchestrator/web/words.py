@@ -8,6 +8,7 @@ from energy.units import day_of, half_hour
 from orchestrator import words
 from orchestrator.web.access import words as access_words
 from orchestrator.web.reads import Ref
+from orchestrator.web.words_plant import PLANT_WORDS
 from orchestrator.words import Language, short
 
 _WORDS = {
@@ -39,11 +40,17 @@ _WORDS = {
     "day": ("Day", "日"),
     "month": ("Month", "月"),
     "show": ("Show", "表示"),
+    "busiest": ("the busiest", "取引最多"),
+    "steps": ("Half hour before and after", "前後の時間帯"),
     "before": ("Before", "前へ"),
     "after": ("After", "次へ"),
     "print": ("Statement to print", "証明書(印刷用)"),
-    "pdf": ("as PDF", "PDF"),
-    "csv": ("as CSV", "CSV"),
+    "csv": ("Statement as CSV", "証明書(CSV)"),
+    "back": ("Back to the office", "庁舎のページへ戻る"),
+    "covers": (
+        "Of this, {first} to {last} is on record.",
+        "このうち記録があるのは{first}~{last}。",
+    ),
     "kwh": ("kWh", "kWh"),
     "jpy": ("JPY", "円"),
     "price_unit": ("JPY/kWh", "円/kWh"),
@@ -53,6 +60,10 @@ _WORDS = {
     "pause": ("Pause", "停止"),
     "half_hour_of_day": ("Half hour of the day", "時間帯の選択"),
     # Now
+    "to_slot": (
+        "Half hour {half_hour}: order book, settlement, proof",
+        "{half_hour}の注文板・精算・証明",
+    ),
     "now_title": ("{day}, {half_hour}", "{day} {half_hour}"),
     "map": ("Map", "地図"),
     "map_title": ("Map of the offices and what flows between them", "庁舎と電力融通の地図"),
@@ -138,6 +149,14 @@ _WORDS = {
     "settlement": ("Settlement", "精算"),
     "account_of": ("Account", "口座"),
     "owed": ("Receives, JPY (− pays)", "受取額(円、−は支払)"),
+    "mode_ahead": (
+        "Orders close before the half hour begins.",
+        "注文は時間帯の開始前に締め切る(事前入札)。",
+    ),
+    "mode_after-metering": (
+        "Orders close after metering.",
+        "注文は計量後に締め切る(事後入札・仮想取引所)。",
+    ),
     "tariff": (
         "The utility sells at {selling} and buys at {buying}, the network's fee is {fee} JPY/kWh.",
         "電力会社の販売単価{selling}、買取単価{buying}、託送料{fee} 円/kWh。",
@@ -210,13 +229,14 @@ _WORDS = {
     "error_back": ("To the first page", "最初のページへ"),
 }
 
+_ALL = {**_WORDS, **PLANT_WORDS, **access_words.WORDS}
+
 
 def say(language: Language, word: str, **values: object) -> str:
     """Return a phrase in a language, with values filled in."""
-    found = _WORDS.get(word) or access_words.WORDS.get(word)
-    if found is None:
+    if word not in _ALL:
         return words.say(language, word, **values)
-    english, japanese = found
+    english, japanese = _ALL[word]
     return (japanese if language is Language.JAPANESE else english).format(**values)
 
 

@@ -18,6 +18,7 @@ from chain.network.node import MemberNode
 from chain.network.trial import TrialChain, trial
 from energy.errors import ChainError
 from tests.databases import fresh_database, postgresql
+from tests.web import played
 
 FreshStore = Callable[[], str]
 MEMBERS = ("ogawara", "sendai", "osaki", "kesennuma")
@@ -29,6 +30,14 @@ def postgresql_folder() -> Iterator[str]:
     """A PostgreSQL that runs for these tests alone."""
     with postgresql() as folder:
         yield folder
+
+
+@pytest.fixture(scope="session")
+def played_day(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a replayed day, for the pages: not to be changed."""
+    folder = tmp_path_factory.mktemp("played")
+    played(folder)
+    return folder
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

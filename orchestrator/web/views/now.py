@@ -6,6 +6,7 @@ Energies in Wh, prices in 0.001 JPY/kWh, degrees of WGS 84.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import date
 
 from energy.records import Reading
 from energy.units import SLOT_SECONDS, day_of, half_hour, slot_at, slots_of, start_of
@@ -90,9 +91,11 @@ class Now:
         return max(1 - self.utility_wh / self.used_wh, 0.0)
 
 
-def now_view(source: Source, slot: int | None) -> Now:
-    """Return a half hour; the newest settled one if none is asked for."""
-    is_live = slot is None and not source.is_record
+def now_view(source: Source, slot: int | None, day: date | None = None) -> Now:
+    """Return a half hour; if none is asked for, the newest settled one, or where nothing is live
+    (a day is asked for, or the store is a record) the one in which most was traded."""
+    is_live = slot is None and day is None and not source.is_record
+    slot = slot if slot is not None else None if is_live else source.busiest(day)
     slot = source.slot_or_last(slot)
     span = range(slot, slot + 1)
     store = source.store
@@ -112,7 +115,7 @@ def now_view(source: Source, slot: int | None) -> Now:
     imported = sum(reading.imported for reading in readings.values())
     moved = sum(flow.energy_wh for flow in flows)
     is_summed = bool(readings) and source.viewer.sees_sum_of(readings)
-    day = slots_of(day_of(slot))
+    whole = slots_of(day_of(slot))
     return Now(
         slot=slot,
         day=day_of(slot).isoformat(),
@@ -120,8 +123,8 @@ def now_view(source: Source, slot: int | None) -> Now:
         is_live=is_live,
         is_settled=is_settled,
         is_final=slot in store.final_slots(span),
-        first_slot=day.start,
-        last_slot=min(day.stop - 1, max(source.last_settled or slot, slot)),
+        first_slot=whole.start,
+        last_slot=min(whole.stop - 1, max(source.last_settled or slot, slot)),
         price_milliyen_per_kwh=store.price(slot),
         trades=len(trades),
         traded_wh=sum(trade.energy for trade, _ in trades),

@@ -82,6 +82,7 @@ class SitePage:
 
     site: Ref
     region: str | None
+    region_en: str | None
     pv_kw: float | None
     battery_kwh: float | None
     span: str
@@ -97,6 +98,11 @@ class SitePage:
     bill: Bill | None
     slots_without_reading: int
     slots_not_final: int
+    """Half hours of the past that are not settled yet."""
+    days: tuple[str, str] | None
+    """The first and the last day of those asked for of which the store holds anything."""
+    is_whole: bool
+    """Whether that is all of what was asked for."""
     sites: tuple[Ref, ...]
 
 
@@ -112,15 +118,18 @@ def site_view(source: Source, site: int, day: date | None, month: str | None) ->
     else:
         the_day = source.day_or_last(day)
         slots, start = slots_of(the_day), the_day.isoformat()
+    asked, slots = slots, source.recorded(slots)
     described = source.described(site)
     is_shown = source.viewer.sees_load_of(site)
     used = source.store.origins("used", slots, site) if is_shown else []
     sent = _sent(source, site, slots) if is_shown else []
-    parts = _parts(source, site, slots, month is not None, used, sent) if is_shown else ()
+    drawn = asked if month is None else slots
+    parts = _parts(source, site, drawn, month is not None, used, sent) if is_shown else ()
     statement = _statement(source, site, slots) if is_shown else None
     return SitePage(
         site=source.ref(site),
         region=described.region if described else None,
+        region_en=described.region_en if described else None,
         pv_kw=described.pv_power / 10 if described else None,
         battery_kwh=described.battery.capacity_wh / 1000
         if described and described.battery
@@ -137,7 +146,9 @@ def site_view(source: Source, site: int, day: date | None, month: str | None) ->
         bill=_bill(source, site, slots, statement) if statement else None,
         slots_without_reading=len(statement.unread) if statement else 0,
         slots_not_final=len(statement.open) if statement else 0,
-        sites=tuple(source.ref(one) for one in source.sites(slots[-1])),
+        days=(day_of(slots[0]).isoformat(), day_of(slots[-1]).isoformat()) if slots else None,
+        is_whole=slots == asked,
+        sites=tuple(source.ref(one) for one in source.sites(asked[-1])),
     )
 
 

@@ -254,7 +254,7 @@ def _proof(
         readings_block=store.block_of(tables.READINGS, slot=slot),
         settlement_block=store.block_of(tables.ENTRIES, slot=slot),
         is_final=slot in store.final_slots(span),
-        is_recomputed=_is_recomputed(source, slot, book),
+        is_recomputed=is_recomputed(source, slot, book),
         money_sum_microyen=sum(entry.microyen for entry in entries),
         day_root=root,
         leaves=tuple(
@@ -272,7 +272,7 @@ def _proof(
     )
 
 
-def _is_recomputed(source: Source, slot: int, book: Sequence[Order]) -> bool | None:
+def is_recomputed(source: Source, slot: int, book: Sequence[Order]) -> bool | None:
     price = source.store.price(slot)
     if price is None:
         return None

@@ -1,0 +1,83 @@
+"""*Audit*: the rows of its tables."""
+
+from __future__ import annotations
+
+from datetime import date, timedelta
+from typing import Any
+
+from markupsafe import Markup
+
+from orchestrator.web.drawing import DASH, Pen
+from orchestrator.web.views.audit import AuditPage, Check, DayRoot, SiteRoot
+from orchestrator.web.words import say_month
+from orchestrator.words import say_day
+
+COMMANDS = (
+    (
+        "audit_run",
+        "yui audit --manifest manifest.json --rpc http://127.0.0.1:8545 --state audit.state",
+    ),
+    ("audit_prove", "yui proof Kesennuma '2019-06-04 18:30'"),
+    ("audit_verify", "yui verify proof-Kesennuma-866465-0.json --rpc http://127.0.0.1:8545"),
+    ("audit_trace", "yui trace Kesennuma '2019-06-04 18:30'"),
+)
+"""How the same is found without these pages."""
+
+
+def drawn(pen: Pen, view: AuditPage) -> dict[str, Any]:
+    """Return the tables of the last audit, the month's roots, the day's sites and its checks."""
+    first = date.fromisoformat(f"{view.month}-01")
+    counts = view.last_audit.counts if view.last_audit else {}
+    return {
+        "when": say_day(pen.language, date.fromisoformat(view.day)),
+        "month_name": say_month(pen.language, view.month),
+        "before": f"{first - timedelta(days=1):%Y-%m}",
+        "after": f"{first + timedelta(days=31):%Y-%m}",
+        "count_rows": [[pen.say(f"count_{name}"), f"{count:,}"] for name, count in counts.items()],
+        "day_rows": [_day(pen, one) for one in view.days],
+        "site_rows": [_site(pen, one) for one in view.sites],
+        "check_rows": [_check(pen, one) for one in view.checks],
+        "commands": [(pen.say(what), command) for what, command in COMMANDS],
+    }
+
+
+def _day(pen: Pen, one: DayRoot) -> list[object]:
+    day = date.fromisoformat(one.day)
+    link = Markup('<a href="/audit?day={}">{}</a>').format(one.day, say_day(pen.language, day))
+    return [
+        link,
+        f"{one.settled_slots} / 48",
+        f"{one.final_slots} / 48",
+        _code(one.root),
+        f"{one.attesting} / {one.active}",
+        one.dissenting or DASH,
+        _badge(pen, "stands" if one.stands else "not_yet", one.stands),
+    ]
+
+
+def _site(pen: Pen, one: SiteRoot) -> list[object]:
+    word = {True: "same", False: "differs", None: "not_yet"}[one.agrees]
+    return [pen.name(one.site), _code(one.root), _badge(pen, word, one.agrees)]
+
+
+def _check(pen: Pen, one: Check) -> list[object]:
+    fine = one.is_fine if one.of else None
+    word = {True: "fine", False: "wrong", None: "none"}[fine]
+    if one.name in ("readings", "final", "roots") and fine is False:
+        word, fine = "not_all", None  # not there yet, or never come: nothing contradicts the rules
+    return [
+        pen.say(f"check_{one.name}"),
+        f"{one.holds:,} / {one.of:,}",
+        _badge(pen, word, fine),
+    ]
+
+
+def _badge(pen: Pen, word: str, is_good: bool | None) -> Markup:
+    kind = {True: "good", False: "bad", None: "wait"}[is_good]
+    return Markup('<span class="badge {}">{}</span>').format(kind, pen.say(word))
+
+
+def _code(text: str | None) -> object:
+    if text is None:
+        return DASH
+    return Markup('<code title="{}">{}…</code>').format(text, text[:14])

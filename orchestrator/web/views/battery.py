@@ -1,0 +1,287 @@
+"""*Battery*: what a site's battery should have done and did, half hour by half hour, why, and
+what it wore.
+
+Energies in Wh that can be delivered, prices in 0.001 JPY/kWh, money in microyen.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date, timedelta
+from typing import NamedTuple
+
+import numpy as np
+
+from chain.overview import Charge, charges
+from energy.attestation import date_of
+from energy.errors import SettingError
+from energy.records import Reading
+from energy.units import (
+    MICROYEN_PER_YEN,
+    PRICE_PER_YEN,
+    SLOTS_PER_DAY,
+    half_hour,
+    slot_of_day,
+    slots_of,
+)
+from orchestrator.planned_day import CHEMISTRY, WH, DayPlan, planned_day
+from orchestrator.web.reads import Ref, Source
+from vpp.chemistry import Chemistry, chemistry
+from vpp.explain import reasons
+from vpp.model import HALF_HOUR, Array
+from vpp.plan import Plan
+from vpp.wear import follow
+
+SHOWN_DAYS = 31
+"""Days whose wear is shown, up to the one that is asked for."""
+
+
+@dataclass(frozen=True, slots=True)
+class BatteryHalfHour:
+    """A half hour as planned at midnight and as measured; None where there is no plan, no
+    reading, or no price (the safe rule knows none)."""
+
+    slot: int
+    half_hour: str
+    planned_charged_wh: int | None
+    planned_discharged_wh: int | None
+    planned_stored_wh: int | None
+    charged_wh: int | None
+    discharged_wh: int | None
+    stored_wh: int | None
+    price_milliyen_per_kwh: int | None
+    """What a kWh is worth at the meter."""
+    value_milliyen_per_kwh: int | None
+    """What a kWh in the battery is worth."""
+    charge_below_milliyen_per_kwh: int | None
+    discharge_above_milliyen_per_kwh: int | None
+    why: str | None
+    """The plan's reason, by its key."""
+
+
+@dataclass(frozen=True, slots=True)
+class DayOfWear:
+    """What a battery did on a day, and what that costs of its life."""
+
+    day: str
+    charged_wh: int
+    discharged_wh: int
+    cycling_microyen: int
+    standing_microyen: int
+    """For the time at more than half charge."""
+
+
+@dataclass(frozen=True, slots=True)
+class PlanBasis:
+    """What the plan was made by, and what its forecast rests on."""
+
+    made_by: str
+    gap_microyen: int | None
+    """How far from the optimum the plan can be at most, as its duals prove; None: not proved."""
+    days_of_readings: int
+    days_of_stand_in: int
+    alarms: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class BatteryPage:
+    """A battery's day, and its life so far. Without `is_shown` it is not for who looks."""
+
+    site: Ref
+    day: str
+    is_shown: bool
+    capacity_wh: int
+    power_w: int
+    efficiency_per_mille: int
+    minimum_wh: int
+    charge: float | None
+    """The state of charge at the newest reading of the day, 0 to 1."""
+    charged_wh: int
+    discharged_wh: int
+    planned_charged_wh: int | None
+    planned_discharged_wh: int | None
+    basis: PlanBasis | None
+    half_hours: tuple[BatteryHalfHour, ...]
+    chemistry: str
+    """Its key in `vpp.chemistry`."""
+    cycles: float
+    """Full cycles since the store begins: all that was discharged, in capacities."""
+    worn_microyen: int
+    """What that, and time at high charge, took of its life."""
+    life_used: float
+    """The same as a part of the battery's whole price, 0 to 1."""
+    days: tuple[DayOfWear, ...]
+    sites: tuple[Ref, ...]
+    """The sites with a battery."""
+
+
+def battery_view(source: Source, site: int, day: date | None) -> BatteryPage:
+    """Return a battery's day; the newest settled one if none is asked for.
+
+    Raises:
+        SettingError: if there is no such site, or it has no battery.
+    """
+    source.check_site(site)
+    the_day = source.day_or_last(day)
+    slots = slots_of(the_day)
+    terms = source.store.sites_at(slots[-1])
+    batteries = tuple(source.ref(one) for one, has in terms.items() if has["battery_capacity"])
+    if site not in [one.number for one in batteries]:
+        raise SettingError(f"{source.ref(site).en} must have a battery on {the_day}, and has none")
+    capacity, efficiency = 100 * terms[site]["battery_capacity"], terms[site]["battery_efficiency"]
+    described = source.described(site)
+    is_shown = source.viewer.sees_load_of(site)
+    kind = chemistry(CHEMISTRY)
+    readings = source.readings(slots, site) if is_shown else []
+    made = None
+    if is_shown and described and described.battery:
+        made = planned_day(source.store, site, described, slots)
+    half_hours = _half_hours(slots, readings, made) if is_shown else ()
+    until = range(source.store.first_slot() or slots.start, slots.stop)
+    life = charges(source.store, site, until) if is_shown else []
+    days = _wear(life, capacity, efficiency, kind)
+    worn = sum(one.cycling_microyen + one.standing_microyen for one in days)
+    return BatteryPage(
+        site=source.ref(site),
+        day=the_day.isoformat(),
+        is_shown=is_shown,
+        capacity_wh=capacity,
+        power_w=100 * terms[site]["battery_power"],
+        efficiency_per_mille=efficiency,
+        minimum_wh=described.battery.minimum_wh if described and described.battery else 0,
+        charge=min(readings[-1].stored / capacity, 1.0) if readings else None,
+        charged_wh=sum(reading.charged for reading in readings),
+        discharged_wh=sum(reading.discharged for reading in readings),
+        planned_charged_wh=_sum([one.planned_charged_wh for one in half_hours]),
+        planned_discharged_wh=_sum([one.planned_discharged_wh for one in half_hours]),
+        basis=_basis(made) if made else None,
+        half_hours=half_hours,
+        chemistry=kind.key,
+        cycles=sum(one.discharged for one in life) / capacity,
+        worn_microyen=worn,
+        life_used=worn / MICROYEN_PER_YEN / (kind.replacement_jpy_per_kwh * capacity / WH),
+        days=_last(days, the_day),
+        sites=batteries,
+    )
+
+
+def _sum(values: list[int | None]) -> int | None:
+    known = [value for value in values if value is not None]
+    return sum(known) if known else None
+
+
+def _last(days: list[DayOfWear], until: date) -> tuple[DayOfWear, ...]:
+    first = (until - timedelta(days=SHOWN_DAYS - 1)).isoformat()
+    return tuple(one for one in days if one.day >= first)
+
+
+def _basis(made: DayPlan) -> PlanBasis:
+    gap = made.plan.gap
+    return PlanBasis(
+        made_by=made.plan.made_by,
+        gap_microyen=round(gap * MICROYEN_PER_YEN) if np.isfinite(gap) else None,
+        days_of_readings=made.days,
+        days_of_stand_in=made.stand_in_days,
+        alarms=made.plan.alarms,
+    )
+
+
+def _half_hours(
+    slots: range, readings: list[Reading], made: DayPlan | None
+) -> tuple[BatteryHalfHour, ...]:
+    read = {reading.slot: reading for reading in readings}
+    planned = _planned(made.plan) if made else [_Planned()] * len(slots)
+    found = []
+    for slot, plan in zip(slots, planned, strict=False):
+        one = read.get(slot)
+        found.append(
+            BatteryHalfHour(
+                slot,
+                half_hour(slot),
+                plan.charged,
+                plan.discharged,
+                plan.stored,
+                one.charged if one else None,
+                one.discharged if one else None,
+                one.stored if one else None,
+                plan.price,
+                plan.value,
+                plan.below,
+                plan.above,
+                plan.why,
+            )
+        )
+    return tuple(found)
+
+
+class _Planned(NamedTuple):
+    """A planned half hour, in the units of the page."""
+
+    charged: int | None = None
+    discharged: int | None = None
+    stored: int | None = None
+    price: int | None = None
+    value: int | None = None
+    below: int | None = None
+    above: int | None = None
+    why: str | None = None
+
+
+def _planned(plan: Plan) -> list[_Planned]:
+    one_way = plan.problem.batteries[0].discharge_efficiency
+    return [
+        _Planned(
+            round(reason.charge * WH),
+            round(reason.discharge * WH),
+            round(float(plan.stored[0][reason.slot]) * one_way * WH),
+            _milliyen(reason.energy_price),
+            _milliyen(reason.stored_value),
+            _milliyen(reason.charge_below),
+            _milliyen(reason.discharge_above),
+            reason.why.name.lower(),
+        )
+        for reason in reasons(plan)
+    ]
+
+
+def _milliyen(price: float) -> int | None:
+    return round(price * PRICE_PER_YEN) if np.isfinite(price) else None
+
+
+def _wear(life: list[Charge], capacity: int, efficiency: int, kind: Chemistry) -> list[DayOfWear]:
+    """Return each day's part of the wear: followers of the state of charge pay as they move (see
+    `vpp.wear`), so that the days add up to what rainflow counts over all of it."""
+    if not life:
+        return []
+    one_way = (efficiency / 1000) ** 0.5
+    slots, charged, discharged, stored = (np.array(column) for column in zip(*life, strict=True))
+    inside, whole = stored / WH / one_way, capacity / WH / one_way
+    cycling = _followed(kind, inside, whole)
+    standing = np.zeros(len(inside))
+    for rest in kind.rests(whole):
+        standing += np.maximum(inside - rest.above_kwh, 0.0) * rest.price * HALF_HOUR
+    numbers, places = np.unique((slots + slot_of_day(0)) // SLOTS_PER_DAY, return_inverse=True)
+    sums = [np.bincount(places, one) for one in (charged, discharged, cycling, standing)]
+    return [
+        DayOfWear(
+            date_of(int(number)).isoformat(),
+            round(charged),
+            round(discharged),
+            round(cycle * MICROYEN_PER_YEN),
+            round(rest * MICROYEN_PER_YEN),
+        )
+        for number, charged, discharged, cycle, rest in zip(numbers, *sums, strict=True)
+    ]
+
+
+def _followed(kind: Chemistry, stored: Array, capacity: float) -> Array:
+    """Return what each step of a path costs, JPY: the first one nothing."""
+    wear = kind.wear(capacity)
+    moves = np.flatnonzero(np.diff(stored, prepend=np.nan))  # nan differs from anything
+    path = stored[moves]
+    paid = np.zeros(len(stored))
+    kinks, slopes = np.asarray(wear.kinks_kwh), np.asarray(wear.slopes)
+    for kink, slope in zip(kinks, slopes, strict=True):
+        places = follow(path, kink)
+        paid[moves] += slope / 2 * np.abs(np.diff(places, prepend=places[0]))
+    return paid

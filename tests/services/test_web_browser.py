@@ -1,0 +1,198 @@
+"""The pages in a real browser: whole, light, within reach of keyboard and screen reader."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page, Response, sync_playwright
+
+from bench.serving import serving
+from chain import tables
+from chain.database import opened, opened_to_read
+from chain.writer import written
+from energy.units import SLOT_SECONDS
+from orchestrator.setting.sites import load_setting
+from orchestrator.web.desk import Desk
+from tests.web import ADDRESSES, DAY, KESENNUMA, NOON, SLOTS
+
+CHROMIUM = Path("/usr/bin/chromium")
+AXE = Path(__file__).parents[2] / "node_modules" / "axe-core" / "axe.min.js"
+RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
+MOST_BYTES = 200_000
+WIDTHS = (1280, 390)
+SCHEMES = ("light", "dark")
+REACH = "a[href], button, input, select, summary, [tabindex='0']"
+COUNTED = "reach => [...document.querySelectorAll(reach)].filter(e => e.checkVisibility()).length"
+FOCUSED = """() => {
+  const one = document.activeElement;
+  if (one === document.body) return null;
+  const fresh = one.dataset.seen === undefined;
+  one.dataset.seen = "yes";
+  const style = getComputedStyle(one);
+  return [fresh, style.outlineStyle, parseFloat(style.outlineWidth)];
+}"""
+ALL = (*ADDRESSES, f"/site/{KESENNUMA}/statement?day={DAY}", "/nowhere")
+
+pytestmark = pytest.mark.skipif(
+    not CHROMIUM.exists(), reason="needs Chromium: apt install chromium"
+)
+
+
+@pytest.fixture(scope="module")
+def address(played_day):
+    engine = opened_to_read(str(played_day / "store.sqlite"))
+    with serving(Desk(engine, load_setting(), audit=played_day / "audit.state")) as found:
+        yield found
+    engine.dispose()
+
+
+@pytest.fixture(scope="module")
+def browser():
+    with sync_playwright() as play:
+        found = play.chromium.launch(executable_path=str(CHROMIUM), args=["--no-sandbox"])
+        yield found
+        found.close()
+
+
+@pytest.mark.parametrize("language", ["en", "ja"])
+def test_every_page_is_whole_light_and_without_complaint(browser, address, language):
+    context = browser.new_context(locale=language, viewport={"width": 1280, "height": 800})
+    page = context.new_page()
+    complaints: list[str] = []
+    answers: list[Response] = []
+    page.on("console", lambda message: complaints.append(message.text))
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    page.on("response", lambda answer: answers.append(answer))
+    for where in ALL:
+        answers.clear()
+        page.goto(address + where)
+        assert 0 < sum([len(answer.body()) for answer in answers]) <= MOST_BYTES, where
+        assert page.locator("html").get_attribute("lang") == language
+        if where in ADDRESSES:
+            assert page.locator("svg[role=img], table").count() >= 1
+            assert page.locator("nav [aria-current=page]").count() == 1
+        for width in WIDTHS:
+            page.set_viewport_size({"width": width, "height": 800})
+            assert page.evaluate("document.documentElement.scrollWidth") <= width, where
+        if where == "/nowhere":
+            assert "404" in complaints.pop()  # the browser says itself what was asked of it
+        assert complaints == [], where
+    context.close()
+
+
+@pytest.mark.skipif(not AXE.exists(), reason="needs axe-core: npm ci")
+@pytest.mark.parametrize("language", ["en", "ja"])
+def test_every_page_keeps_the_rules_of_wcag_22(browser, address, language):
+    # The rules are put in by the test: the pages' own policy takes no script but theirs.
+    context = browser.new_context(locale=language, bypass_csp=True)
+    page = context.new_page()
+    for where in ALL:
+        page.goto(address + where)
+        page.evaluate("for (const one of document.querySelectorAll('details')) one.open = true")
+        page.add_script_tag(path=str(AXE))
+        for width in WIDTHS:
+            page.set_viewport_size({"width": width, "height": 800})
+            for scheme in SCHEMES:
+                page.emulate_media(color_scheme=scheme)
+                assert broken_rules(page) == [], (where, language, width, scheme)
+    context.close()
+
+
+def broken_rules(page: Page) -> list[str]:
+    """Return what axe-core finds wrong, with the first place of each."""
+    found = page.evaluate(
+        "rules => axe.run(document, {runOnly: rules, resultTypes: ['violations']})", RULES
+    )
+    return [f"{one['id']}: {one['nodes'][0]['html'][:200]}" for one in found["violations"]]
+
+
+def test_the_rules_are_really_looked_at(browser, address):
+    context = browser.new_context(bypass_csp=True)
+    page = context.new_page()
+    page.goto(address + ADDRESSES[0])
+    page.add_script_tag(path=str(AXE))
+    page.evaluate("document.querySelector('h1').style.color = '#eee'")
+    page.evaluate("document.querySelector('svg.map').removeAttribute('aria-labelledby')")
+    page.evaluate("document.querySelector('svg.map > title').remove()")
+    found = " ".join(broken_rules(page))
+    assert "color-contrast" in found
+    assert "svg-img-alt" in found
+    context.close()
+
+
+def test_the_keyboard_reaches_everything_and_shows_where_it_is(browser, address):
+    page = browser.new_page(viewport={"width": 1280, "height": 800})
+    for where in ADDRESSES:
+        page.goto(address + where)
+        wanted = page.evaluate(COUNTED, REACH)
+        page.keyboard.press("Tab")
+        assert page.evaluate("document.activeElement.className") == "skip"
+        reached = 0
+        for _ in range(3 * wanted):  # the parts of a date take a step each
+            focused = page.evaluate(FOCUSED)
+            if focused is None:
+                break
+            fresh, style, width = focused
+            reached += fresh
+            assert style != "none", where
+            assert width >= 2, where
+            page.keyboard.press("Tab")
+        assert reached == wanted, where
+    page.close()
+
+
+def test_the_first_link_leads_past_the_menu(browser, address):
+    page = browser.new_page()
+    page.goto(address + ADDRESSES[0])
+    page.keyboard.press("Tab")
+    page.keyboard.press("Enter")
+    assert page.evaluate("document.activeElement.id") == "content"
+    page.close()
+
+
+def test_the_day_is_played_by_its_slider(browser, address):
+    page = browser.new_page(locale="en")
+    page.goto(f"{address}/now?at={NOON}")
+    assert "12:00-12:30" in page.locator("h1").inner_text()
+    page.locator("#at").focus()
+    page.keyboard.press("ArrowRight")
+    page.locator("h1", has_text="12:30-13:00").wait_for()
+    assert page.locator("#at").get_attribute("aria-valuetext") == "Tue 4 June 2019, 12:30-13:00"
+    page.locator("#play").click()
+    page.locator("h1", has_text="13:00-13:30").wait_for()
+    page.locator("h1", has_text="13:30-14:00").wait_for()
+    page.locator("#play").click()
+    assert page.locator("#play").inner_text() == "Play"
+    page.close()
+
+
+def test_the_language_is_switched_and_remembered(browser, address):
+    context = browser.new_context(locale="en")
+    page = context.new_page()
+    page.goto(address + ADDRESSES[1])
+    page.get_by_role("link", name="日本語").click()
+    assert page.locator("html").get_attribute("lang") == "ja"
+    page.goto(address + ADDRESSES[2])
+    assert page.locator("html").get_attribute("lang") == "ja"
+    context.close()
+
+
+def test_a_page_renews_itself_when_the_store_grows(browser, played_day, tmp_path):
+    shutil.copy(played_day / "store.sqlite", tmp_path / "store.sqlite")
+    engine = opened(str(tmp_path / "store.sqlite"))
+    moment = (SLOTS[-1] + 1) * SLOT_SECONDS + 60
+    with serving(Desk(engine, load_setting(), clock=lambda: moment)) as live:
+        page = browser.new_page()
+        page.goto(f"{live}/now")
+        page.wait_for_function("window.htmx !== undefined")
+        with page.expect_response(f"{live}/now") as renewed:
+            for number in range(60):
+                with written(engine) as store:
+                    row = {"hash": number.to_bytes(32), "time": moment}
+                    store.put(tables.BLOCKS, 1_000_000 + number, [row])
+                page.wait_for_timeout(1_000)
+                if renewed.is_done():
+                    break
+        assert renewed.value.ok
+        page.close()
+    engine.dispose()
