@@ -2,10 +2,11 @@
 
 A real `yui web` over a store of seven sites and a year, in a process of its own on this machine,
 and readers in this one, each with a connection that it keeps: the newest half hours, offices by
-day and month, their JSON, in both languages, and one page in thirty from far back in the year,
-where nobody else looks. At first each looks at a page for some seconds, then nobody pauses, and
-at last the store grows beside them, so that pages are made anew. Others listen for events all the
-while. Both processes share the machine's cores: the readers are part of what is waited for.
+day and month, a battery, the audit, some as JSON, in both languages, and one page in thirty from
+far back in the year, where nobody else looks. At first each looks at a page for some seconds, then
+nobody pauses, and at last the store grows beside them, so that pages are made anew. Others listen
+for events all the while. Both processes share the machine's cores: the readers are part of what
+is waited for.
 """
 
 from __future__ import annotations
@@ -136,6 +137,8 @@ def addresses(chance: random.Random) -> Iterator[str]:
                 f"/site/{site}?day={day}",
                 f"/site/{site}.json?day={day}",
                 f"/site/{site}?month={day:%Y-%m}",
+                f"/battery/0?day={day}",
+                f"/audit?day={day}",
             )
         )
 

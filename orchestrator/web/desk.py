@@ -18,6 +18,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from sqlalchemy import Engine
 
 from chain.store import stored
+from energy.errors import YuiError
 from orchestrator.setting.sites import Setting
 from orchestrator.web.reads import RECORD_SECONDS
 
@@ -198,5 +199,6 @@ class Desk:
 
 def _told_of_failure(making: asyncio.Task[Made]) -> None:
     # Who waits is told as well; where an older page did, nobody does.
-    if not making.cancelled() and making.exception() is not None:
-        log.warning("page could not be made: %r", making.exception())
+    error = None if making.cancelled() else making.exception()
+    if error is not None and not isinstance(error, YuiError):
+        log.warning("page could not be made: %r", error)

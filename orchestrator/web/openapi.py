@@ -7,6 +7,7 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from pydantic import TypeAdapter
+from pydantic.json_schema import JsonSchemaMode
 
 from orchestrator.web.pages import PAGES, Page, Parameter
 
@@ -33,8 +34,10 @@ _ETAG = {
 @cache
 def description() -> dict[str, Any]:
     """Return the description, which `openapi-spec-validator` finds nothing wrong with."""
-    inputs = [(page.name, "serialization", TypeAdapter(page.shows)) for page in PAGES]
-    found, whole = TypeAdapter.json_schemas(inputs, ref_template=_REF)  # type: ignore[arg-type]
+    inputs: list[tuple[str, JsonSchemaMode, TypeAdapter[Any]]] = [
+        (page.name, "serialization", TypeAdapter(page.shows)) for page in PAGES
+    ]
+    found, whole = TypeAdapter.json_schemas(inputs, ref_template=_REF)
     schemas = {**whole.get("$defs", {}), "Error": _ERROR}
     return {
         "openapi": "3.1.0",

@@ -21,7 +21,7 @@ from orchestrator.web.views.now import Now, now_view
 from orchestrator.web.views.site import SitePage, site_view
 from orchestrator.web.views.slot import SlotPage, slot_view
 
-DAY, MONTH = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$", r"^[0-9]{4}-(0[1-9]|1[0-2])$"
+DAY, MONTH = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$", r"^[12][0-9]{3}-(0[1-9]|1[0-2])$"
 
 
 @dataclass(frozen=True, slots=True)
