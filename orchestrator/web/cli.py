@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import shlex
+import socket
 import sys
 import webbrowser
 from contextlib import suppress
@@ -18,6 +19,7 @@ import typer
 import uvicorn
 
 from energy.errors import SettingError
+from energy.health import notify
 from orchestrator.options import DEFAULT_STORE, StorePath, reader_at
 from orchestrator.setting.sites import load_setting
 from orchestrator.web.access import users
@@ -156,6 +158,11 @@ class _Server(uvicorn.Server):
     def __init__(self, config: uvicorn.Config, desk: Desk) -> None:
         super().__init__(config)
         self._desk = desk
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Begin to listen, and tell systemd so."""
+        await super().startup(sockets)
+        notify("READY=1")
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """Take a signal to end."""
