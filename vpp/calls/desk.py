@@ -13,6 +13,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
 
 from energy.errors import SettingError, StoreError
 from energy.units import SLOT_SECONDS
@@ -134,10 +135,9 @@ class Desk:
                     await self.round()
                 except StoreError as error:
                     _log.error("calls_store reason=%r", str(error))
-                try:
-                    await asyncio.wait_for(self._awake.wait(), seconds)
-                except TimeoutError:
-                    continue
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(seconds):
+                        await self._awake.wait()
         finally:
             self.teller.stop()
 
