@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Awaitable, Callable, Iterable, Sequence
+from pathlib import Path
 from typing import Protocol
 
 from sqlalchemy import Engine, select
@@ -15,7 +16,7 @@ from chain.database import reading
 from energy.units import SLOT_SECONDS
 from vpp.calls.desk import Wanted, nothing_wanted
 from vpp.calls.service import answering
-from vpp.calls.settings import CallSettings
+from vpp.calls.settings import SETTINGS_FILE, CallSettings, load_call_settings
 from vpp.commands import Action, Answer, Instruction, Report
 from vpp.room.store import Outcome
 from vpp.room.tables import INSTRUCTIONS
@@ -111,3 +112,13 @@ def calls_duty(
         await answering(settings, linked, linked.planned, wanted=wanted)
 
     return duty
+
+
+def duties_in(folder: Path) -> list[Callable[[Linked], Awaitable[None]]]:
+    """Return the duty to take calls if a control room's folder has settings for it.
+
+    Raises:
+        SettingError: if they make no sense.
+    """
+    path = folder / SETTINGS_FILE
+    return [calls_duty(load_call_settings(path))] if path.exists() else []
