@@ -6,9 +6,9 @@ keep_room(folder, duties=[calls_duty(settings)])
 from __future__ import annotations
 
 import json
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from sqlalchemy import Engine, select
 
@@ -50,6 +50,9 @@ class Linked(Protocol):
     async def send(self, instructions: Iterable[Instruction], by: str, why: str) -> Sequence[_Told]:
         """Sign and send instructions, and wait until each is answered or has expired."""
         ...
+
+
+Duty = Callable[[Linked], Coroutine[Any, Any, None]]
 
 
 class LinkedRoom:
@@ -102,9 +105,7 @@ def planned_in(engine: Engine, now: int) -> dict[tuple[int, int], int]:
     return found
 
 
-def calls_duty(
-    settings: CallSettings, wanted: Wanted = nothing_wanted
-) -> Callable[[Linked], Awaitable[None]]:
+def calls_duty(settings: CallSettings, wanted: Wanted = nothing_wanted) -> Duty:
     """Return the duty of a room to take calls."""
 
     async def duty(room: Linked) -> None:
@@ -114,7 +115,7 @@ def calls_duty(
     return duty
 
 
-def duties_in(folder: Path) -> list[Callable[[Linked], Awaitable[None]]]:
+def duties_in(folder: Path) -> list[Duty]:
     """Return the duty to take calls if a control room's folder has settings for it.
 
     Raises:
