@@ -23,6 +23,7 @@ from vpp.calls.store import CallStore
 from vpp.calls.tables import SENT
 from vpp.calls.ven import Ven
 from vpp.calls.vtn import Vtn, VtnError
+from vpp.commands import Following
 
 NOW = 1_000_000 * SLOT_SECONDS
 START = NOW + 600
@@ -367,6 +368,22 @@ def test_once_the_readings_are_in_the_result_is_reported(tmp_path):
             # What left the battery is no usage.
             assert values(report, "USAGE", "Site 1") == []
             assert len(here.vtn.reports) == len(here.vtn.objects["reports"]) == 3
+
+    asyncio.run(day())
+
+
+def test_a_call_that_nobody_could_serve_is_said_to_be_unserved(tmp_path):
+    async def day():
+        async with side(tmp_path) as here:
+            for site in here.sites:
+                site.following = Following.STOP
+            event = here.vtn.put("events", an_event(here.program))
+            await here.poll()
+            await here.at(START + 10)
+            await here.at(START + 3610)
+            report = here.vtn.reports[f"{event}.up/unserved"]
+            assert values(report, "OPERATING_STATE") == ["ERROR"]
+            assert f"{event}.up/accepted" not in here.vtn.reports
 
     asyncio.run(day())
 

@@ -208,7 +208,14 @@ class Ven:
                     call.external, name, self._name, "NORMAL", call.starts_at, call.ends_at
                 )
                 await self._post("cancelled", content, call.name)
-        elif kept.state is State.ENDED and "result" not in out and self._evidence and shares:
+        elif kept.state is State.ENDED and not shares:
+            if "unserved" not in out:
+                name = f"{call.name}/unserved"
+                content = adr_reports.state(
+                    call.external, name, self._name, "ERROR", call.starts_at, call.ends_at
+                )
+                await self._post("unserved", content, call.name)
+        elif kept.state is State.ENDED and "result" not in out and self._evidence:
             report = self._evidence(call.name)
             if report.settled or now > call.ends_at + RESULT_WITHIN_SECONDS:
                 names = {each.site: each.name for each in self._desk.room.states()}
