@@ -20,7 +20,7 @@ from vpp.link.wire import Envelope, envelope_from, enveloped
 from vpp.room.keeper import keeping
 from vpp.room.store import Outcome, Sent
 
-RESEND_SECONDS, MOST_RESEND_SECONDS = 4.0, 60.0
+RESEND_SECONDS, MOST_RESEND_SECONDS = 10.0, 60.0
 """How long an answer is waited for before the first time that it is sent again, and the longest;
 in between twice as long each time, so that a busy link is not made busier."""
 LOOK_SECONDS = 1.0
