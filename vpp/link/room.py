@@ -23,6 +23,9 @@ SESSION_SECONDS = 86_400
 class Listener(Protocol):
     """What is told of all that sites say."""
 
+    def on_connected(self) -> None:
+        """The broker is there, for the first time or again."""
+
     def on_report(self, report: Report, live: bool) -> None:
         """A report came; not live: the broker had kept it."""
 
@@ -89,7 +92,11 @@ class RoomLink:
         try:
             await heeded(
                 client.publish(
-                    where, outgoing.payload, qos=1, retain=outgoing.lasts, properties=expiring(left)
+                    where,
+                    outgoing.payload,
+                    qos=1,
+                    retain=outgoing.lasts,
+                    properties=expiring(int(left)),
                 )
             )
         except MqttError:
@@ -105,6 +112,7 @@ class RoomLink:
         await heeded(client.subscribe(wanted))
         self._client = client
         self.connected.set()
+        self._listener.on_connected()
         async for message in client.messages:
             self._hear(message)
 
