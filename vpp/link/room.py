@@ -88,17 +88,15 @@ class RoomLink:
         client, left = self._client, outgoing.expires_at - self._clock()
         if client is None or left <= 0:
             return False
-        where = topic(self.place.fleet.name, outgoing.site, "instruction")
+        going = client.publish(
+            topic(self.place.fleet.name, outgoing.site, "instruction"),
+            outgoing.payload,
+            qos=1,
+            retain=outgoing.lasts,
+            properties=expiring(int(left)),
+        )
         try:
-            await heeded(
-                client.publish(
-                    where,
-                    outgoing.payload,
-                    qos=1,
-                    retain=outgoing.lasts,
-                    properties=expiring(int(left)),
-                )
-            )
+            await heeded(going)
         except MqttError:
             return False
         return True
