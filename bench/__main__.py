@@ -14,6 +14,7 @@ from rich.table import Table
 
 from bench import (
     ageing,
+    calls,
     day,
     desk,
     dispatch,
@@ -27,6 +28,8 @@ from bench import (
     plan,
     scale,
     site,
+    stages,
+    steering,
     strategies,
     web,
     year,
@@ -35,6 +38,7 @@ from bench.figures import Figure
 from energy.errors import SettingError
 
 BENCHES = {
+    "calls": calls.figures,
     "fleet": fleet.figures,
     "gas": gas.figures,
     "market": market.figures,
@@ -48,6 +52,8 @@ BENCHES = {
     "link": link.figures,
     "plan": plan.figures,
     "ageing": ageing.figures,
+    "stages": stages.figures,
+    "steering": steering.figures,
     "strategies": strategies.figures,
     "web": web.figures,
     "year": year.figures,
