@@ -13,6 +13,7 @@ from rich.table import Table
 from energy.errors import SettingError
 from energy.units import half_hour
 from orchestrator import fleet_commands, fleet_setup, screen
+from orchestrator.fleet_demo import cli as fleet_demo_cli
 from orchestrator.options import Json, day_from, print_json
 from orchestrator.setting.fleet import Limits, municipality, synthetic
 from vpp.fleet.planner import EXACT_UP_TO, joint_plan
@@ -76,6 +77,7 @@ def plan(
 
 fleet_setup.mount(app)
 fleet_commands.mount(app)
+fleet_demo_cli.mount(app)
 
 
 def _summary(plan: JointPlan) -> Table:
