@@ -11,15 +11,30 @@ from importlib import import_module
 from importlib.util import find_spec
 
 SITE_COMMANDS = ("oracle", "simulate", "vpp")
+DESK_COMMANDS = (
+    ("vpp", "room"),
+    *(
+        ("fleet", name)
+        for name in (
+            *("list", "watch", "charge", "discharge", "hold", "limit", "stop", "resume", "trail"),
+        )
+    ),
+)
 OPERATOR_PACKAGES = ("sqlalchemy", "numpy", "scipy")
 
 
 def main() -> None:
     """Run the command line that is asked for, or the one that is there."""
-    of_site = sys.argv[1:2] and sys.argv[1] in SITE_COMMANDS
-    whole = all(find_spec(package) is not None for package in OPERATOR_PACKAGES)
-    of = "orchestrator.site_commands" if of_site or not whole else "orchestrator.cli"
-    import_module(of).main()
+    import_module(_module(sys.argv[1:])).main()
+
+
+def _module(arguments: list[str]) -> str:
+    if not all(find_spec(package) is not None for package in OPERATOR_PACKAGES):
+        return "orchestrator.site_commands"
+    if tuple(arguments[:2]) in DESK_COMMANDS:
+        return "orchestrator.desk_cli"
+    of_site = arguments[:1] and arguments[0] in SITE_COMMANDS
+    return "orchestrator.site_commands" if of_site else "orchestrator.cli"
 
 
 if __name__ == "__main__":

@@ -8,8 +8,8 @@ import typer
 from rich.console import Console
 
 from energy.errors import SettingError
-from orchestrator import screen
-from orchestrator.fleet_view import plan_parts, plan_values, say_fleet
+from orchestrator import fleet_commands, fleet_setup, screen
+from orchestrator.fleet_plan_view import plan_parts, plan_values, say_fleet
 from orchestrator.options import InLanguage, Json, day_from, print_json
 from orchestrator.setting.fleet import Limits, pooled, synthetic
 from orchestrator.words import Language
@@ -76,3 +76,7 @@ def plan(
         return
     for part in plan_parts(found, language, compared):
         screen.console().print(part)
+
+
+fleet_setup.mount(app)
+fleet_commands.mount(app)
