@@ -228,6 +228,20 @@ def test_told_to_end_it_lets_the_battery_go_at_once(site: Site):
     assert site.shown()["battery"]["held"]["setpoint"] is None
 
 
+def test_when_the_daemon_has_died_the_battery_is_let_go_at_once_unless_it_is_stopped(site: Site):
+    site.start_daemon()
+    site.told("override", "discharge", "3000")
+    site.until(lambda: site.follows("override", 3_000), "the override must be followed")
+    with pytest.raises(SettingError, match="must be free: another yui vpp run commands"):
+        site.told("let-go")
+    site.kill(site.daemon)
+    assert "let go" in site.told("let-go")
+    assert site.shown()["battery"]["held"]["setpoint"] is None
+    site.told("override", "stop")
+    assert "stopped: it stays so" in site.told("let-go")
+    assert site.shown()["battery"]["held"]["setpoint"] == {"least_w": 0, "most_w": 0}
+
+
 def test_a_check_tells_what_is_wrong_and_writes_nothing(site: Site):
     shown = site.shown()
     assert shown["would"] == "leave it to itself"

@@ -81,6 +81,16 @@ def run(settings: SettingsPath = DEFAULT_SETTINGS) -> None:
     asyncio.run(run_until_told(load_settings(settings)))
 
 
+@app.command("let-go")
+def let_go(settings: SettingsPath = DEFAULT_SETTINGS) -> None:
+    """Leave the battery to itself now, unless it is stopped; for when the daemon has died."""
+    from vpp.dispatch.opening import let_go_now
+    from vpp.dispatch.settings import load_settings
+
+    went = asyncio.run(let_go_now(load_settings(settings)))
+    print("let go: self-consumption" if went else "stopped: it stays so until it is released")
+
+
 @app.command()
 def status(settings: SettingsPath = DEFAULT_SETTINGS, as_json: Json = False) -> None:
     """Show what is followed, what the devices show, and what the half hours brought."""
