@@ -20,6 +20,7 @@ from orchestrator import (
     council_cli,
     fleet_cli,
     network_cli,
+    room_cli,
     screen,
     statement_commands,
     store_commands,
@@ -59,6 +60,8 @@ app = typer.Typer(
     help="Public buildings trade surplus solar electricity, half hour by half hour, and state "
     "for every kWh used where and when it was generated.",
 )
+
+room_cli.mount(dispatch_cli.app)
 
 app.add_typer(network_cli.app, name="network")
 app.add_typer(council_cli.app, name="council")

@@ -15,16 +15,31 @@ SITE_COMMANDS = (
     ("simulate",),
     *(("vpp", name) for name in ("init", "check", "run", "let-go", "status", "override")),
 )
+DESK_COMMANDS = (
+    ("vpp", "room"),
+    *(
+        ("fleet", name)
+        for name in (
+            *("list", "watch", "charge", "discharge", "hold", "limit", "stop", "resume", "trail"),
+        )
+    ),
+)
 OPERATOR_PACKAGES = ("sqlalchemy", "numpy", "scipy")
 
 
 def main() -> None:
     """Run the command line that is asked for, or the one that is there."""
-    given = tuple(sys.argv[1:3])
+    import_module(_module(sys.argv[1:])).main()
+
+
+def _module(arguments: list[str]) -> str:
+    if not all(find_spec(package) is not None for package in OPERATOR_PACKAGES):
+        return "orchestrator.site_commands"
+    given = tuple(arguments[:2])
+    if given in DESK_COMMANDS:
+        return "orchestrator.desk_cli"
     of_site = any(given[: len(words)] == words for words in SITE_COMMANDS)
-    whole = all(find_spec(package) is not None for package in OPERATOR_PACKAGES)
-    of = "orchestrator.site_commands" if of_site or not whole else "orchestrator.cli"
-    import_module(of).main()
+    return "orchestrator.site_commands" if of_site else "orchestrator.cli"
 
 
 if __name__ == "__main__":

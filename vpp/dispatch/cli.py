@@ -17,7 +17,7 @@ from energy.errors import SettingError
 from energy.journal import log_to_stdout
 
 app = typer.Typer(
-    no_args_is_help=True, help="The battery on site: follow the plan, calls and commands."
+    no_args_is_help=True, help="The virtual power plant: a site's battery, and the control room."
 )
 override = typer.Typer(
     no_args_is_help=True,

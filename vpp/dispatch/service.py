@@ -19,9 +19,10 @@ import asyncio
 import signal
 from collections.abc import Callable
 from contextlib import AsyncExitStack, suppress
+from pathlib import Path
 from typing import Protocol
 
-from energy.errors import ChainError, DeviceError
+from energy.errors import ChainError, DeviceError, SettingError
 from energy.health import Page, json_page, notify, served
 from energy.journal import said
 from vpp.commands import Following
@@ -31,6 +32,9 @@ from vpp.dispatch.opening import alone, site_of
 from vpp.dispatch.planfile import PlanFile
 from vpp.dispatch.settings import Settings
 from vpp.dispatch.site import SiteDispatch, Watch
+from vpp.link.folders import site_at
+from vpp.link.ledger import Ledger
+from vpp.link.site import SiteLink
 
 PLAN_SECONDS = 2.0
 HEAR_SECONDS = 1.0
@@ -169,6 +173,19 @@ class Service:
         }
 
 
+def link_of(folder: Path, site: SiteDispatch) -> SiteLink:
+    """Open a site's link by the folder that the fleet's set-up made for it.
+
+    Raises:
+        SettingError: if the folder is another site's, or something of it is missing.
+        StoreError: if its ledger does not open.
+    """
+    place = site_at(folder)
+    if place.site != site.place.site:
+        raise SettingError(f"{folder} must be of site {site.place.site}, got {place.site}")
+    return SiteLink(place, site, Ledger(place.ledger))
+
+
 async def run_until_told(settings: Settings) -> None:
     """Run a site's dispatch until SIGINT or SIGTERM.
 
@@ -178,7 +195,8 @@ async def run_until_told(settings: Settings) -> None:
     loop = asyncio.get_running_loop()
     with alone(settings), site_of(settings) as site:
         log.info(said("started", site=settings.place.site, name=settings.place.name))
-        task = asyncio.create_task(Service(settings, site).run())
+        link = link_of(settings.link, site) if settings.link else None
+        task = asyncio.create_task(Service(settings, site, link).run())
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, task.cancel)
         try:
