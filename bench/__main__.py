@@ -14,6 +14,7 @@ from rich.table import Table
 
 from bench import (
     ageing,
+    calls,
     day,
     desk,
     dispatch,
@@ -28,6 +29,7 @@ from bench import (
     scale,
     site,
     stages,
+    steering,
     strategies,
     web,
     year,
@@ -36,6 +38,7 @@ from bench.figures import Figure
 from energy.errors import SettingError
 
 BENCHES = {
+    "calls": calls.figures,
     "fleet": fleet.figures,
     "gas": gas.figures,
     "market": market.figures,
@@ -50,6 +53,7 @@ BENCHES = {
     "plan": plan.figures,
     "ageing": ageing.figures,
     "stages": stages.figures,
+    "steering": steering.figures,
     "strategies": strategies.figures,
     "web": web.figures,
     "year": year.figures,

@@ -17,13 +17,10 @@ SITE_COMMANDS = (
 )
 DESK_COMMANDS = (
     ("vpp", "room"),
-    *(
-        ("fleet", name)
-        for name in (
-            *("list", "watch", "charge", "discharge", "hold", "limit", "stop", "resume", "trail"),
-        )
-    ),
+    *(("fleet", name) for name in ("list", "watch", "charge", "discharge", "hold", "limit")),
+    *(("fleet", name) for name in ("stop", "resume", "trail")),
 )
+"""Those that must start quickly."""
 OPERATOR_PACKAGES = ("sqlalchemy", "numpy", "scipy")
 
 
@@ -35,9 +32,9 @@ def main() -> None:
 def _module(arguments: list[str]) -> str:
     if not all(find_spec(package) is not None for package in OPERATOR_PACKAGES):
         return "orchestrator.site_commands"
-    given = tuple(arguments[:2])
-    if given in DESK_COMMANDS:
+    if tuple(arguments[:2]) in DESK_COMMANDS:
         return "orchestrator.desk_cli"
+    given = tuple(arguments[:2])
     of_site = any(given[: len(words)] == words for words in SITE_COMMANDS)
     return "orchestrator.site_commands" if of_site else "orchestrator.cli"
 

@@ -141,6 +141,10 @@ class HighsSolver:
         self.load(program)
         return self.run(program)
 
+    def forget(self) -> None:
+        """Let the next solve start from nothing."""
+        self._held = None
+
     def load(self, program: Program) -> None:
         """Hand over a program: what has changed of the last one, or all."""
         if self._held is not None and _same_matrix(self._held, program):
