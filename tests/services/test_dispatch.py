@@ -428,6 +428,8 @@ def test_killed_in_a_half_hour_it_goes_on_with_what_is_owed(tmp_path: Path):
         await stand.run(SLOT_SECONDS - 1_000 + 5, every=5)
         (result,) = stand.store.slots()
         assert result.delivered_wh == pytest.approx(3_000, abs=15)
+        flows = stand.site.plant.counters_wh
+        assert flows.discharged - flows.charged == pytest.approx(3_000, abs=20), "by the plant"
 
     play(scene, state=tmp_path / "state.sqlite")
 
