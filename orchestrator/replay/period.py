@@ -251,6 +251,7 @@ class _Period:
                 ("names", json.dumps(names)),
                 ("day", last.isoformat()),
                 ("mode", self.plan.mode),
+                ("battery", self.plan.battery),
                 ("origin", self.origin.address),
             ):
                 store.set(name, value)
