@@ -20,6 +20,7 @@ from orchestrator import (
     council_cli,
     fleet_cli,
     network_cli,
+    room_cli,
     screen,
     statement_commands,
     store_commands,
@@ -61,6 +62,8 @@ app = typer.Typer(
     help="Public buildings trade surplus solar electricity, half hour by half hour, and state "
     "for every kWh used where and when it was generated.",
 )
+
+room_cli.mount(dispatch_cli.app)
 
 app.add_typer(network_cli.app, name="network")
 app.add_typer(council_cli.app, name="council")
@@ -211,7 +214,7 @@ def trades(
             }
             for trade, delivered in found
         ]
-    Listing(TRADE_COLUMNS, rows).show(as_json, as_csv)
+    Listing(TRADE_COLUMNS, rows).show(as_json, as_csv, language)
 
 
 store_commands.mount(app)

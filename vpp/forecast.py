@@ -8,8 +8,9 @@ Energy in Wh, as in readings.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import NamedTuple
 
 import numpy as np
@@ -57,12 +58,10 @@ class History:
 
     def load(self, slot: int) -> int:
         """Forecast a slot's consumption: the mean of the same half hour of past days alike."""
-        alike = [
-            past.used
-            for past in self._same_half_hours(slot, 28)
-            if self.works_on(past.slot) == self.works_on(slot)
-        ]
-        return _mean(alike[:LOAD_DAYS])
+        works = self.works_on(slot)
+        days = self._same_half_hours(slot, 28)
+        alike = (past.used for past in days if self.works_on(past.slot) == works)
+        return _mean(list(islice(alike, LOAD_DAYS)))
 
     def generation(self, slot: int, mean_of: Callable[[int], int] | None = None) -> int:
         """Forecast a slot's generation: the mean of past days, scaled to today's sky.
@@ -81,12 +80,12 @@ class History:
 
     def generation_of_days(self, slot: int) -> int:
         """Return the mean generation of the same half hour of past days, whatever the sky today."""
-        found = [past.generated for past in self._same_half_hours(slot, 14)]
-        return _mean(found[:SUN_DAYS])
+        days = self._same_half_hours(slot, 14)
+        return _mean([past.generated for past in islice(days, SUN_DAYS)])
 
-    def _same_half_hours(self, slot: int, days: int) -> list[_Seen]:
+    def _same_half_hours(self, slot: int, days: int) -> Iterator[_Seen]:
         earlier = (slot - SLOTS_PER_DAY * day for day in range(1, days + 1))
-        return [_Seen(at, *self.slots[at]) for at in earlier if at in self.slots]
+        return (_Seen(at, *self.slots[at]) for at in earlier if at in self.slots)
 
 
 class _Seen(NamedTuple):

@@ -1,9 +1,9 @@
 """Plan again each slot with what was measured: model-predictive control.
 
 A `Controller` keeps the solver warm, the followers of wear where the battery's path has left them,
-and the month's peak. With several futures it solves one program whose first slot is common to all
-(two stages); that pays only where futures differ in what the first slot should do, so it is an
-option.
+and the month's peak. With several futures (`vpp.scenarios` draws some) it solves one program whose
+first slot is common to all (two stages). Off unless futures are given: played over months it did
+not pay, as `docs/battery.md` says.
 """
 
 from __future__ import annotations
