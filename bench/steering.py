@@ -5,7 +5,7 @@ A year of the sites file's offices ahead of each slot, by the rules of the marke
 is told, and the slot is settled. What the office is owed is compared with the same year in which
 its battery rests. Wear is rainflow's over the path at the chemistry's replacement. What all
 offices and the network gain together is what the utility gets less. `YUI_YEAR_DAYS` plays fewer
-days.
+days. What could be earned if the market were known: `bench.foresight`.
 """
 
 from __future__ import annotations
@@ -18,16 +18,17 @@ from datetime import date
 import numpy as np
 
 from bench.figures import Figure
+from bench.foresight import foreseen
 from energy.units import MICROYEN_PER_YEN, SLOTS_PER_DAY, slots_of
-from orchestrator.rehearsal import rehearsed
+from orchestrator.rehearsal import Rehearsed, rehearsed
 from orchestrator.replay.replay import known_tariffs
 from orchestrator.replay.series import SiteSeries
-from orchestrator.replay.site import replayed_sites
+from orchestrator.replay.site import ReplayedSite, replayed_sites
 from orchestrator.setting.series import load_series, pv_series
 from orchestrator.setting.sites import load_setting
 from orchestrator.steering.steering import NONE, PLAN, RULE
 from vpp.ageing import outlook
-from vpp.chemistry import chemistry
+from vpp.chemistry import Chemistry, chemistry
 from vpp.model import Array
 from vpp.wear import life_used
 
@@ -38,12 +39,14 @@ CHEMISTRY = "lfp"
 @dataclass(frozen=True)
 class Played:
     """What came of it: JPY that the battery's office was owed, JPY that the utility was owed, what
-    was stored after each slot (kWh to deliver), and the processor's seconds."""
+    was stored after each slot (kWh to deliver), the processor's seconds, and how it went."""
 
     owed: float
     utility: float
     stored: Array
     seconds: float
+    owner: ReplayedSite
+    slots: list[Rehearsed]
 
 
 def figures() -> list[Figure]:
@@ -57,8 +60,7 @@ def figures() -> list[Figure]:
     for how in (RULE, PLAN):
         done = played(how, days)
         gained = done.owed - resting.owed
-        life = life_used(of_kind.cycle, done.stored, size)
-        wear = life * of_kind.replacement_jpy_per_kwh * size
+        wear = worn(done.stored, size, of_kind)
         left = outlook(done.stored, days, size, of_kind)
         title = f"{days} days by the {how}"
         found += [
@@ -72,7 +74,22 @@ def figures() -> list[Figure]:
             Figure(f"{title}: capacity after ten such years", 100 * left.capacity_left, "%"),
             Figure(f"{title}: processor time", done.seconds, "s"),
         ]
-    return found
+    owner = resting.owner
+    assert owner.size
+    gained, path = foreseen(resting.slots, owner.site.number, owner.limits, owner.size)
+    wear = worn(path, size, of_kind)
+    title = f"{days} days with the market foreseen"
+    return [
+        *found,
+        Figure(f"{title}: gained by the battery's office", gained, "JPY"),
+        Figure(f"{title}: wear by cycles", wear, "JPY"),
+        Figure(f"{title}: gained less wear", gained - wear, "JPY"),
+    ]
+
+
+def worn(stored: Array, size: float, kind: Chemistry) -> float:
+    """Return what a path wears by cycles, JPY."""
+    return life_used(kind.cycle, stored, size) * kind.replacement_jpy_per_kwh * size
 
 
 def played(how: str, days: int, first: date = FIRST) -> Played:
@@ -86,7 +103,7 @@ def played(how: str, days: int, first: date = FIRST) -> Played:
     for site in sites:
         site.remember(start)
     owed = utility = 0
-    stored = [owner.stored_wh]
+    stored, kept = [owner.stored_wh], []
     began = time.process_time()
     slots = range(start, start + days * SLOTS_PER_DAY)
     for slot in rehearsed(sites, lambda _: setting.tariffs, slots):
@@ -94,9 +111,12 @@ def played(how: str, days: int, first: date = FIRST) -> Played:
         owed += slot.settlement.entries[owner.site.number]
         utility += of_utility
         stored.append(owner.stored_wh)
+        kept.append(slot)
     return Played(
         owed / MICROYEN_PER_YEN,
         utility / MICROYEN_PER_YEN,
         np.array(stored) / 1000,
         time.process_time() - began,
+        owner,
+        kept,
     )

@@ -18,7 +18,7 @@ from bench.figures import Figure
 from chain.anvil import anvil
 from orchestrator.replay.period import Plan, beginning_of, replayed
 from orchestrator.setting.sites import Setting, load_setting
-from orchestrator.steering.steering import RULE
+from orchestrator.steering.steering import PLAN, RULE
 
 FIRST = date(2019, 1, 1)
 YEAR = 365
@@ -27,7 +27,7 @@ THE_DAY = date(2019, 6, 4)
 
 def figures() -> list[Figure]:
     """Measure all."""
-    return [*_year(RULE, 180), *_day()]
+    return [*_year(RULE, 180), *_year(PLAN, 360), *_day()]
 
 
 def _plan(setting: Setting, first: date, days: int, battery: str) -> Plan:
@@ -39,13 +39,15 @@ def _year(battery: str, bar: float) -> Iterator[Figure]:
     counted = "" if days == YEAR else f", counted up from {days} days"
     setting = load_setting()
     moments: dict[str, float] = {}
+    work: dict[str, float] = {}
 
     def note(step: str, _done: int, _total: int) -> None:
-        moments.setdefault(step, time.monotonic())
+        if step not in moments:
+            moments[step], work[step] = time.monotonic(), time.process_time()
 
     with TemporaryDirectory(prefix="yui") as name:
         folder = Path(name)
-        begun = time.monotonic()
+        begun, worked = time.monotonic(), time.process_time()
         done = replayed(setting, _plan(setting, FIRST, days, battery), folder, note)
         ended = time.monotonic()
         sizes = {
@@ -55,6 +57,9 @@ def _year(battery: str, bar: float) -> Iterator[Figure]:
     scale = YEAR / days
     name = f"a year of {len(setting.sites)} sites, batteries by the {battery}"
     yield Figure(f"{name}{counted}", (moments["audit"] - begun) * scale, "s", bar)
+    yield Figure(
+        "processor time of the process that plays it", (work["audit"] - worked) * scale, "s"
+    )
     yield Figure(f"audit of that year{counted}", (ended - moments["audit"]) * scale, "s", 600)
     yield Figure("its transactions", done.findings.transactions * scale, "count")
     for kind, size in sizes.items():

@@ -259,6 +259,7 @@ async def run_day(
             store.set("names", json.dumps(names))
             store.set("day", day.isoformat())
             store.set("mode", setting.market.mode)
+            store.set("battery", steering)
             store.set("origin", origin)
         mover = Mover(market, node, engine, slots.start)
         async with AsyncExitStack() as stack:

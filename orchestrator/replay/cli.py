@@ -22,9 +22,10 @@ from rich.progress import (
 from chain.anvil import AnvilChain, anvil
 from energy.errors import SettingError
 from orchestrator import screen
+from orchestrator.agents import STRATEGIES
 from orchestrator.demo import with_mode
 from orchestrator.options import InLanguage, Json, day_from, print_json
-from orchestrator.replay.period import Plan, beginning_of, replayed
+from orchestrator.replay.period import TRUTHFUL, Plan, beginning_of, replayed
 from orchestrator.setting.sites import MODES, load_setting
 from orchestrator.steering.choice import InSteering, check_steering
 from orchestrator.steering.steering import PLAN
@@ -48,6 +49,13 @@ def replay(
         str | None, typer.Option(help="ahead or after-metering; the sites file's if not given.")
     ] = None,
     battery: InSteering = PLAN,
+    agents: Annotated[
+        str,
+        typer.Option(
+            help="How agents quote, within their sites' limits: truthful, zero-intelligence, "
+            "fixed-margin (of 1 JPY/kWh)."
+        ),
+    ] = TRUTHFUL,
     seed: Annotated[str, typer.Option(help="What keys and chance are drawn from.")] = "yui",
     sites: Annotated[Path | None, typer.Option(help="A sites file of your own.")] = None,
     folder: Annotated[
@@ -64,10 +72,13 @@ def replay(
     if mode is not None and mode not in MODES:
         raise SettingError(f"--mode must be one of {', '.join(MODES)}, got {mode!r}")
     check_steering(battery)
+    if agents not in STRATEGIES:
+        raise SettingError(f"--agents must be one of {', '.join(STRATEGIES)}, got {agents!r}")
     if days < 1:
         raise SettingError(f"--days must be at least 1, got {days}")
     setting = with_mode(load_setting(sites), mode)
-    plan = Plan(day_from(first), days, battery, setting.market.mode, seed, str(sites or "bundled"))
+    played = str(sites or "bundled")
+    plan = Plan(day_from(first), days, battery, setting.market.mode, seed, played, agents)
     begun = time.monotonic()
     with _shown() as progress, _node(chain, beginning_of(setting, plan)) as node:
         done = replayed(setting, plan, folder, progress, node)

@@ -33,7 +33,8 @@ from chain.writer import written
 from energy.attestation import Attestation, day_number, signed
 from energy.errors import SettingError
 from energy.messages import address_of
-from energy.units import SLOT_SECONDS, SLOTS_PER_DAY, day_of, slots_of
+from energy.units import PRICE_PER_YEN, SLOT_SECONDS, SLOTS_PER_DAY, day_of, slots_of
+from orchestrator.agents import STRATEGIES
 from orchestrator.audit import audited
 from orchestrator.audit_market import Findings
 from orchestrator.replay.replay import Replay, known_tariffs
@@ -42,6 +43,9 @@ from orchestrator.replay.site import key_of, replayed_sites
 from orchestrator.setting.series import load_series, pv_series
 from orchestrator.setting.sites import Setting
 
+TRUTHFUL = "truthful"
+MARGIN = 1 * PRICE_PER_YEN
+"""Of agents that want a fixed one."""
 SettableChain = RecordedChain | AnvilChain
 Progress = Callable[[str, int, int], None]
 """Told what is being done, how much of it is done, and how much there is."""
@@ -49,7 +53,8 @@ Progress = Callable[[str, int, int], None]
 
 @dataclass(frozen=True)
 class Plan:
-    """What is replayed: from a day on, how many, how the batteries are steered, the seed."""
+    """What is replayed: from a day on, how many, who steers batteries, the seed, and by which
+    strategy all agents quote."""
 
     first: date
     days: int
@@ -57,6 +62,7 @@ class Plan:
     mode: str
     seed: str
     sites: str
+    agents: str = TRUTHFUL
 
     @property
     def slots(self) -> range:
@@ -171,6 +177,8 @@ class _Period:
         tariffs = known_tariffs(lambda _: setting.tariffs, enacts_daily=False)
         series = [SiteSeries.of(site, loads, sun) for site in setting.sites]
         self.sites = replayed_sites(setting.sites, series, plan.seed, plan.battery, tariffs)
+        for played in self.sites:
+            played.strategy = STRATEGIES[plan.agents](MARGIN)
         self.replay = Replay(
             chain, self.market, self.sites, lambda _: setting.tariffs, chain.set_time
         )
@@ -251,6 +259,7 @@ class _Period:
                 ("names", json.dumps(names)),
                 ("day", last.isoformat()),
                 ("mode", self.plan.mode),
+                ("battery", self.plan.battery),
                 ("origin", self.origin.address),
             ):
                 store.set(name, value)

@@ -17,6 +17,8 @@ from orchestrator import screen
 from orchestrator.options import InLanguage, Json, day_from, print_json
 from orchestrator.replay.outcome import Outcome
 from orchestrator.replay.scenarios import compared, scenarios, season_weeks, sensitivities
+from orchestrator.steering.choice import InSteering, check_steering
+from orchestrator.steering.steering import PLAN
 from orchestrator.words import Language
 
 _COLUMNS = {
@@ -67,12 +69,14 @@ def compare(
         Path | None,
         typer.Option(help="The exchange's prices by day, for linked prices; a synthetic year."),
     ] = None,
+    battery: InSteering = PLAN,
     sites: Annotated[Path | None, typer.Option(help="A sites file of your own.")] = None,
     workers: Annotated[int, typer.Option(help="How many are played at a time.")] = 2,
     language: InLanguage = Language.ENGLISH,
     as_json: Json = False,
 ) -> None:
     """Play what might be (roofs, batteries, weekends, prices, more sites) and compare."""
+    check_steering(battery)
     known = [each.name for each in (sensitivities() if prices else scenarios(exchange))]
     chosen = list(only) if only else known
     for name in chosen:
@@ -92,7 +96,7 @@ def compare(
     )
     with bar:
         task = bar.add_task("", total=len(chosen))
-        for pair in compared(chosen, played, sites, exchange, workers):
+        for pair in compared(chosen, played, sites, exchange, workers, battery):
             found.append(pair)
             bar.advance(task)
     if as_json:

@@ -335,18 +335,23 @@ def compared(
     sites: Path | None = None,
     prices: Path | None = None,
     workers: int = 2,
+    battery: str = PLAN,
 ) -> Iterator[tuple[str, Outcome]]:
-    """Play scenarios by name, some at a time, and yield each with its outcome, in order."""
+    """Play scenarios by name, some at a time, and yield each with its outcome, in order.
+
+    `battery` is who steers batteries.
+    """
     with ProcessPoolExecutor(workers, get_context("spawn")) as pool:
         futures = [
-            (name, pool.submit(_outcome_of, name, tuple(days), sites, prices)) for name in chosen
+            (name, pool.submit(_outcome_of, name, tuple(days), sites, prices, battery))
+            for name in chosen
         ]
         for name, future in futures:
             yield name, future.result()
 
 
 def _outcome_of(
-    name: str, days: Sequence[date], sites: Path | None, prices: Path | None
+    name: str, days: Sequence[date], sites: Path | None, prices: Path | None, battery: str
 ) -> Outcome:
     known = {each.name: each for each in (*scenarios(prices), *sensitivities())}
-    return outcome(known[name].change(base(sites)), days)
+    return outcome(known[name].change(replace(base(sites), battery=battery)), days)

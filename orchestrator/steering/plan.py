@@ -41,9 +41,8 @@ LEAST_WH = 10
 """Wh in a slot below which a battery is left to rest, and nothing is offered."""
 
 LATER_SURPLUS = 0.6
-"""What part of a later slot's surplus a plan counts on to charge from: it may be cloudy then."""
-
-
+"""What part of the surplus beyond the next slot a plan counts on to charge from: it may be cloudy
+then, or sold."""
 SOONER = 1.0 - 1e-4 * np.arange(HORIZON)
 """What is spared in a later slot counts for so much: of two that are equal, the battery serves the
 first."""
@@ -119,7 +118,7 @@ class ByPlan:
         # It is charged from the site's own roof alone: what comes from the network has another
         # origin, and the device is told to refuse it.
         surplus = np.maximum(sun - load, 0.0) / HALF_HOUR
-        surplus[1:] *= LATER_SURPLUS
+        surplus[2:] *= LATER_SURPLUS
         battery = replace(
             self._battery,
             initial_kwh=self._inside(self._stored),

@@ -72,7 +72,7 @@ def figures_of(
     ahead = _setting(connection, "mode") in (None, AHEAD)
     final = int(_setting(connection, "final") or -1)
     progress("batteries", 2, STEPS)
-    batteries = battery_figures(facts)
+    batteries = battery_figures(facts, _setting(connection, "battery"))
     progress("pages", 3, STEPS)
     return Figures(
         facts=facts,

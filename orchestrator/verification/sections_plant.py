@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from orchestrator.steering.steering import PLAN, RULE
 from orchestrator.verification.charts import bars
 from orchestrator.verification.ledger import ChainFigures
 from orchestrator.verification.queries import query
@@ -98,7 +99,7 @@ def _outlook(battery: Store, name: str, say: Voice) -> Table:
             wear = strategy.wear(key)
             rows.append(
                 (
-                    f"{say(f'strategy_{strategy.key}')} · {key.upper()}",
+                    f"{_name_of(strategy, battery, say)} · {key.upper()}",
                     after.full_cycles_a_year,
                     100 * after.capacity_left,
                     100 * after.lost_to_cycles,
@@ -129,6 +130,13 @@ def _outlook(battery: Store, name: str, say: Voice) -> Table:
     )
 
 
+def _name_of(strategy: Strategy, battery: Store, say: Voice) -> str:
+    """Return what a strategy is called; what ran, by who steered it, where that is known."""
+    if strategy.key == AS_RUN and battery.steered in (RULE, PLAN):
+        return say(f"strategy_as_run_{battery.steered}")
+    return say(f"strategy_{strategy.key}")
+
+
 def strategy_of(battery: Store, key: str) -> Strategy:
     """Return one of a battery's strategies."""
     return next(one for one in battery.strategies if one.key == key)
@@ -149,7 +157,7 @@ def _wear_found(figures: Figures, battery: Store, say: Voice) -> str:
         full=f"{100 * battery.states[-1]:.0f}",
         worth=f"{ran.together:,.0f}",
         wear=say("comma").join(f"{key.upper()} {ran.wear(key):,.0f}" for key in ran.outlooks),
-        best=say(f"strategy_{best.key}"),
+        best=_name_of(best, battery, say),
         chemistry=chemistry.upper(),
         net=f"{best.together - best.wear(chemistry):,.0f}",
     )

@@ -11,12 +11,14 @@ import numpy as np
 import rainflow
 
 from energy.units import PRICE_PER_YEN, SLOTS_PER_DAY
+from orchestrator.steering.steering import RULE
 from orchestrator.verification.facts import Facts
 from orchestrator.verification.period import Array
 from vpp.ageing import Outlook, outlook
 from vpp.chemistry import DAYS_PER_YEAR, Chemistry, chemistries
 from vpp.model import Battery, Problem, Tier
 from vpp.planner import planned
+from vpp.rule import BatterySize, command_for, expected_flows
 from vpp.safe import safe_plan
 from vpp.solver import HighsSolver
 
@@ -25,6 +27,7 @@ WEEK, BEYOND = 7 * SLOTS_PER_DAY, 2 * SLOTS_PER_DAY
 STEPS = 10
 """Of the histograms: tenths of the capacity."""
 IDLE, AS_RUN, SELF_USE, PLANNED, SPARING = "idle", "as_run", "self_use", "planned", "sparing"
+BY_RULE = "by_rule"
 _WH = 1_000
 _KW = 10
 
@@ -68,14 +71,16 @@ class Store:
     states: Array
     """The part of time in each tenth of the state of charge."""
     strategies: tuple[Strategy, ...]
+    steered: str | None = None
+    """Who steered it, `rule` or `plan`, where the store says so."""
 
 
-def battery_figures(facts: Facts) -> list[Store]:
-    """Look at each battery of a period."""
-    return [_store(facts, site) for site in sorted(facts.batteries)]
+def battery_figures(facts: Facts, steered: str | None = None) -> list[Store]:
+    """Look at each battery of a period, steered so."""
+    return [_store(facts, site, steered) for site in sorted(facts.batteries)]
 
 
-def _store(facts: Facts, site: int) -> Store:
+def _store(facts: Facts, site: int, steered: str | None) -> Store:
     power, capacity, efficiency = facts.batteries[site]
     size, kw = capacity / _KW, power / _KW
     seen = facts.settled & ~facts.missed[:, site]
@@ -97,20 +102,23 @@ def _store(facts: Facts, site: int) -> Store:
         full_cycles=full,
         depths=depths,
         states=np.bincount(places, minlength=STEPS) / len(path),
-        strategies=_strategies(facts, site, path),
+        strategies=_strategies(facts, site, path, steered),
+        steered=steered,
     )
 
 
-def _strategies(facts: Facts, site: int, path: Array) -> tuple[Strategy, ...]:
+def _strategies(facts: Facts, site: int, path: Array, steered: str | None) -> tuple[Strategy, ...]:
     """Return the strategies for the site's own load and sun at the utility's prices.
 
-    Plans see the whole week and two days more: they are bounds, not forecasts.
+    Plans see the whole week and two days more: they are bounds, not forecasts. The simple rule
+    needs none, and stands beside what ran unless that was it.
     """
     case = _Case(facts, site, least=float(path.min()))
     names = sorted(chemistries())
     found = [
         case.strategy(IDLE, np.full(len(facts.slots), case.least), names),
         case.as_run(path, names),
+        *([] if steered == RULE else [case.strategy(BY_RULE, case.by_rule(), names)]),
         case.strategy(SELF_USE, safe_plan(case.problem(slice(None), case.least)).stored[0], names),
         case.strategy(PLANNED, case.weekly(None), names),
     ]
@@ -125,6 +133,7 @@ class _Case:
         power, capacity, efficiency = facts.batteries[site]
         self.size, self.power = capacity / _KW, power / _KW
         self.efficiency, self.least = efficiency / 1_000, least
+        self.slots = facts.slots
         self.days = float(facts.settled.sum()) / SLOTS_PER_DAY
         self.used = np.maximum(facts.consumption[:, site], 0) / _WH
         self.sun = facts.meters["generated"][:, site] / _WH
@@ -160,6 +169,21 @@ class _Case:
             parts.append(planned(ahead, solver).stored[0][:WEEK])
             start = float(np.clip(parts[-1][-1], self.least, self.size))
         return np.concatenate(parts)
+
+    def by_rule(self) -> Array:
+        """Return the path of the simple rule."""
+        size = BatterySize(
+            round((self.size - self.least) * _WH),
+            round(self.power * _WH),
+            round(self.efficiency * 1_000),
+        )
+        stored, path = 0, []
+        for slot, net in zip(self.slots, self.sun - self.used, strict=True):
+            command = command_for(slot, stored, size)
+            charged, discharged = expected_flows(command, round(float(net) * _WH), stored, size)
+            stored += charged * size.efficiency // 1000 - discharged
+            path.append(stored)
+        return np.array(path) / _WH + self.least
 
     def strategy(self, key: str, stored: Array, names: list[str]) -> Strategy:
         """Return what a path of stored energy comes to."""

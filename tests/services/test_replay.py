@@ -19,6 +19,7 @@ from chain.database import opened
 from chain.recorded import RecordedChain
 from chain.store import stored
 from energy.errors import ChainError, SettingError
+from energy.records import Side
 from energy.units import slots_of
 from orchestrator.audit import audited
 from orchestrator.demo import with_mode
@@ -31,8 +32,8 @@ FIRST = date(2019, 5, 7)
 DAYS = 2
 
 
-def plan(mode="ahead", battery=PLAN, days=DAYS):
-    return Plan(FIRST, days, battery, mode, "test", "bundled")
+def plan(mode="ahead", battery=PLAN, days=DAYS, agents="truthful"):
+    return Plan(FIRST, days, battery, mode, "test", "bundled", agents)
 
 
 def silent(*_):
@@ -137,9 +138,14 @@ def test_on_a_node_it_comes_to_the_same_trades(whole, tmp_path):
 
 def test_after_metering_every_trade_is_delivered(tmp_path):
     setting = with_mode(load_setting(), "after-metering")
-    done = replayed(setting, plan("after-metering", days=1), tmp_path, silent)
+    as_asked = plan("after-metering", days=1, agents="fixed-margin")
+    done = replayed(setting, as_asked, tmp_path, silent)
     assert done.findings.slots == 48
-    trades = rows_of(tmp_path)[1]
+    orders, trades, *_ = rows_of(tmp_path)
+    # Sendai would pay 22 at most, as the utility takes, and wants to gain 1.
+    assert {order.price for order in orders if order.site == 1 and order.side is Side.BID} == {
+        21_000
+    }
     assert trades
     assert all(trade.energy == delivered for trade, delivered in trades)
 
