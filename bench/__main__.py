@@ -14,6 +14,7 @@ from rich.table import Table
 
 from bench import (
     ageing,
+    calls,
     day,
     desk,
     dispatch,
@@ -25,9 +26,11 @@ from bench import (
     network,
     origin,
     plan,
+    readers,
     scale,
     site,
     stages,
+    steering,
     strategies,
     web,
     year,
@@ -36,11 +39,13 @@ from bench.figures import Figure
 from energy.errors import SettingError
 
 BENCHES = {
+    "calls": calls.figures,
     "fleet": fleet.figures,
     "gas": gas.figures,
     "market": market.figures,
     "day": day.figures,
     "desk": desk.figures,
+    "readers": readers.figures,
     "dispatch": dispatch.figures,
     "network": network.figures,
     "origin": origin.figures,
@@ -50,6 +55,7 @@ BENCHES = {
     "plan": plan.figures,
     "ageing": ageing.figures,
     "stages": stages.figures,
+    "steering": steering.figures,
     "strategies": strategies.figures,
     "web": web.figures,
     "year": year.figures,

@@ -48,6 +48,8 @@ from orchestrator.report import day_report
 from orchestrator.service import cli as service_cli
 from orchestrator.setting.sites import MODES, load_setting
 from orchestrator.statement import statement_of
+from orchestrator.steering.choice import InSteering, check_steering
+from orchestrator.steering.steering import RULE
 from orchestrator.verification.commands import report
 from orchestrator.web import cli as web_cli
 from orchestrator.words import Language, say
@@ -100,6 +102,7 @@ def demo(
         Path | None, typer.Option(help="A sites file of your own; see the bundled example.")
     ] = None,
     folder: Annotated[Path, typer.Option(help="Where the day is kept.")] = DEMO_FOLDER,
+    battery: InSteering = RULE,
     network: Annotated[
         str, typer.Option(help="anvil, or poa: each site's own validator, a block a second.")
     ] = ANVIL,
@@ -114,10 +117,11 @@ def demo(
         raise SettingError(f"--mode must be one of {', '.join(MODES)}, got {mode!r}")
     if network not in NETWORKS:
         raise SettingError(f"--network must be one of {', '.join(NETWORKS)}, got {network!r}")
+    check_steering(battery)
     setting = with_mode(load_setting(sites), mode)
     the_day = day_from(day)
     with progress_bar() as progress:
-        done = asyncio.run(run_day(setting, the_day, folder, progress, sites, network))
+        done = asyncio.run(run_day(setting, the_day, folder, progress, sites, network, battery))
     with store_at(folder / "store.sqlite") as (store, names):
         slots = slots_of(the_day)
         report = day_report(store, slots)
@@ -210,7 +214,7 @@ def trades(
             }
             for trade, delivered in found
         ]
-    Listing(TRADE_COLUMNS, rows).show(as_json, as_csv)
+    Listing(TRADE_COLUMNS, rows).show(as_json, as_csv, language)
 
 
 store_commands.mount(app)

@@ -10,16 +10,17 @@ import sys
 from importlib import import_module
 from importlib.util import find_spec
 
-SITE_COMMANDS = ("oracle", "simulate", "vpp")
+SITE_COMMANDS = (
+    ("oracle",),
+    ("simulate",),
+    *(("vpp", name) for name in ("init", "check", "run", "status", "override")),
+)
 DESK_COMMANDS = (
     ("vpp", "room"),
-    *(
-        ("fleet", name)
-        for name in (
-            *("list", "watch", "charge", "discharge", "hold", "limit", "stop", "resume", "trail"),
-        )
-    ),
+    *(("fleet", name) for name in ("list", "watch", "charge", "discharge", "hold", "limit")),
+    *(("fleet", name) for name in ("stop", "resume", "trail")),
 )
+"""Those that must start quickly."""
 OPERATOR_PACKAGES = ("sqlalchemy", "numpy", "scipy")
 
 
@@ -33,7 +34,8 @@ def _module(arguments: list[str]) -> str:
         return "orchestrator.site_commands"
     if tuple(arguments[:2]) in DESK_COMMANDS:
         return "orchestrator.desk_cli"
-    of_site = arguments[:1] and arguments[0] in SITE_COMMANDS
+    given = tuple(arguments[:2])
+    of_site = any(given[: len(words)] == words for words in SITE_COMMANDS)
     return "orchestrator.site_commands" if of_site else "orchestrator.cli"
 
 

@@ -9,6 +9,7 @@ from rich.console import Console
 
 from energy.errors import SettingError
 from orchestrator import fleet_commands, fleet_setup, screen
+from orchestrator.fleet_demo import cli as fleet_demo_cli
 from orchestrator.fleet_plan_view import plan_parts, plan_values, say_fleet
 from orchestrator.options import InLanguage, Json, day_from, print_json
 from orchestrator.setting.fleet import Limits, pooled, synthetic
@@ -80,3 +81,4 @@ def plan(
 
 fleet_setup.mount(app)
 fleet_commands.mount(app)
+fleet_demo_cli.mount(app)

@@ -25,12 +25,13 @@ from vpp.program import Program
 DUAL_TOLERANCE = 1e-6
 FEASIBLE = 2
 """HiGHS's word for a solution that keeps all limits."""
-PRIMAL = 4
-"""HiGHS's number for the primal simplex."""
 CHOOSE, DEVEX = -1, 1
 """HiGHS's words for how dual simplex weighs rows."""
-CLOSE = 1e-4
-"""Relative gap at which a program with binaries counts as solved."""
+PRIMAL = 4
+"""HiGHS's number for the primal simplex."""
+CLOSE, CLOSE_OF_MANY, MANY = 1e-4, 2e-3, 64
+"""Relative gap at which a program with binaries counts as solved, and that of one with more than so
+many: there the last parts in a thousand take twenty times as long. A plan says what is open."""
 
 
 @dataclass(frozen=True)
@@ -75,7 +76,7 @@ class ScipySolver:
                 integrality=program.integral.astype(int),
                 bounds=Bounds(program.lower, program.upper),
                 constraints=LinearConstraint(program.matrix, program.row_lower, program.row_upper),
-                options={**options, "mip_rel_gap": CLOSE},
+                options={**options, "mip_rel_gap": closeness(program)},
             )
             duals, bound = None, found.mip_dual_bound
         else:
@@ -139,17 +140,20 @@ class HighsSolver:
             highs: Any = self._highspy.Highs()  # type: ignore[no-untyped-call]
             highs.setOptionValue("output_flag", False)
         highs.setOptionValue("threads", 1)
-        highs.setOptionValue("mip_rel_gap", CLOSE)
+        highs.setOptionValue("simplex_dual_edge_weight_strategy", self._edge_weights)
         if self._primal:
             highs.setOptionValue("simplex_strategy", PRIMAL)
             highs.setOptionValue("primal_simplex_bound_perturbation_multiplier", 0.0)
-        highs.setOptionValue("simplex_dual_edge_weight_strategy", self._edge_weights)
         return highs
 
     def solve(self, program: Program) -> Solution:
         """Return the solution of a program."""
         self.load(program)
         return self.run(program)
+
+    def forget(self) -> None:
+        """Let the next solve start from nothing."""
+        self._held = None
 
     def load(self, program: Program) -> None:
         """Hand over a program: what has changed of the last one, or all."""
@@ -237,6 +241,7 @@ class HighsSolver:
             # Its search for binaries counts time from another start than its simplex.
             self._highs = self._fresh()
         # A program of a few thousand rows is solved sooner than it is simplified.
+        self._highs.setOptionValue("mip_rel_gap", closeness(program))
         self._highs.setOptionValue("presolve", "choose" if program.integral.any() else "off")
         with _quiet():
             self._highs.clearModel()
@@ -255,6 +260,11 @@ class HighsSolver:
         rows = np.flatnonzero(bounds).astype(np.int32)
         if rows.size:
             highs.changeRowsBounds(rows.size, rows, new.row_lower[rows], new.row_upper[rows])
+
+
+def closeness(program: Program) -> float:
+    """Return the relative gap at which a program counts as solved."""
+    return CLOSE_OF_MANY if program.integral.sum() > MANY else CLOSE
 
 
 def dual_bound(program: Program, duals: Array) -> float:

@@ -13,8 +13,9 @@ import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
 
-from energy.errors import SettingError
+from energy.errors import SettingError, StoreError
 from energy.units import SLOT_SECONDS
 from vpp.calls.allotment import Known, allotted, busy_sites, overlap, steps_left
 from vpp.calls.call import Call, State, Step
@@ -77,6 +78,7 @@ class Desk:
         self._unsplit: set[str] = set()
         self._short: dict[str, int] = {}
         self._said: dict[str, str] = {}
+        self._heard: set[int] = set()
         self._sampled = 0
         # What was split before a restart stays as it is until sites had time to report.
         self._began = self.now()
@@ -124,15 +126,18 @@ class Desk:
         return self.store.call(name)
 
     async def run(self, seconds: float = 1.0) -> None:
-        """Do a round every second, and at once when a call came."""
+        """Do a round every second, and at once when a call came; a store that does not answer is
+        asked again in the next one."""
         try:
             while True:
                 self._awake.clear()
-                await self.round()
                 try:
-                    await asyncio.wait_for(self._awake.wait(), seconds)
-                except TimeoutError:
-                    continue
+                    await self.round()
+                except StoreError as error:
+                    _log.error("calls_store reason=%r", str(error))
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(seconds):
+                        await self._awake.wait()
         finally:
             self.teller.stop()
 
@@ -142,6 +147,11 @@ class Desk:
             now = self.now()
             calls = self._advanced(now)
             reports = {report.site: report for report in self.room.states()}
+            self._heard |= {
+                site
+                for site, report in reports.items()
+                if now - report.at <= self.patience.gone_seconds
+            }
             lately = self.store.told_lately(now)
             shares: dict[str, Sequence[Share]] = {
                 call.name: self.store.shares(call.name) for call in calls
@@ -220,7 +230,7 @@ class Desk:
     def _judge(self, call: str, site: int, fault: Fault | None, now: int) -> None:
         """Act on what is wrong at a site, or is no more; on what may pass, when it has lasted."""
         key = (call, site)
-        unheard = now - self._began <= self.patience.gone_seconds
+        unheard = site not in self._heard and now - self._began <= self.patience.gone_seconds
         if fault is not None and fault.reason == VANISHED and unheard:
             fault = None
         gives = fault.gives_w if fault is not None else None
@@ -308,7 +318,8 @@ class Desk:
         wanted = {} if begun or not steps else await self.wanted(call, steps, free)
         found = allotted(call, steps, known, current, busy, self.costs(call, steps, free), wanted)
         self.store.plan(call.name, self._plans(call, found.sites))
-        self.store.set_shares(call.name, now, found.shares)
+        if set(found.shares) != {left for each in current if (left := each.from_on(now))}:
+            self.store.set_shares(call.name, now, found.shares)
         self._short.pop(call.name, None)
         if found.missing_w:
             self._short[call.name] = now

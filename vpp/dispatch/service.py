@@ -26,11 +26,12 @@ from energy.errors import ChainError, DeviceError, SettingError
 from energy.health import Page, json_page, notify, served
 from energy.journal import said
 from vpp.commands import Following
+from vpp.dispatch.alarms import log
 from vpp.dispatch.health import health_page, metrics_page, status_of
 from vpp.dispatch.opening import alone, site_of
 from vpp.dispatch.planfile import PlanFile
 from vpp.dispatch.settings import Settings
-from vpp.dispatch.site import SiteDispatch, Watch, log
+from vpp.dispatch.site import SiteDispatch, Watch
 from vpp.link.folders import site_at
 from vpp.link.ledger import Ledger
 from vpp.link.site import SiteLink
@@ -160,7 +161,7 @@ class Service:
         if self.site.duty.following is Following.STOP or self.site.hand.told is None:
             return
         try:
-            await self.site.battery.command(None, self.settings.rhythm.revert_seconds)
+            await self.site.instruments.battery.command(None, self.settings.rhythm.revert_seconds)
         except DeviceError as error:
             log.warning(said("not.let.go", error=error))
 
