@@ -60,6 +60,8 @@ class Desk:
     clock: Callable[[], float] = time.time
     audit: Path | None = None
     """The file that the chain's last audit left."""
+    room: Engine | None = None
+    """The control room's store."""
     environment: Environment = field(init=False)
     assets: dict[str, str] = field(init=False)
 

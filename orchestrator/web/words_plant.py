@@ -1,4 +1,4 @@
-"""What the pages of batteries, the audit and the fleet say, in English and Japanese."""
+"""What the pages of batteries and the audit say, in English and Japanese."""
 
 from __future__ import annotations
 

@@ -1,6 +1,7 @@
 """The pages in a real browser: whole, light, within reach of keyboard and screen reader."""
 
 import shutil
+import time
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from chain.writer import written
 from energy.units import SLOT_SECONDS
 from orchestrator.setting.sites import load_setting
 from orchestrator.web.desk import Desk
+from tests.room import room_of
 from tests.web import ADDRESSES, DAY, KESENNUMA, NOON, SLOTS
 
 CHROMIUM = Path("/usr/bin/chromium")
@@ -39,11 +41,14 @@ pytestmark = pytest.mark.skipif(
 
 
 @pytest.fixture(scope="module")
-def address(played_day):
+def address(played_day, tmp_path_factory):
     engine = opened_to_read(str(played_day / "store.sqlite"))
-    with serving(Desk(engine, load_setting(), audit=played_day / "audit.state")) as found:
+    room = room_of(str(tmp_path_factory.mktemp("room") / "room.sqlite"), 120, int(time.time()))
+    desk = Desk(engine, load_setting(), audit=played_day / "audit.state", room=room)
+    with serving(desk) as found:
         yield found
     engine.dispose()
+    room.dispose()
 
 
 @pytest.fixture(scope="module")
@@ -196,3 +201,19 @@ def test_a_page_renews_itself_when_the_store_grows(browser, played_day, tmp_path
         assert renewed.value.ok
         page.close()
     engine.dispose()
+
+
+def test_the_fleet_renews_itself_until_it_is_told_to_stand_still(browser, address):
+    page = browser.new_page(locale="en")
+    page.goto(f"{address}/fleet")
+    with page.expect_response(lambda answer: answer.url.endswith("/fleet"), timeout=60_000):
+        pass
+    page.get_by_role("button", name="Stop updates").click()
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    page.wait_for_timeout(6_000)
+    assert asked == []
+    page.get_by_role("button", name="Go on updating").click()
+    with page.expect_response(lambda answer: answer.url.endswith("/fleet"), timeout=60_000):
+        pass
+    page.close()
