@@ -15,7 +15,7 @@ from chain.anvil import AnvilChain, anvil
 from chain.events import Cleared, Settled, market_events
 from chain.market import MarketContract
 from chain.origin import OriginContract
-from energy.attestation import Attestation, Claim, Slice, day_number, signed
+from energy.attestation import Attestation, Claim, Slice, day_number, last_slot_of, signed
 from energy.attested import RING
 from energy.lots import Kind, Origin
 from energy.market import MarketRules
@@ -138,6 +138,8 @@ class OriginGas:
     claimed_rest: int
     together: float
     """A row, of those that a site claims of a day at once."""
+    attested_together: float
+    """A site, of all seven in one transaction."""
 
 
 def gas_of(count: int) -> tuple[OriginGas, OriginGas]:
@@ -178,7 +180,20 @@ def _gas(node: AnvilChain, origin: OriginContract, later: int, count: int) -> Or
     first, rest = claimed([Slice(rows[0], 0, 8_000)]), claimed([Slice(rows[0], 8_000, 100)])
     days_own = [row for row in rows[1:900] if row.site == 6][:100]
     together = claimed([Slice(row, 0, row.energy) for row in days_own])
-    return OriginGas(tuple(attested), first, rest, together / len(days_own))
+    return OriginGas(
+        tuple(attested), first, rest, together / len(days_own), _gas_together(node, origin, later)
+    )
+
+
+def _gas_together(node: AnvilChain, origin: OriginContract, later: int) -> float:
+    """Attest the day after that one for all sites at once; return the gas a site."""
+    day, root = DAY + later + 1, bytes(range(1, 33))
+    node.set_time((last_slot_of(day) + 1) * SLOT_SECONDS)
+    signatures = [
+        signed(Attestation(day, site, root), origin.domain, key("oracle", site))
+        for site in range(7)
+    ]
+    return origin.attest_together(day, root, range(7), signatures).gas_used / 7
 
 
 def audit_seconds() -> tuple[float, dict[str, int]]:
@@ -276,6 +291,7 @@ def figures() -> list[Figure]:
         Figure("attest a day of 7 sites, a terminal", mean(steady.attested), "gas", 60_000),
         Figure("attest a day, the dearest terminal", max(steady.attested), "gas", 60_000),
         Figure("the same in a new word", max(fresh.attested), "gas"),
+        Figure("attest it for seven together, a site", steady.attested_together, "gas"),
         Figure("claim a row, a day's tree", steady.claimed, "gas", 80_000),
         Figure("the same in a new word", fresh.claimed, "gas"),
         Figure("claim a row's rest", steady.claimed_rest, "gas"),

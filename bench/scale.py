@@ -24,14 +24,17 @@ from tempfile import TemporaryDirectory
 from distributed import Client, LocalCluster
 
 from bench.figures import Figure
-from chain.anvil import anvil
+from chain.anvil import AnvilChain, anvil
 from chain.contract import Chain
 from chain.database import opened
 from chain.evm import EvmChain
 from chain.indexer import indexed
 from chain.market import MarketContract
 from chain.network.genesis import GAS_LIMIT
+from chain.origin import OriginContract
 from chain.recorded import RecordedChain
+from energy.attestation import Attestation, day_number, last_slot_of, signed
+from energy.attested import RING as DAYS_HELD
 from energy.market import RING
 from energy.messages import address_of
 from energy.units import SLOT_SECONDS, SLOTS_PER_DAY, slots_of
@@ -48,8 +51,6 @@ PART = range(18, 48, 8)
 """Half hours of the day that then stand for it: every eighth."""
 GAS_SLOTS = range(2, 48, 8)
 WORKERS = 2
-GAS_OF_ATTESTING = 51_731
-"""Mean of seven terminals, as `python -m bench origin` measures it."""
 
 
 @dataclass(frozen=True)
@@ -197,10 +198,9 @@ def _gas() -> Iterator[Figure]:
                 replay.acts = 0
                 for _ in replay.run(range(slot, slot + 1)):
                     pass
+        attesting = _attesting(node, replay)
     share = 1 / (REGION * len(GAS_SLOTS))
     whole = sum(replay.gas.values()) * share
-    # Every site attests once a day.
-    attesting = GAS_OF_ATTESTING / SLOTS_PER_DAY
     yield Figure("gas a site and slot, all in, at 1,000 sites", whole + attesting, "gas", 30_000)
     for act, gas in sorted(replay.gas.items()):
         yield Figure(f"of it, to {act}", gas * share, "gas")
@@ -209,3 +209,19 @@ def _gas() -> Iterator[Figure]:
     yield Figure("trades a site and slot there", counts["trades"] * share, "count")
     carried = GAS_LIMIT * SLOT_SECONDS / (whole + attesting)
     yield Figure("sites that full blocks of 60 M gas, one a second, would carry", carried, "count")
+
+
+def _attesting(node: AnvilChain, replay: Replay) -> float:
+    """Have all sites attest a day together, and the one that later takes its place in the ring;
+    return the gas a site and slot of the second."""
+    origin = OriginContract.deployed(node, replay.market.address)
+    root = bytes(range(1, 33))
+    for day in (day_number(DAY), day_number(DAY) + DAYS_HELD):
+        node.set_time(max((last_slot_of(day) + 1) * SLOT_SECONDS, node.now() + 1))
+        numbers = [site.site.number for site in replay.sites]
+        signatures = [
+            signed(Attestation(day, number, root), origin.domain, site.oracle_key)
+            for number, site in zip(numbers, replay.sites, strict=True)
+        ]
+        receipt = origin.attest_together(day, root, numbers, signatures)
+    return receipt.gas_used / len(numbers) / SLOTS_PER_DAY

@@ -16,7 +16,7 @@ from energy.attestation import Attestation, Claim, Slice, day_of_row
 from energy.attested import Standing
 from energy.lots import Kind, Origin
 from energy.merkle import NO_BATTERY, MultiProof, leaf_of, leaf_values
-from energy.messages import Domain
+from energy.messages import SIGNATURE_BYTES, Domain
 from energy.rows import Row
 
 _ORIGIN = interface("Origin")
@@ -90,6 +90,19 @@ def attestation_from(values: Sequence[Any]) -> tuple[Attestation, bytes]:
     return Attestation(day, site, root, replaced), signature
 
 
+def attestations_from(values: Sequence[Any]) -> tuple[int, bytes, list[int], list[bytes]]:
+    """Read the arguments of an `attestTogether` call: day, root, sites and their signatures."""
+    day, root, sites, signatures = values
+    numbers = [int.from_bytes(sites[at : at + 2]) for at in range(0, len(sites), 2)]
+    size = SIGNATURE_BYTES
+    return (
+        day,
+        root,
+        numbers,
+        [signatures[at * size : (at + 1) * size] for at in range(len(numbers))],
+    )
+
+
 @dataclass(frozen=True)
 class ClaimCall:
     """The arguments of a `claim` call."""
@@ -133,6 +146,13 @@ class OriginContract:
         return self._send(
             "attest", message.day, message.site, message.root, message.replaced, signature
         )
+
+    def attest_together(
+        self, day: int, root: bytes, sites: Sequence[int], signatures: Sequence[bytes]
+    ) -> Receipt:
+        """Attest a day's root for many sites, none of which attests another."""
+        numbers = b"".join(site.to_bytes(2) for site in sites)
+        return self._send("attestTogether", day, root, numbers, b"".join(signatures))
 
     def claim(self, claim: Claim, root: bytes, proof: MultiProof, signature: bytes) -> Receipt:
         """Claim slices of rows by the site that used them; they stand in the proof's order."""

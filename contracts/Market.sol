@@ -27,8 +27,11 @@ contract Market is IMarket, Registry, Signatures {
     uint256 private constant MOST_ORDERS = 9000;
     /// @dev What a counter of 4 bits can count before the owner's word.
     uint256 private constant MOST_ORDERS_OF_A_SITE = VOIDING - 1;
-    /// @dev The network's account is the next one, in the same word.
+    /// @dev The network's account is the next one.
     uint256 private constant UTILITY = 1000;
+    uint256 private constant SITES_IN_A_WORD = 3;
+    uint256 private constant LANE = 85;
+    uint256 private constant LANE_MASK = (1 << LANE) - 1;
     uint256 private constant COUNTERS_IN_A_WORD = 56;
 
     uint256 private immutable _firstSlot;
@@ -40,8 +43,12 @@ contract Market is IMarket, Registry, Signatures {
     /// @dev Slot (32 bits, at 224), then 4 bits a site of how many orders it has posted.
     mapping(uint256 placeAndGroup => uint256) private _counters;
     mapping(uint256 placeAndSite => Reading) private _readings;
-    /// @dev Two accounts a word, int128 each, the even one below.
-    mapping(uint256 pair => uint256) private _balances;
+    /// @dev Three sites a word, int85 each, the first lowest. A slot moves a site's balance by less
+    /// than 2^51 (energies that ratings of 16 bits admit, prices of 24), and with every revision
+    /// that there can be by less than 2^55: that fills half of a lane in 30,000 years.
+    mapping(uint256 triple => uint256) private _balances;
+    /// @dev The utility's below, the network's above, int128 each.
+    uint256 private _outside;
 
     constructor(
         address owner_,
@@ -180,8 +187,9 @@ contract Market is IMarket, Registry, Signatures {
 
     /// @inheritdoc IMarket
     function balanceOf(uint256 account) external view returns (int256) {
-        // The cast takes this account's half of the word.
-        return int128(int256(_balances[account / 2] >> (128 * (account % 2))));
+        // The casts take a word's half; the shifts a lane, with its sign.
+        if (account >= UTILITY) return int128(int256(_outside >> (128 * (account % 2))));
+        return int256(_balances[account / SITES_IN_A_WORD] << (171 - LANE * (account % SITES_IN_A_WORD))) >> 171;
     }
 
     /// @inheritdoc IMarket
@@ -313,18 +321,27 @@ contract Market is IMarket, Registry, Signatures {
     }
 
     function _checkEnergies(uint256 index, Reading reading, Metering metering) private pure {
-        _checkRating(index, reading.imported(), metering.importLimit());
-        _checkRating(index, reading.generated(), metering.generationLimit());
-        _checkRating(index, reading.charged(), metering.batteryLimit());
-        _checkRating(index, reading.discharged(), metering.batteryLimit());
-        _checkRating(index, reading.stored(), metering.capacityLimit());
-        // Sums of fields of 32 bits.
+        // Sums and differences of fields of 32 bits: below zero is a bit at the top.
         unchecked {
             uint256 available = reading.generated() + reading.discharged();
-            require(reading.exported() <= available, ExportUnexplained(index, reading.exported(), available));
             uint256 supplied = reading.imported() + available;
             uint256 drained = reading.exported() + reading.charged();
-            require(supplied >= drained, ConsumptionNegative(index, supplied, drained));
+            uint256 room = (metering.importLimit() - reading.imported())
+                | (metering.generationLimit() - reading.generated())
+                | (metering.batteryLimit() - reading.charged())
+                | (metering.batteryLimit() - reading.discharged())
+                | (metering.capacityLimit() - reading.stored())
+                | (available - reading.exported()) | (supplied - drained);
+            // Which of them it is, is asked only where one is.
+            if (room >> 255 != 0) {
+                _checkRating(index, reading.imported(), metering.importLimit());
+                _checkRating(index, reading.generated(), metering.generationLimit());
+                _checkRating(index, reading.charged(), metering.batteryLimit());
+                _checkRating(index, reading.discharged(), metering.batteryLimit());
+                _checkRating(index, reading.stored(), metering.capacityLimit());
+                require(reading.exported() <= available, ExportUnexplained(index, reading.exported(), available));
+                require(supplied >= drained, ConsumptionNegative(index, supplied, drained));
+            }
         }
         require(!reading.isAssumed(), QualityUnknown(index, reading.quality()));
     }
@@ -362,9 +379,10 @@ contract Market is IMarket, Registry, Signatures {
         int256 exported = int256(reading.exported()) - int256(known.exported());
         int256 entry = exported * int256(tariff.buying())
             - imported * int256(imported > 0 ? tariff.selling() : tariff.buying());
-        (int256 even, int256 odd) = reading.site() % 2 == 0 ? (entry, int256(0)) : (int256(0), entry);
-        _pay(reading.site() / 2, even, odd);
-        _pay(UTILITY / 2, -entry, 0);
+        uint256 lane = reading.site() % SITES_IN_A_WORD;
+        uint256 owed = uint256(entry);
+        _pay(reading.site() / SITES_IN_A_WORD, lane == 0 ? owed : 0, lane == 1 ? owed : 0, lane == 2 ? owed : 0);
+        _payOutside(uint256(-entry), 0);
         emit Corrected(reading.slot(), reading.site(), reading, entry);
     }
 
@@ -402,31 +420,47 @@ contract Market is IMarket, Registry, Signatures {
         uint256 moved;
         // Products of energies below 2^46 and fees of 24 bits, in two's complement.
         unchecked {
-            for (uint256 i = 0; i < sites; i += 2) {
-                moved += foreign.at(i) + foreign.at(i + 1);
-                uint256 even = entries.at(i) - fee * foreign.at(i);
-                uint256 odd = i + 1 < sites ? entries.at(i + 1) - fee * foreign.at(i + 1) : 0;
-                put(packed, i * 8, (even << 192) | ((odd << 192) >> 64));
-                _pay(i / 2, int256(even), int256(odd));
+            for (uint256 i = 0; i < sites; i += SITES_IN_A_WORD) {
+                uint256 first = entries.at(i) - fee * foreign.at(i);
+                uint256 second = i + 1 < sites ? entries.at(i + 1) - fee * foreign.at(i + 1) : 0;
+                uint256 third = i + 2 < sites ? entries.at(i + 2) - fee * foreign.at(i + 2) : 0;
+                moved += foreign.at(i) + foreign.at(i + 1) + foreign.at(i + 2);
+                put(packed, i * 8, (first << 192) | ((second << 192) >> 64) | ((third << 192) >> 128));
+                _pay(i / SITES_IN_A_WORD, first, second, third);
             }
             uint256 network = entries.at(sites + 1) + fee * moved;
             put(packed, sites * 8, entries.at(sites) << 192);
             put(packed, sites * 8 + 8, network << 192);
-            _pay(UTILITY / 2, int256(entries.at(sites)), int256(network));
+            _payOutside(entries.at(sites), network);
         }
         trim(packed, entries.length * 8);
     }
 
-    /// @dev Enter what two accounts of a word are owed.
-    function _pay(uint256 pair, int256 even, int256 odd) private {
-        if (even == 0 && odd == 0) return;
-        uint256 word = _balances[pair];
-        // Each cast takes the half of that width. An entry is below 2^63, and so are the slots.
+    /// @dev Enter what three sites of a word are owed, in two's complement.
+    function _pay(uint256 triple, uint256 first, uint256 second, uint256 third) private {
+        if (first | second | third == 0) return;
+        uint256 word = _balances[triple];
+        // Within a lane, modulo its size: a carry beyond it is cut off.
         unchecked {
-            uint256 low = uint128(int128(int256(word)) + int128(even));
-            uint256 high = uint128(int128(int256(word >> 128)) + int128(odd));
-            _balances[pair] = (high << 128) | low;
+            first = (word + first) & LANE_MASK;
+            second = ((word >> LANE) + second) & LANE_MASK;
+            third = ((word >> (2 * LANE)) + third) & LANE_MASK;
         }
+        _balances[triple] = first | (second << LANE) | (third << (2 * LANE));
+    }
+
+    /// @dev Enter what the utility and the network are owed, in two's complement.
+    function _payOutside(uint256 utility, uint256 network) private {
+        if (utility | network == 0) return;
+        uint256 word = _outside;
+        // Within a half, as above.
+        unchecked {
+            utility = (word + utility) & type(uint128).max;
+            network = (word >> 128) + network;
+        }
+        // Corrections of many sites each pay the utility.
+        // slither-disable-next-line costly-loop
+        _outside = utility | (network << 128);
     }
 
     /// @dev How many records there are, each with its signature.

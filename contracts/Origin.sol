@@ -37,6 +37,7 @@ contract Origin is IOrigin, Signatures {
     /// @dev Days: a guarantee of origin expires after 18 months (Directive (EU) 2018/2001,
     /// article 19(3)), which are at most 550.
     uint256 private constant RING = 550;
+    uint256 private constant SITE_BYTES = 2;
     uint256 private constant SITES_IN_A_WORD = 44;
     uint256 private constant ATTESTORS = (1 << 44) - 1;
     uint256 private constant DISSENTER = 1 << 44;
@@ -67,15 +68,21 @@ contract Origin is IOrigin, Signatures {
 
     /// @inheritdoc IOrigin
     function attest(uint256 day, uint256 site, bytes32 root, bytes32 replaced, bytes calldata signature) external {
-        uint256 end = _lastSlot(day) + 1;
-        require(block.timestamp >= end * SLOT_SECONDS, DayNotOver(day, end * SLOT_SECONDS));
-        _requireHeld(day);
-        require(bytes24(root) != 0, RootMissing(day));
-        address key = _oracle(site, block.timestamp / SLOT_SECONDS);
-        require(key != address(0) && _oracle(site, end - 1) != address(0), UnknownSite(0, site));
-        bytes32 message = keccak256(abi.encode(ATTESTATION_TYPE, day, site, root, replaced));
-        require(_signerWith(message, signature) == key, WrongSigner(0, site));
-        if (_recorded(day, site, bytes24(root), bytes24(replaced))) emit RootAttested(day, site, root, replaced);
+        uint256 last = _attestable(day, root);
+        _attest(0, day, last, site, root, replaced, signature);
+    }
+
+    /// @inheritdoc IOrigin
+    function attestTogether(uint256 day, bytes32 root, bytes calldata sites, bytes calldata signatures) external {
+        uint256 last = _attestable(day, root);
+        require(sites.length % SITE_BYTES == 0, WrongLength(sites.length, sites.length + 1));
+        uint256 count = sites.length / SITE_BYTES;
+        require(signatures.length == count * SIGNATURE_BYTES, WrongLength(signatures.length, count * SIGNATURE_BYTES));
+        for (uint256 i = 0; i < count; ++i) {
+            uint256 site = uint16(bytes2(sites[SITE_BYTES * i:]));
+            if (_rootOf(_wordOf(day, site / SITES_IN_A_WORD), day, site) != 0) continue;
+            _attest(i, day, last, site, root, 0, signatures[SIGNATURE_BYTES * i:SIGNATURE_BYTES * (i + 1)]);
+        }
     }
 
     /// @inheritdoc IOrigin
@@ -141,6 +148,31 @@ contract Origin is IOrigin, Signatures {
     /// @inheritdoc IOrigin
     function domainSeparator() external view returns (bytes32) { return _domainSeparator(); }
 
+    /// @dev The last slot of a day that can be attested.
+    function _attestable(uint256 day, bytes32 root) private view returns (uint256 last) {
+        last = _lastSlot(day);
+        uint256 end = (last + 1) * SLOT_SECONDS;
+        require(block.timestamp >= end, DayNotOver(day, end));
+        _requireHeld(day);
+        require(bytes24(root) != 0, RootMissing(day));
+    }
+
+    function _attest(
+        uint256 index,
+        uint256 day,
+        uint256 last,
+        uint256 site,
+        bytes32 root,
+        bytes32 replaced,
+        bytes calldata signature
+    ) private {
+        address key = _oracle(site, block.timestamp / SLOT_SECONDS);
+        require(key != address(0) && _oracle(site, last) != address(0), UnknownSite(index, site));
+        bytes32 message = keccak256(abi.encode(ATTESTATION_TYPE, day, site, root, replaced));
+        require(_signerWith(message, signature) == key, WrongSigner(index, site));
+        if (_recorded(day, site, bytes24(root), bytes24(replaced))) emit RootAttested(day, site, root, replaced);
+    }
+
     /// @dev Record a site's root; false if nothing changes by it. A site that attests its root again
     /// is a dissenter no more when the root that it dissented from was withdrawn since.
     function _recorded(uint256 day, uint256 site, bytes24 root, bytes24 replaced) private returns (bool) {
@@ -160,6 +192,8 @@ contract Origin is IOrigin, Signatures {
             word -= DISSENTER;
         }
         if (word == 0) {
+            // The registry was chosen at deployment; once for a word of many sites.
+            // slither-disable-next-line calls-loop
             (uint256 sites, uint256 active) = registry.sitesAt(_lastSlot(day));
             word = _turnOf(day) * TURN;
             if (sites <= SITES_IN_A_WORD) word |= active * ACTIVE;
@@ -261,8 +295,8 @@ contract Origin is IOrigin, Signatures {
     }
 
     function _oracle(uint256 site, uint256 slot) private view returns (address oracle) {
-        // Of a site's two keys, the one that attests.
-        // slither-disable-next-line unused-return
+        // Of a site's two keys, the one that attests; the registry was chosen at deployment.
+        // slither-disable-next-line unused-return,calls-loop
         (, oracle) = registry.siteAt(site, slot);
     }
 

@@ -44,8 +44,8 @@ library Settlement {
         pure
         returns (bytes memory deliveries, bytes memory pool, uint256[] memory foreign)
     {
-        // One more than sites, since they are paid in pairs.
-        foreign = new uint256[](left.length + 1);
+        // Two more than sites, since they are paid in threes.
+        foreign = new uint256[](left.length + 2);
         deliveries = packedMemory(trades.length);
         // Of each trade no more than what is left of its seller's export and its buyer's import.
         unchecked {

@@ -93,18 +93,38 @@ class OriginLedger:
         Raises:
             Refusal: see `IOrigin.attest`.
         """
-        day, site = attestation.day, attestation.site
-        last = last_slot_of(day)
-        if now < (last + 1) * SLOT_SECONDS:
-            raise errors.DayNotOver(day, (last + 1) * SLOT_SECONDS)
-        _require_held(now, day)
-        root, replaced = attestation.root[:ROOT_BYTES], attestation.replaced[:ROOT_BYTES]
-        if root == _NONE:
-            raise errors.RootMissing(day)
+        _require_attestable(now, attestation.day, attestation.root)
+        self._check(0, now, attestation, signature)
+        return self._record(attestation)
+
+    def attest_together(
+        self, now: int, day: int, root: bytes, sites: Sequence[int], signatures: Sequence[bytes]
+    ) -> list[int]:
+        """Record many sites' root; return those of which none was known, in their order.
+
+        Raises:
+            Refusal: see `IOrigin.attestTogether`.
+        """
+        _require_attestable(now, day, root)
+        new: list[int] = []
+        for index, (site, signature) in enumerate(zip(sites, signatures, strict=True)):
+            if self.root_of(day, site) == _NONE and site not in new:
+                self._check(index, now, Attestation(day, site, root), signature)
+                new.append(site)
+        for site in new:
+            self._record(Attestation(day, site, root))
+        return new
+
+    def _check(self, index: int, now: int, attestation: Attestation, signature: bytes) -> None:
+        site, last = attestation.site, last_slot_of(attestation.day)
         terms = self.registry.site_at(site, now // SLOT_SECONDS)
         if terms is None or self.registry.site_at(site, last) is None:
-            raise errors.UnknownSite(0, site)
-        _check_signature(attestation, self.domain, signature, terms.oracle, site)
+            raise errors.UnknownSite(index, site)
+        _check_signature(attestation, self.domain, signature, terms.oracle, site, index)
+
+    def _record(self, attestation: Attestation) -> bool:
+        day, site = attestation.day, attestation.site
+        root, replaced = attestation.root[:ROOT_BYTES], attestation.replaced[:ROOT_BYTES]
         word = self._word(day, site // SITES_IN_A_WORD)
         known = word.root_of(site)
         if known == root and (site in word.attesting or word.root != root):
@@ -246,10 +266,24 @@ def _require_held(now: int, day: int) -> None:
         raise errors.DayGone(day, _today(now) + 1 - RING)
 
 
+def _require_attestable(now: int, day: int, root: bytes) -> None:
+    end = (last_slot_of(day) + 1) * SLOT_SECONDS
+    if now < end:
+        raise errors.DayNotOver(day, end)
+    _require_held(now, day)
+    if root[:ROOT_BYTES] == _NONE:
+        raise errors.RootMissing(day)
+
+
 def _check_signature(
-    message: Attestation | Claim, domain: Domain, signature: bytes, key: str | None, site: int
+    message: Attestation | Claim,
+    domain: Domain,
+    signature: bytes,
+    key: str | None,
+    site: int,
+    index: int = 0,
 ) -> None:
     if len(signature) != SIGNATURE_BYTES:
         raise errors.WrongLength(len(signature), SIGNATURE_BYTES)
     if signer(message, domain, signature) != key:
-        raise errors.WrongSigner(0, site)
+        raise errors.WrongSigner(index, site)

@@ -3,10 +3,11 @@
     YuiError                      what a user is told in one line
     ├── SettingError              a file or argument that describes something impossible
     ├── DeviceError               a field device did not answer, or answered nonsense
-    │   └── NoAnswer, Garbled, CodeAnswered, Unmeasured    see `field.modbus`, `.quantity`
+    │   └── NoAnswer, Garbled, CodeAnswered, Unmeasured    see `field.modbus`, `.storage`
     ├── ReadingImpossible         what the devices say adds up to no reading
     ├── StoreFailed               a disk that does not take a write, see `oracle.outbox`
     ├── StoreError                a store of the chain's events that does not answer, or is broken
+    ├── VtnError                  a VTN that does not answer, or refuses, see `vpp.calls.vtn`
     ├── ChainError                a chain that cannot be reached or is not the expected one
     ├── AuditError                a fact on the chain that the rules do not allow
     └── Refusal                   a rule of the contract was not met; the contract's custom errors

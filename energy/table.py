@@ -39,6 +39,10 @@ class Table:
     def __contains__(self, key: str) -> bool:
         return key in self._content
 
+    def names(self) -> list[str]:
+        """Return the keys that have not been taken."""
+        return list(self._content)
+
     def error(self, key: str, expected: str, got: object) -> SettingError:
         """Return the error that a key must be something else."""
         return SettingError(f"{self.where} {key} must {expected}, got {got!r}")
@@ -95,9 +99,9 @@ class Table:
             raise self.error(key, "be a list of texts", held)
         return tuple(held)
 
-    def flag(self, key: str) -> bool:
-        """Take true or false, false where it is missing."""
-        return self.take(key, bool, False)
+    def flag(self, key: str, default: bool = False) -> bool:
+        """Take true or false, false where it is missing and nothing else is said."""
+        return self.take(key, bool, default)
 
     def one_of(self, key: str, allowed: Sequence[str], default: Any = _MISSING) -> Any:
         """Take one of some texts."""

@@ -1,13 +1,14 @@
-"""Registers of field devices over Modbus TCP or RTU, read-only: the client side of pymodbus.
+"""Registers of field devices over Modbus TCP or RTU: the client side of pymodbus.
 
 Addresses are those of the protocol, from 0. A register has 16 bits.
-Source: Modbus application protocol 1.1b3 (at most 125 registers a read).
+Source: Modbus application protocol 1.1b3 (at most 125 registers a read, 123 a write).
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -18,6 +19,7 @@ from pymodbus.pdu import ExceptionResponse, ModbusPDU
 from energy.errors import DeviceError
 
 READ_LIMIT = 125
+WRITE_LIMIT = 123
 CODES = {
     1: "illegal function",
     2: "illegal address",
@@ -128,20 +130,46 @@ class Line:
             Garbled: if it answers nonsense.
             NoAnswer: if it cannot be reached or does not answer.
         """
+        client = self._client
+        ask = client.read_holding_registers if table == "holding" else client.read_input_registers
+        answer = await self._answer(
+            lambda: ask(address, count=count, device_id=unit),
+            f"{self} unit {unit} must answer for register {address}",
+            f"{self} unit {unit} must give register {address}",
+        )
+        if len(answer.registers) != count:
+            raise Garbled(
+                f"{self} unit {unit} must give {count} registers from {address}, "
+                f"got {len(answer.registers)}"
+            )
+        return list(answer.registers)
+
+    async def write(self, unit: int, address: int, registers: Sequence[int]) -> None:
+        """Write 1 to 123 registers of a unit from `address` on, in one message (function 16).
+
+        Raises:
+            CodeAnswered: if the device declines with an exception code.
+            Garbled: if it answers nonsense.
+            NoAnswer: if it cannot be reached or does not answer; it may have taken them.
+        """
+        await self._answer(
+            lambda: self._client.write_registers(address, list(registers), device_id=unit),
+            f"{self} unit {unit} must answer to a write of register {address}",
+            f"{self} unit {unit} must take register {address}",
+        )
+
+    async def _answer(
+        self, ask: Callable[[], Awaitable[ModbusPDU]], question: str, wish: str
+    ) -> ModbusPDU:
+        """Ask, over a connection that is opened where it must be, and return what was answered."""
         async with self._lock:
             self._nonsense = b""
             try:
                 if not self._client.connected and not await self._client.connect():
                     raise NoAnswer(f"{self} must accept a connection, got none")
-                ask = (
-                    self._client.read_holding_registers
-                    if table == "holding"
-                    else self._client.read_input_registers
-                )
-                answer = await ask(address, count=count, device_id=unit)
+                answer = await ask()
             except ModbusException as error:
                 self._client.close()
-                question = f"{self} unit {unit} must answer for register {address}"
                 if self._nonsense:
                     got = self._nonsense.hex()
                     raise Garbled(f"{question}, got bytes {got}") from error
@@ -150,26 +178,14 @@ class Line:
                 # An answer to a cancelled question must not be taken for the next one's.
                 self._client.close()
                 raise
-        return self._checked(answer, unit, address, count)
-
-    def _checked(self, answer: ModbusPDU, unit: int, address: int, count: int) -> list[int]:
         if isinstance(answer, ExceptionResponse) or answer.isError():
             code = getattr(answer, "exception_code", 0)
-            raise CodeAnswered(
-                f"{self} unit {unit} must give register {address}, got exception {code} "
-                f"({CODES.get(code, 'unknown')})",
-                code,
-            )
-        if len(answer.registers) != count:
-            raise Garbled(
-                f"{self} unit {unit} must give {count} registers from {address}, "
-                f"got {len(answer.registers)}"
-            )
-        return list(answer.registers)
+            raise CodeAnswered(f"{wish}, got exception {code} ({CODES.get(code, 'unknown')})", code)
+        return answer
 
     def _without_nonsense(self, sending: bool, packet: bytes) -> bytes:
         """Withhold from pymodbus what would break its decoder, and with it the connection."""
-        if not sending and not is_read_answer(packet):
+        if not sending and not is_answer(packet):
             self._nonsense = packet[:16]
             return b""
         return packet
@@ -179,17 +195,20 @@ class Line:
         self._client.close()
 
 
-def is_read_answer(packet: bytes) -> bool:
-    """Whether bytes from the line are, or may become, an answer to a read of registers.
+def is_answer(packet: bytes) -> bool:
+    """Whether bytes from the line are, or may become, an answer to a read or write of registers.
 
     An answer is a header (transaction, protocol 0, length, unit), then function 3 or 4, a
-    count of bytes and so many, or function 0x83 or 0x84 and a code.
+    count of bytes and so many; or function 16, an address and a count; or one of these plus
+    0x80 and a code.
     """
     if len(packet) < 9:
         return packet[2:4] in (b"", b"\0", b"\0\0")
     length, function, count = int.from_bytes(packet[4:6]), packet[7], packet[8]
     if packet[2:4] != b"\0\0":
         return False
-    if function in (0x83, 0x84):
+    if function in (0x83, 0x84, 0x90):
         return length == 3
+    if function == 16:
+        return length == 6
     return function in (3, 4) and length == 3 + count and count % 2 == 0

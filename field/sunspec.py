@@ -61,6 +61,7 @@ KINDS = {
     "uint32": Kind(2, absent=0xFFFF_FFFF),
     "bitfield32": Kind(2, absent=0xFFFF_FFFF),
     "acc32": Kind(2, absent=0),
+    "int32": Kind(2, signed=True, absent=0x8000_0000),
     "uint64": Kind(4, absent=0xFFFF_FFFF_FFFF_FFFF),
     "float32": Kind(2, absent=0x7FC0_0000),
 }

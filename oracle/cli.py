@@ -273,6 +273,15 @@ def simulate_site(
         Path | None, typer.Option(help="A CSV file with load_wh and generation_wh by half hour.")
     ] = None,
     speed: Annotated[float, typer.Option(help="How much faster than time it goes.")] = 1.0,
+    ramp_kw: Annotated[
+        float, typer.Option(help="How fast the battery's power changes, a second; 0: at once.")
+    ] = 0.0,
+    control: Annotated[
+        int | None, typer.Option(help="The one model that commands the battery, 124 or 704.")
+    ] = None,
+    seed: Annotated[
+        int | None, typer.Option(help="With a seed, load and sun are never still.")
+    ] = None,
 ) -> None:
     """Be a site's meter, inverter and battery; faults are typed: 'help' says which."""
     from oracle.stage import Stage
@@ -284,6 +293,9 @@ def simulate_site(
         battery_kw=battery_kw,
         series=series,
         speed=speed,
+        ramp_kw=ramp_kw,
+        control=control,
+        seed=seed,
     )
     with suppress(KeyboardInterrupt):
         asyncio.run(stage.play(host, port, serial))

@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-import asyncio
-import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, generate_latest
 
-from energy.errors import SettingError
+from energy import health
+from energy.health import METRICS, Page, json_page
 from oracle.quantity import Sample
 
 if TYPE_CHECKING:
     from oracle.service import Service
-
-HOST = "127.0.0.1"
-REQUEST_SECONDS = 5
 
 _registry = CollectorRegistry()
 _samples = Counter("yui_oracle_samples", "Samples taken", registry=_registry)
@@ -80,31 +76,15 @@ async def served(service: Service, port: int) -> AsyncIterator[int]:
     Raises:
         SettingError: if the port is taken.
     """
-
-    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        try:
-            request = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), REQUEST_SECONDS)
-            writer.write(_answer(service, request))
-            await writer.drain()
-        except (TimeoutError, OSError, asyncio.IncompleteReadError, asyncio.LimitOverrunError):
-            pass  # whoever asked has gone
-        finally:
-            writer.close()
-
-    try:
-        server = await asyncio.start_server(answer, HOST, port)
-    except OSError as error:
-        raise SettingError(f"port {port} of {HOST} must be free, got {error}") from error
-    async with server:
-        yield server.sockets[0].getsockname()[1]
+    pages = {
+        "/health": lambda: _health(service),
+        "/metrics": lambda: Page("200 OK", METRICS, metrics_of(service)),
+    }
+    async with health.served(pages, port) as taken:
+        yield taken
 
 
-def _answer(service: Service, request: bytes) -> bytes:
-    path = request.split(b" ")[1:2]
-    if not request.startswith((b"GET ", b"HEAD ")) or path not in ([b"/health"], [b"/metrics"]):
-        return _page("404 Not Found", "text/plain", b"/health and /metrics\n")
-    if path == [b"/metrics"]:
-        return _page("200 OK", "text/plain; version=0.0.4", metrics_of(service))
+def _health(service: Service) -> Page:
     troubles = service.troubles()
     body = {
         "healthy": not troubles,
@@ -112,10 +92,4 @@ def _answer(service: Service, request: bytes) -> bytes:
         "warnings": service.warnings(),
         "outbox_depth": service.depth,
     }
-    status = "503 Service Unavailable" if troubles else "200 OK"
-    return _page(status, "application/json", json.dumps(body).encode() + b"\n")
-
-
-def _page(status: str, kind: str, body: bytes) -> bytes:
-    head = f"HTTP/1.1 {status}\r\nContent-Type: {kind}\r\nContent-Length: {len(body)}\r\n"
-    return head.encode() + b"Connection: close\r\n\r\n" + body
+    return json_page(body, well=not troubles)

@@ -8,10 +8,8 @@
 | battery  | 714              | DCWhAbs, DCWhInj   | DCW   |
 | battery  | 701              | TotWhAbs, TotWhInj | W     |
 
-What a battery stores is 713's WHAvail, or WHRtg x SoC of 713 or 802.
-
-The first of a role's models that a device has is taken. A hybrid inverter tells its DC ports
-one by one at the end of 714: where ports are marked as storage, these alone are the battery.
+The first of a role's models that a device has is taken; what a battery stores, and which ports are
+its own, `field.storage` says.
 
 Units: as in `oracle.quantity`.
 """
@@ -23,22 +21,12 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from energy.errors import DeviceError
-from field.sunspec import (
-    KINDS,
-    Block,
-    exact_of,
-    parts_of,
-    raw_of,
-    scale_of,
-    step_of,
-    value_of,
-)
-from oracle.quantity import COUNTER_LIMIT, Role, Shown, Unmeasured, counter_from
+from field.storage import STORES, Unmeasured, storage_parts, stored_of
+from field.sunspec import KINDS, Block, exact_of, scale_of, step_of, value_of
+from oracle.quantity import COUNTER_LIMIT, Role, Shown, counter_from
 from oracle.totals import Counter
 
 LEAST_SCALE = -3
-STORAGE_PORT = 1
-"""PrtTyp of a port of model 714 that has a battery behind it."""
 
 
 @dataclass(frozen=True)
@@ -63,8 +51,6 @@ SOURCES: dict[Role, dict[int, Source]] = {
     },
 }
 """In the order in which they are taken."""
-STORES = (713, 802)
-"""Models that tell the stored energy, the first that does being believed."""
 
 
 def models_of(role: Role) -> set[int]:
@@ -80,8 +66,7 @@ def shown_by(role: Role, blocks: Sequence[Block]) -> Shown:
     number = next(number for number in SOURCES[role] if number in by_number)
     source, parts = SOURCES[role][number], [by_number[number]]
     if role == "battery":
-        ports = [part for part in parts_of(parts[0]) if raw_of(part, "PrtTyp") == STORAGE_PORT]
-        parts = ports or parts
+        parts = storage_parts(parts[0])
     errors: list[DeviceError] = []
     counters: dict[str, Counter] = {}
     power_w, stored_wh = None, None
@@ -140,30 +125,3 @@ def counter_of(block: Block, name: str) -> Counter | None:
     bits = 16 * KINDS[kind].registers
     span = Fraction(COUNTER_LIMIT) if kind == "float32" else step * (1 << bits)
     return counter_from(name, value, step, span)
-
-
-def stored_of(blocks: Mapping[int, Block]) -> int:
-    """Return what a battery holds, in Wh.
-
-    Raises:
-        DeviceError: if no model tells, or one tells more than the battery's rating.
-    """
-    for number in STORES:
-        block = blocks.get(number)
-        if block is None:
-            continue
-        rating_wh = value_of(block, "WHRtg")
-        charge = value_of(block, "SoC", digits=4)  # 0.0001 %
-        stored_wh = value_of(block, "WHAvail") if number == 713 else None
-        if charge is not None and charge > 100_0000:
-            raise DeviceError(f"{number} SoC must be at most 100 %, got {charge // 10_000} %")
-        if stored_wh is None and rating_wh is not None and charge is not None:
-            stored_wh = rating_wh * charge // 100_0000
-        if stored_wh is None:
-            continue
-        if rating_wh is not None and stored_wh > rating_wh:
-            raise DeviceError(
-                f"{number} WHAvail must be at most WHRtg {rating_wh} Wh, got {stored_wh} Wh"
-            )
-        return stored_wh
-    raise Unmeasured("the stored energy must be in model 713 or 802, got 'not implemented'")

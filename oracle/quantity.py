@@ -68,12 +68,6 @@ def incident_of(source: str, error: DeviceError) -> Incident:
     return Incident(source, getattr(error, "kind", "implausible"), str(error))
 
 
-class Unmeasured(DeviceError):
-    """The device says that it does not measure this."""
-
-    kind = "not-implemented"
-
-
 @dataclass(frozen=True, slots=True)
 class Shown:
     """What one device showed: counters by quantity, its power with its sign, what it stores."""

@@ -31,7 +31,8 @@ from energy.errors import DeviceError, SettingError
 from energy.table import Table, load_table
 from field.modbus import READ_LIMIT, Line
 from field.modbus import Table as RegisterTable
-from oracle.quantity import COUNTED, COUNTER_LIMIT, STORED, Role, Shown, Unmeasured, counter_from
+from field.storage import Unmeasured
+from oracle.quantity import COUNTED, COUNTER_LIMIT, STORED, Role, Shown, counter_from
 from oracle.totals import Counter
 
 POWER = "power"

@@ -20,9 +20,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
 import signal
-import socket
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
@@ -31,6 +29,7 @@ from chain.attesting import Attestor
 from chain.funds import Funds, funds_of
 from chain.terminal import TerminalChain
 from energy.errors import ChainError, Refusal, SettingError
+from energy.health import notify
 from energy.journal import said
 from oracle import health
 from oracle.attestation import attestor_of
@@ -275,15 +274,6 @@ class Service:
 def _left(funds: Funds) -> dict[str, object]:
     days = "unknown" if funds.days is None else round(funds.days)
     return {"coins": round(funds.coins, 6), "transactions": funds.transactions, "days": days}
-
-
-def notify(state: str) -> None:
-    """Tell systemd a state, if it is there (sd_notify's protocol)."""
-    address = os.environ.get("NOTIFY_SOCKET")
-    if not address:
-        return
-    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as channel, contextlib.suppress(OSError):
-        channel.sendto(state.encode(), address.replace("@", "\0", 1))
 
 
 @contextlib.asynccontextmanager

@@ -56,7 +56,7 @@ from chain.network.profile import profile_at
 from energy.errors import SettingError
 from energy.messages import Domain
 from energy.table import Table, load_table
-from field.modbus import Address, Serial, Tcp
+from field.address import address_from
 from oracle.device import Device, SiteDevices
 from oracle.registermap import load_map
 
@@ -223,7 +223,7 @@ def _devices(table: Table, beside: Path) -> SiteDevices:
             devices.append(
                 Device(
                     role,
-                    _address(part),
+                    address_from(part),
                     part.whole("unit", 1, 247, 1),
                     part.whole("ceiling_w", 1, 10**9),
                     part.text("name", ""),
@@ -241,17 +241,3 @@ def _devices(table: Table, beside: Path) -> SiteDevices:
         return SiteDevices(tuple(devices))
     except SettingError as error:
         raise SettingError(f"{table.where} device: {error}") from None
-
-
-def _address(part: Table) -> Address:
-    host, serial = part.text("host", ""), part.text("serial", "")
-    if bool(host) == bool(serial):
-        raise part.error("host", "be given, or serial, not both", host or serial)
-    if host:
-        return Tcp(host, part.whole("port", 1, 65_535, 502))
-    return Serial(
-        serial,
-        part.whole("baud", 300, 4_000_000, 9600),
-        part.one_of("parity", ("N", "E", "O"), "N"),
-        part.whole("stop_bits", 1, 2, 1),
-    )

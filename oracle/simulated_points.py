@@ -6,18 +6,24 @@ registers do.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from field.sunspec import Block, raw_of
 from oracle.plant import FULL_RATE, Battery, Controls, Flows, Plant
 
-CONTROL_POINTS = (
-    "StorCtl_Mod",
-    "InWRte",
-    "OutWRte",
-    "InOutWRte_RvrtTms",
-    "MinRsvPct",
-    "ChaGriSet",
-)
-"""Points of model 124 that may be written."""
+STORAGE, ACTIVE = 124, 704
+CONTROL_POINTS = {
+    STORAGE: (
+        "StorCtl_Mod",
+        "InWRte",
+        "OutWRte",
+        "InOutWRte_RvrtTms",
+        "MinRsvPct",
+        "ChaGriSet",
+    ),
+    ACTIVE: ("WSetEna", "WSetMod", "WSet", "WSetEnaRvrt", "WSetRvrtTms"),
+}
+"""Points that may be written, by model."""
 LINE_VOLTS = 200
 PHASE_VOLTS = 115
 BATTERY_VOLTS = 400
@@ -29,6 +35,7 @@ _ROLES = {1: "meter", 2: "inverter", 3: "battery"}
 _OFF, _MPPT = 1, 4
 _DISCHARGING, _CHARGING, _HOLDING = 3, 4, 6
 _LITHIUM_ION, _CONNECTED, _STARTED = 4, 3, 3
+_IN_WATTS = 1
 
 
 def common_points(unit: int) -> dict[str, int | str]:
@@ -81,12 +88,12 @@ def inverter_points(plant: Plant, counters: Flows) -> dict[str, int]:
 def battery_points(
     plant: Plant, counters: Flows, battery: Battery, controls: Controls
 ) -> dict[int, dict[str, int]]:
-    """Return models 124, 713, 714 and 802; discharging is positive DC power."""
+    """Return models 124, 702, 704, 713, 714 and 802; discharging is positive power."""
     rating, energy_scale = fitted(battery.capacity_wh, 0xFFFE)
     most, most_scale = fitted(battery.power_w, 0xFFFE)
     power_w = plant.power_w(plant.last.discharged - plant.last.charged)
     power, power_scale = fitted(power_w, 0x7FFF)
-    charge = plant.content * 10 // battery.capacity_wh  # 0.01 %
+    charge = plant.content * 10 // (battery.capacity_wh * plant.parts)  # 0.01 %
     status = _DISCHARGING if power_w > 0 else _CHARGING if power_w < 0 else _HOLDING
     control = {
         "WChaMax": most,
@@ -105,6 +112,21 @@ def battery_points(
         "InOutWRte_SF": -2,
         "InOutWRte_RvrtTms": controls.revert_seconds,
         "ChaGriSet": int(controls.charges_from_grid),
+    }
+    ratings = {
+        **dict.fromkeys(("WMaxRtg", "WChaRteMaxRtg", "WDisChaRteMaxRtg"), most),
+        **dict.fromkeys(("WMax", "WChaRteMax", "WDisChaRteMax"), most),
+        "W_SF": most_scale,
+    }
+    left = controls.set_at_seconds + controls.set_seconds - plant.time_seconds
+    active = {
+        "WSetEna": int(controls.sets_power),
+        "WSetMod": _IN_WATTS,
+        "WSet": controls.set_w,
+        "WSetEnaRvrt": 0,
+        "WSetRvrtTms": controls.set_seconds,
+        "WSetRvrtRem": max(left, 0) if controls.sets_power and controls.set_seconds else 0,
+        "WSet_SF": 0,
     }
     capacity = {
         "WHRtg": rating,
@@ -152,12 +174,21 @@ def battery_points(
         "CellV_SF": 0,
         "AMax_SF": 0,
     }
-    return {124: control, 713: capacity, 714: direct_current, 802: base}
+    return {
+        STORAGE: control,
+        702: ratings,
+        ACTIVE: active,
+        713: capacity,
+        714: direct_current,
+        802: base,
+    }
 
 
-def controls_from(block: Block) -> Controls | None:
-    """Return the controls that a block of model 124 asks for; None if it asks for nonsense."""
-    values = {name: raw_of(block, name) for name in CONTROL_POINTS}
+def controls_from(block: Block, held: Controls, now_seconds: int) -> Controls | None:
+    """Return the controls that a written block asks for; None if it asks for nonsense."""
+    if block.model.number == ACTIVE:
+        return _active_controls(block, held, now_seconds)
+    values = {name: raw_of(block, name) for name in CONTROL_POINTS[STORAGE]}
     mode, reserve, from_grid = values["StorCtl_Mod"], values["MinRsvPct"], values["ChaGriSet"]
     charge_rate, discharge_rate = values["InWRte"], values["OutWRte"]
     seconds = values["InOutWRte_RvrtTms"]
@@ -174,7 +205,8 @@ def controls_from(block: Block) -> Controls | None:
         or seconds is None
     ):
         return None
-    return Controls(
+    return replace(
+        held,
         limits_charge=bool(mode & 1),
         limits_discharge=bool(mode & 2),
         charge_rate=charge_rate,
@@ -182,6 +214,27 @@ def controls_from(block: Block) -> Controls | None:
         reserve=reserve,
         charges_from_grid=bool(from_grid),
         revert_seconds=seconds,
+        commanded_seconds=now_seconds,
+    )
+
+
+def _active_controls(block: Block, held: Controls, now_seconds: int) -> Controls | None:
+    values = {name: raw_of(block, name) for name in CONTROL_POINTS[ACTIVE]}
+    power_w, seconds = values["WSet"], values["WSetRvrtTms"]
+    if (
+        values["WSetEna"] not in (0, 1)
+        or values["WSetMod"] != _IN_WATTS
+        or values["WSetEnaRvrt"] != 0
+        or power_w is None
+        or seconds is None
+    ):
+        return None
+    return replace(
+        held,
+        sets_power=values["WSetEna"] == 1,
+        set_w=power_w,
+        set_seconds=seconds,
+        set_at_seconds=now_seconds,
     )
 
 

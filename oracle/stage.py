@@ -11,10 +11,11 @@ from pathlib import Path
 
 from energy.errors import SettingError
 from oracle.plant import Battery, Flows
-from oracle.simulator import BATTERY, INVERTER, METER, Fault, SiteSimulator
-from oracle.weather import clear_sky, office, series_from
+from oracle.simulated_points import CONTROL_POINTS
+from oracle.simulator import BATTERY, INVERTER, METER, SECOND_PARTS, Fault, SiteSimulator
+from oracle.weather import clear_sky, gusts, office, series_from
 
-STEP_SECONDS = 5
+STEP_SECONDS = 1
 UNITS = {"meter": METER, "inverter": INVERTER, "battery": BATTERY}
 HELP = f"""\
 UNIT is {", ".join(UNITS)} or all.
@@ -46,13 +47,24 @@ class Stage:
         battery_kw: float,
         series: Path | None,
         speed: float,
+        ramp_kw: float = 0.0,
+        control: int | None = None,
+        seed: int | None = None,
     ) -> Stage:
         """Return a stage of a size (kW, kWh) that begins now.
+
+        The battery's power changes by at most `ramp_kw` in a second (0: at once); `control` is the
+        one model that commands it; with a `seed`, load and sun are never still.
 
         Raises:
             SettingError: for a size below zero, or a series that cannot be read.
         """
-        sizes = {"pv-kw": pv_kw, "load-kw": load_kw, "battery-kwh": battery_kwh}
+        sizes = {
+            "pv-kw": pv_kw,
+            "load-kw": load_kw,
+            "battery-kwh": battery_kwh,
+            "ramp-kw": ramp_kw,
+        }
         for name, size in sizes.items():
             if not 0 <= size <= 100_000:
                 raise SettingError(f"--{name} must be 0 to 100000, got {size}")
@@ -65,10 +77,27 @@ class Stage:
         battery = None
         if battery_kwh:
             capacity = int(battery_kwh * 1000)
-            battery = Battery(capacity, int(battery_kw * 1000), initial_wh=capacity // 2)
+            battery = Battery(
+                capacity,
+                int(battery_kw * 1000),
+                initial_wh=capacity // 2,
+                ramp_w=int(ramp_kw * 1000),
+            )
         counters = Flows(*[100_000] * 5)
         start = int(time.time()) // STEP_SECONDS * STEP_SECONDS
-        site = SiteSimulator(load, generation, battery, start_seconds=start, already_wh=counters)
+        if control is not None and control not in CONTROL_POINTS:
+            there = ", ".join(map(str, CONTROL_POINTS))
+            raise SettingError(f"--control must be one of {there}, got {control}")
+        site = SiteSimulator(
+            load,
+            generation,
+            battery,
+            start_seconds=start,
+            already_wh=counters,
+            parts=SECOND_PARTS,
+            noise=None if seed is None else gusts(seed),
+            controlled_by=tuple(CONTROL_POINTS) if control is None else (control,),
+        )
         return cls(site, speed)
 
     async def play(self, host: str, port: int, serial: str | None) -> None:
@@ -150,7 +179,7 @@ class Stage:
     def _shown(self) -> str:
         plant, names = self.site.plant, {number: name for name, number in UNITS.items()}
         broken = ", ".join(f"{names[at]} {fault.word}" for at, fault in self.site.faults().items())
-        counts = plant.counters
+        counts = plant.counters_wh
         return (
             f"imported {counts.imported} exported {counts.exported} generated {counts.generated} "
             f"charged {counts.charged} discharged {counts.discharged} stored {plant.stored_wh} Wh; "

@@ -1,6 +1,6 @@
 """What a simulated site uses and generates: a day's curve, or a series of one's own.
 
-Units: Wh in a slot.
+Units: Wh in a slot, W in a second.
 """
 
 from __future__ import annotations
@@ -8,13 +8,16 @@ from __future__ import annotations
 import csv
 from collections.abc import Callable
 from datetime import date
+from functools import lru_cache
 from math import pi, sin
 from pathlib import Path
+from random import Random
 
 from energy.errors import SettingError
 from energy.units import SLOTS_PER_DAY, slot_of_day, slots_of
 
 Series = Callable[[int], int]
+Noise = Callable[[int, int, int], tuple[int, int]]
 EPOCH = date(1970, 1, 2)
 """A day that a series begins on, and every so many days after and before."""
 
@@ -52,6 +55,33 @@ def office(peak_w: int) -> Series:
         return peak_w // 2 if busy else peak_w * _NIGHT_PER_MILLE // 2000
 
     return load
+
+
+def gusts(seed: int, load_share: float = 0.25, cloud_share: float = 0.7) -> Noise:
+    """Return what machines and clouds make of a load and of the sun, second by second.
+
+    Up to `load_share` more or less is used, slowly and by jerks; clouds of some minutes take up to
+    `cloud_share` of the sun. The same seed gives the same.
+    """
+
+    def at(second: int, load_w: int, generation_w: int) -> tuple[int, int]:
+        use = 0.6 * _wave(f"{seed} slow", second, 240) + 0.4 * _wave(f"{seed} jerk", second, 6)
+        cloud = max(_wave(f"{seed} cloud", second, 90), 0.0)
+        return int(load_w * (1 + load_share * use)), int(generation_w * (1 - cloud_share * cloud))
+
+    return at
+
+
+def _wave(name: str, second: int, period: int) -> float:
+    """Return a random curve, from -1 to 1, straight between knots so many seconds apart."""
+    place, begun = divmod(second, period)
+    share = begun / period
+    return _knot(name, place) * (1 - share) + _knot(name, place + 1) * share
+
+
+@lru_cache(maxsize=1024)
+def _knot(name: str, place: int) -> float:
+    return Random(f"{name} {place}").uniform(-1, 1)
 
 
 def series_from(path: Path) -> tuple[Series, Series]:

@@ -7,7 +7,7 @@ root is known.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from eth_abi.exceptions import DecodingError
 
@@ -18,11 +18,12 @@ from chain.origin import (
     OriginContract,
     RootAttested,
     attestation_from,
+    attestations_from,
     claim_from,
     claimed_by,
     origin_events,
 )
-from energy.attestation import date_of, day_number, day_of_row, last_slot_of
+from energy.attestation import NO_ROOT, date_of, day_number, day_of_row, last_slot_of
 from energy.attested import ROOT_BYTES, OriginLedger
 from energy.errors import AuditError, Refusal
 from energy.merkle import MerkleTree
@@ -164,15 +165,9 @@ class OriginAuditor:
         if read is None:
             raise AuditError(f"block {transaction.block}: a call must be known, got none")
         name, values = read
+        if name in ("attest", "attestTogether"):
+            return self._attest(transaction, name, values)
         self.counts.signatures += 1
-        if name == "attest":
-            attestation, signature = attestation_from(values)
-            if not self.ledger.attest(transaction.time, attestation, signature):
-                return []
-            self.counts.attestations += 1
-            day, site = attestation.day, attestation.site
-            self._attested[day, site] = transaction.block, attestation.root
-            return [RootAttested(day, site, attestation.root, attestation.replaced)]
         said = claim_from(values)
         site, slices = said.claim.site, said.claim.slices
         day = day_of_row(slices[0].row)
@@ -184,6 +179,24 @@ class OriginAuditor:
         self.counts.claimed_wh += sum(one.energy for one in slices)
         self._claimed |= {one.row for one in slices}
         return [claimed_by(said.claim)]
+
+    def _attest(
+        self, transaction: Transaction, name: str, values: Sequence[Any]
+    ) -> list[RootAttested | Claimed]:
+        replaced = NO_ROOT
+        if name == "attest":
+            said, signature = attestation_from(values)
+            day, root, replaced = said.day, said.root, said.replaced
+            self.counts.signatures += 1
+            new = [said.site] if self.ledger.attest(transaction.time, said, signature) else []
+        else:
+            day, root, sites, signatures = attestations_from(values)
+            new = self.ledger.attest_together(transaction.time, day, root, sites, signatures)
+            self.counts.signatures += len(new)
+        self.counts.attestations += len(new)
+        for site in new:
+            self._attested[day, site] = transaction.block, root
+        return [RootAttested(day, site, root, replaced) for site in new]
 
     def _check_root(self, block: int, day: int, root: bytes, who: str) -> None:
         """A root is that of the rows which the chain's readings and flows give."""

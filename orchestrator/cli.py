@@ -15,6 +15,7 @@ from energy.units import slots_of
 from oracle import cli as site_cli
 from orchestrator import (
     agents_cli,
+    calls_cli,
     claim_commands,
     council_cli,
     fleet_cli,
@@ -49,6 +50,7 @@ from orchestrator.statement import statement_of
 from orchestrator.verification.commands import report
 from orchestrator.web import cli as web_cli
 from orchestrator.words import Language, say
+from vpp.dispatch import cli as dispatch_cli
 
 app = typer.Typer(
     invoke_without_command=True,
@@ -61,11 +63,13 @@ app = typer.Typer(
 app.add_typer(network_cli.app, name="network")
 app.add_typer(council_cli.app, name="council")
 app.add_typer(fleet_cli.app, name="fleet")
+app.add_typer(calls_cli.app, name="calls")
 app.add_typer(service_cli.app, name="orchestrator")
 app.add_typer(agents_cli.app, name="agents")
 app.add_typer(web_cli.app, name="web")
 app.add_typer(site_cli.oracle, name="oracle")
 app.add_typer(site_cli.simulate, name="simulate")
+app.add_typer(dispatch_cli.app, name="vpp")
 
 
 def main() -> None:

@@ -10,7 +10,7 @@ import sys
 from importlib import import_module
 from importlib.util import find_spec
 
-SITE_COMMANDS = ("oracle", "simulate")
+SITE_COMMANDS = ("oracle", "simulate", "vpp")
 OPERATOR_PACKAGES = ("sqlalchemy", "numpy", "scipy")
 
 
@@ -18,7 +18,8 @@ def main() -> None:
     """Run the command line that is asked for, or the one that is there."""
     of_site = sys.argv[1:2] and sys.argv[1] in SITE_COMMANDS
     whole = all(find_spec(package) is not None for package in OPERATOR_PACKAGES)
-    import_module("oracle.cli" if of_site or not whole else "orchestrator.cli").main()
+    of = "orchestrator.site_commands" if of_site or not whole else "orchestrator.cli"
+    import_module(of).main()
 
 
 if __name__ == "__main__":

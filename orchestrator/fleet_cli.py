@@ -15,13 +15,9 @@ from energy.units import half_hour
 from orchestrator import screen
 from orchestrator.options import Json, day_from, print_json
 from orchestrator.setting.fleet import Limits, municipality, synthetic
-from vpp.fleet.decomposition import decomposed
-from vpp.fleet.exact import exact
+from vpp.fleet.planner import EXACT_UP_TO, joint_plan
 from vpp.fleet.result import JointPlan
 from vpp.fleet.workers import local_workers
-
-EXACT_UP_TO = 200
-"""Sites up to which one program is quicker than prices."""
 
 app = typer.Typer(no_args_is_help=True, help="Many sites' batteries together.")
 
@@ -58,13 +54,11 @@ def plan(
     def shown(number: int, cost: float, bound: float) -> None:
         console.print(f"round {number}: {cost:,.0f} JPY, none below {bound:,.0f}")
 
-    if sites <= EXACT_UP_TO:
-        found = exact(made)
-    elif processes == 1:
-        found = decomposed(made, gap=gap, progress=shown)
+    if sites <= EXACT_UP_TO or processes == 1:
+        found = joint_plan(made, gap=gap, progress=shown)
     else:
         with local_workers(processes) as workers:
-            found = decomposed(made, workers, gap=gap, progress=shown)
+            found = joint_plan(made, workers, gap=gap, progress=shown)
     if as_json:
         print_json(_json(found))
         return

@@ -10,8 +10,8 @@ it. Of those that hold now the first of this order is followed, the rest wait be
     emergency stop > the owner's override at the site > CALL > CHARGE, DISCHARGE, HOLD > PLAN
     > self-consumption
 
-`LIMIT` narrows whatever is followed, but for a stop. `RESUME` ends a stop and takes back
-everything but the plan.
+`LIMIT` narrows whatever is followed, but for a stop and the owner's override. `RESUME` ends a stop
+and takes back everything but the plan; what the owner said at the site is his to take back.
 
 Units: power in W and energy in Wh, whole numbers; time in unix seconds. What leaves the battery
 is positive, what goes into it negative, as in SunSpec's model 704; at the meter import is positive.
@@ -32,7 +32,8 @@ class Action(Enum):
     PLAN = "plan"
     """Follow `plan_wh`: what leaves the battery in each half hour from `starts_at` on."""
     CALL = "call"
-    """Give `power_w` more (below 0: less) than what would be followed without the call."""
+    """Give `power_w` more (below 0: less) than what would be followed without the call; with 0 the
+    call is over."""
     CHARGE = "charge"
     """Charge with `power_w` (above 0)."""
     DISCHARGE = "discharge"
@@ -83,10 +84,8 @@ class Instruction:
             )
         if self.action is Action.LIMIT and self.power_w < 0:
             raise SettingError(f"power_w must be 0 W or more to limit, got {self.power_w} W")
-        if self.action is Action.CALL and not (self.power_w and self.call):
-            raise SettingError(
-                f"a call must have a name and a power, got {self.call!r} and {self.power_w} W"
-            )
+        if self.action is Action.CALL and not self.call:
+            raise SettingError(f"a call must have a name, got {self.call!r}")
         if (self.action is Action.PLAN) != bool(self.plan_wh):
             raise SettingError(
                 f"plan_wh must be given to a plan alone, got {len(self.plan_wh)} half hours to "

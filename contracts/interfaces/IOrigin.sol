@@ -86,6 +86,12 @@ interface IOrigin {
     /// @param signature By the site's oracle key of now, in compact form.
     function attest(uint256 day, uint256 site, bytes32 root, bytes32 replaced, bytes calldata signature) external;
 
+    /// @notice Attest a day's root for many sites, none of which replaces another. A site that attests
+    /// any root of the day already is passed over. Anyone may send it.
+    /// @param sites Their numbers, two bytes each.
+    /// @param signatures By each site's oracle key of now, as for {attest}, 64 bytes each.
+    function attestTogether(uint256 day, bytes32 root, bytes calldata sites, bytes calldata signatures) external;
+
     /// @notice Claim parts of rows of one site and day, for a beneficiary and a purpose. Anyone
     /// may send it.
     /// @param beneficiary For whom.

@@ -30,7 +30,7 @@ from chain.origin import OriginContract
 from chain.recorded import RecordedChain
 from chain.store import stored
 from chain.writer import written
-from energy.attestation import NO_ROOT, Attestation, day_number, signed
+from energy.attestation import Attestation, day_number, signed
 from energy.errors import SettingError
 from energy.messages import address_of
 from energy.units import SLOT_SECONDS, SLOTS_PER_DAY, day_of, slots_of
@@ -239,14 +239,17 @@ class _Period:
 
     def _attest(self, day: date, root: bytes) -> None:
         """Have every site's oracle sign the day's root; one that has done so says nothing."""
-        for site in self.sites:
-            number = day_number(day)
-            if any(self.origin.root_of(number, site.site.number)):
-                continue
-            attestation = Attestation(number, site.site.number, root, NO_ROOT)
-            self.origin.attest(
-                attestation, signed(attestation, self.origin.domain, site.oracle_key)
-            )
+        number = day_number(day)
+        silent = [
+            site for site in self.sites if not any(self.origin.root_of(number, site.site.number))
+        ]
+        signatures = [
+            signed(Attestation(number, site.site.number, root), self.origin.domain, site.oracle_key)
+            for site in silent
+        ]
+        if silent:
+            numbers = [site.site.number for site in silent]
+            self.origin.attest_together(number, root, numbers, signatures)
 
     def _name(self, setting: Setting) -> None:
         """Leave in the store what commands and pages call the sites."""

@@ -17,9 +17,9 @@ from chain.sending import SteadyChain
 from chain.store import opened, stored
 from chain.writer import written
 from energy.errors import SettingError
+from energy.health import notify
 from energy.journal import said
 from oracle.keys import passphrase_from, unlocked
-from oracle.service import notify
 from orchestrator.agents import STRATEGIES, Limits
 from orchestrator.service.alerts import Alerts, log
 from orchestrator.service.inbox import Inbox

@@ -34,11 +34,11 @@ from chain.node import NodeChain
 from chain.sending import SteadyChain
 from chain.store import Store, stored
 from energy.errors import ChainError, SettingError, StoreError
+from energy.health import notify
 from energy.journal import said
 from energy.market import MarketRules
 from energy.messages import signer_of
 from energy.records import Order
-from oracle.service import notify
 from orchestrator.mover import Mover, SignedOrder
 from orchestrator.relay import Relay
 from orchestrator.service import endpoint

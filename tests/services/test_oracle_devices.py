@@ -13,7 +13,7 @@ from pymodbus.client import AsyncModbusTcpClient
 
 from energy.errors import DeviceError, SettingError
 from field.blocks import discovered, read_blocks
-from field.modbus import CodeAnswered, Line, NoAnswer, Table, Tcp, is_read_answer
+from field.modbus import CodeAnswered, Line, NoAnswer, Table, Tcp, is_answer
 from field.sunspec import Block, value_of, write_of
 from oracle.device import Device, Instruments, SiteDevices
 from oracle.plant import Battery, Flows
@@ -421,7 +421,7 @@ def test_a_question_that_was_given_up_does_not_spoil_the_next():
     ],
 )
 def test_only_answers_to_a_read_reach_the_decoder(packet: str, well_formed: bool):
-    assert is_read_answer(bytes.fromhex(packet)) is well_formed
+    assert is_answer(bytes.fromhex(packet)) is well_formed
 
 
 def test_the_battery_obeys_commands_over_the_line():

@@ -157,7 +157,7 @@ def test_a_device_that_is_no_battery_is_an_error() -> None:
 def test_a_device_that_is_not_there_is_an_error() -> None:
     async def scene(site: SiteSimulator, control: BatteryControl) -> None:
         await site.stop()
-        with pytest.raises(DeviceError, match=r"127.0.0.1:\d+ unit 3 must accept a connection"):
+        with pytest.raises(DeviceError, match=r"127.0.0.1:\d+ must accept a connection"):
             await control.send(Command(Mode.HOLD), REVERT)
 
     play(scene)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
 from datetime import date
@@ -110,6 +111,25 @@ class Both:
         assert origin_events(receipt.logs) == ([said] if is_new else [])
         self.compare(message.day)
 
+    def attest_together(
+        self, sites: Sequence[int], root: bytes, versions: Sequence[int] = (), day: int = DAY
+    ) -> None:
+        domain = self.origin.domain
+        by = [
+            signed(Attestation(day, site, root), domain, key("oracle", site, version))
+            for site, version in zip(sites, versions or [0] * len(sites), strict=True)
+        ]
+        now = self.chain.now()
+        new, refusal = met(lambda: self.twin.attest_together(now, day, root, sites, by))
+        receipt, found = met(lambda: self.origin.attest_together(day, root, sites, by))
+        assert found == refusal
+        if refusal:
+            self.compare(day)
+            raise refusal
+        said = [RootAttested(day, site, root, NO_ROOT) for site in new]
+        assert origin_events(receipt.logs) == said
+        self.compare(day)
+
     def compare(self, day: int = DAY) -> None:
         assert self.origin.standing_of(day) == self.twin.standing_of(day)
         for site in range(self.sites):
@@ -171,6 +191,43 @@ def claim_together(tree: MerkleTree, rows: list[Row]) -> Claim:
     """A claim of the whole of some rows."""
     order = tree.multiproof(rows).rows
     return Claim(tuple(Slice(row, 0, row.energy) for row in order), "宮城県", "RE100 2019")
+
+
+def test_sites_attest_together_what_each_could_alone(both: Both) -> None:
+    both.attest(2, TREE.root)
+    both.attest(4, ROOTS[0])
+    both.attest_together([0, 1, 2, 3, 4, 0], TREE.root)
+    assert both.origin.standing_of(DAY).attesting == 4
+    both.attest_together([0, 1, 2, 3, 4], TREE.root)
+    both.attest_together([], TREE.root)
+    # Who attests together first attests alone what replaces it.
+    both.attest(0, ROOTS[1], replaced=TREE.root)
+
+
+def test_sites_of_several_words_attest_together() -> None:
+    many = Both(60)
+    many.attest_together(range(60), TREE.root)
+    assert many.origin.standing_of(DAY).attesting == 60
+
+
+def test_one_that_must_not_attest_stops_those_beside_it(both: Both) -> None:
+    with pytest.raises(errors.WrongSigner, match="index=1, site=5"):
+        both.attest_together([0, 5, 6], TREE.root, versions=[0, 1, 0])
+    with pytest.raises(errors.UnknownSite, match="index=2, site=7"):
+        both.attest_together([0, 5, 7], TREE.root)
+    with pytest.raises(errors.RootMissing):
+        both.attest_together([0], bytes(32))
+    with pytest.raises(errors.DayNotOver):
+        both.attest_together([0], TREE.root, day=DAY + 1)
+
+
+def test_packed_sites_and_signatures_have_their_lengths(both: Both) -> None:
+    domain = both.origin.domain
+    by = signed(Attestation(DAY, 0, TREE.root), domain, key("oracle", 0))
+    with pytest.raises(errors.WrongLength, match="length=64, expected=128"):
+        both.origin.attest_together(DAY, TREE.root, [0, 1], [by])
+    with pytest.raises(errors.WrongLength, match="length=1, expected=2"):
+        both.origin._send("attestTogether", DAY, TREE.root, b"\0", by)
 
 
 def test_a_root_stands_from_two_thirds_of_the_active_sites_on(both: Both) -> None:

@@ -6,9 +6,10 @@ import pytest
 
 from energy.errors import DeviceError
 from field.modbus import Tcp
+from field.storage import stored_of
 from field.sunspec import MODELS, Block, registers_from
 from oracle.device import Device, SiteDevices
-from oracle.models import counter_of, shown_by, stored_of
+from oracle.models import counter_of, shown_by
 from oracle.totals import Counter
 
 

@@ -83,6 +83,12 @@ def test_each_command_of_the_terminal_runs_without_the_operators_packages(
     assert done.returncode == 0, done.stderr
 
 
+@pytest.mark.parametrize("command", ["init", "check", "run", "status", "override"])
+def test_each_command_of_the_battery_runs_without_the_operators_packages(others: str, command: str):
+    done = alone(others, "vpp", command, "--help")
+    assert done.returncode == 0, done.stderr
+
+
 def test_a_terminal_starts_and_says_what_it_misses(others: str, tmp_path):
     done = alone(others, "oracle", "run", "--settings", str(tmp_path / "none.toml"))
     assert done.returncode == 1

@@ -9,12 +9,22 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from energy.units import slots_of
+from field.sunspec import MODELS, Block, registers_from
 from oracle.plant import Battery, Controls, battery_energy
-from vpp.control import settings_of
+from vpp.control import setpoint_of
+from vpp.dispatch.sunspec import writes_of
 from vpp.rule import BatterySize, Command, Mode, command_for, expected_flows
 
 DAY = slots_of(date(2019, 6, 4))
 KESENNUMA = BatterySize(capacity_wh=44_000, power_w=15_000, efficiency=900)
+
+
+def settings_of(command: Command, rated_w: int) -> dict[str, int]:
+    """What is written of model 124 for a command, rates in 0.01 %."""
+    points = {"WChaMax": rated_w, "WChaMax_SF": 0, "InOutWRte_SF": -2, "ChaGriSet": 0}
+    block = Block(MODELS[124], 40000, tuple(registers_from(124, points)))
+    writes = writes_of(block, setpoint_of(command), 0, False, "battery")
+    return {name: number for write in writes for name, number in write.points.items()}
 
 
 def test_the_day_has_its_hours() -> None:

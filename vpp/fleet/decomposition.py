@@ -104,15 +104,17 @@ def decomposed(
 
 
 def _within_hard_limits(fleet: Fleet) -> list[Array]:
-    """Return prices at which no site offers reserve, if what can be sold of it is limited: that is
-    the one limit without a breach, and with this schedule among them some mix keeps it."""
+    """Return prices at which no site offers reserve, if what can be sold of it is limited, nor
+    answers a call: those limits have no breach, and with this schedule among them some mix keeps
+    them."""
     offered = {"reserve up": fleet.reserve_up, "reserve down": fleet.reserve_down}
     parts, is_needed = [], False
     for limit in fleet.limits:
         price = np.zeros(limit.slots.size)
-        reserve = offered.get(limit.kind)
-        if reserve is not None and np.isfinite(np.broadcast_to(limit.upper, price.shape)).any():
-            price += np.max(np.asarray(reserve.price)) + 1.0
+        if limit.is_least and np.isfinite(np.broadcast_to(limit.upper, price.shape)).any():
+            reserve = offered.get(limit.kind)
+            most = fleet.softness.area if reserve is None else np.max(np.asarray(reserve.price))
+            price += most + 1.0
             is_needed = True
         parts.append(price)
     return [np.concatenate(parts)] if is_needed else []

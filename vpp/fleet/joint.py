@@ -67,13 +67,14 @@ def add_limit(
 def add_breach(builder: Builder, limit: Limit, softness: Softness) -> tuple[Index, float]:
     """Add the columns of a limit's breach, priced by area and height; return them and their sign.
 
-    A cap is exceeded, what has been sold of a reserve is missed.
+    A cap is exceeded; what has been sold of a reserve, or is called for, is missed.
     """
     kind, count = limit.kind, limit.slots.size
-    found = builder.column(f"breach {kind}", count, softness.area, steering=True)
-    top = builder.column(f"height {kind}", 1, softness.height, steering=True)
+    area, height = limit.weight * softness.area, limit.weight * softness.height
+    found = builder.column(f"breach {kind}", count, area, steering=True)
+    top = builder.column(f"height {kind}", 1, height, steering=True)
     builder.row(f"height {kind}", count, [(found, 1.0), (int(top[0]), -1.0)], -np.inf, 0.0)
-    return found, 1.0 if kind.startswith("reserve") else -1.0
+    return found, 1.0 if limit.is_least else -1.0
 
 
 def uses_of(fleet: Fleet, program: Program) -> tuple[csr_array, Array]:

@@ -125,9 +125,12 @@ def admissible(fleet: Fleet, prices: Array) -> Array:
         part[:] = np.where(np.isinf(limit.upper) & (part > 0), 0.0, part)
         part[:] = np.where(np.isinf(limit.lower) & (part < 0), 0.0, part)
         if limit.soft:
-            dear = part < 0 if limit.kind.startswith("reserve") else part > 0
-            over = np.where(dear, np.maximum(np.abs(part) - fleet.softness.area, 0.0), 0.0)
-            if over.sum() > fleet.softness.height:
-                part -= np.sign(part) * over * (1 - fleet.softness.height / over.sum())
+            area, height = (
+                limit.weight * each for each in (fleet.softness.area, fleet.softness.height)
+            )
+            dear = part < 0 if limit.is_least else part > 0
+            over = np.where(dear, np.maximum(np.abs(part) - area, 0.0), 0.0)
+            if over.sum() > height:
+                part -= np.sign(part) * over * (1 - height / over.sum())
         first += limit.slots.size
     return found

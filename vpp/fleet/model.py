@@ -7,10 +7,11 @@ Units as in `vpp.model`. A shared limit is on sums over all sites, slot by slot:
 | import, export | net flow at the meters, with the reserve that the same wires would carry    |
 | reserve up     | power held ready to export more or import less, at least what is sold       |
 | reserve down   | power held ready to import more or export less                             |
+| call           | what batteries give towards the grid (a call up) or take (a call down)      |
 
-Caps and what has been sold of a reserve are soft, as at a site: breaches are priced by area and by
-height, so that there is a plan in any case, which says what it broke. What can be sold of a reserve
-is a hard limit: selling less is always possible.
+Caps, what has been sold of a reserve and what is called for are soft, as at a site: breaches are
+priced by area and by height, so that there is a plan in any case, which says what it broke. What
+can be sold of a reserve, and a call exceeded, are hard limits: doing less is always possible.
 """
 
 from __future__ import annotations
@@ -37,9 +38,27 @@ class Member:
     share: float | None = None
 
 
+CALL_WEIGHT, LATER_WEIGHT = 0.5, 0.05
+"""Parts of the usual price of a breach: a call yields to caps, and while one is answered, reserve
+sold for other slots yields to the call."""
+
+
+@dataclass(frozen=True)
+class Call:
+    """What the grid calls for: in each of `slots`, `kw` of all sites together beyond `planned_kw`
+    (of their batteries, out of them positive, one a slot called). Above 0: up, below 0: down."""
+
+    slots: tuple[int, ...]
+    kw: float
+    planned_kw: tuple[float, ...]
+
+
 @dataclass(frozen=True)
 class Fleet:
-    """Sites of the same slots, and what they share. Powers in kW, of all sites together."""
+    """Sites of the same slots, and what they share. Powers in kW, of all sites together.
+
+    While a `call` is answered, the reserve of its way is not offered again in its slots.
+    """
 
     members: tuple[Member, ...]
     import_kw: Series = np.inf
@@ -47,6 +66,7 @@ class Fleet:
     reserve_up: Reserve | None = None
     reserve_down: Reserve | None = None
     softness: Softness = field(default_factory=Softness)
+    call: Call | None = None
 
     def __post_init__(self) -> None:
         if not self.members:
@@ -105,15 +125,32 @@ class Fleet:
             slots = np.flatnonzero(np.isfinite(most))
             if slots.size:
                 found.append(Limit(kind, slots, -np.inf, most[slots], soft=True))
-        for kind, reserve in (("reserve up", self.reserve_up), ("reserve down", self.reserve_down)):
+        weight = 1.0 if self.call is None else LATER_WEIGHT
+        for kind in ("reserve up", "reserve down"):
+            reserve = self._offered(kind)
             if reserve is None:
                 continue
             least, most = np.asarray(reserve.least_kw), np.asarray(reserve.most_kw)
             slots = np.flatnonzero((least > 0) | np.isfinite(most))
             if slots.size:
                 soft = bool(least.any())
-                found.append(Limit(kind, slots, least[slots], most[slots], soft=soft))
+                found.append(Limit(kind, slots, least[slots], most[slots], soft, weight))
+        if self.call is not None:
+            way = 1 if self.call.kw > 0 else -1
+            kwh = way * (np.array(self.call.planned_kw) + self.call.kw) * self.hours
+            kind = "call up" if way > 0 else "call down"
+            found.append(Limit(kind, np.array(self.call.slots), kwh, kwh, True, CALL_WEIGHT))
         return tuple(found)
+
+    def _offered(self, kind: str) -> Reserve | None:
+        """Return a reserve as it can be offered beside a call of its way."""
+        reserve = {"reserve up": self.reserve_up, "reserve down": self.reserve_down}[kind]
+        call = self.call
+        if reserve is None or call is None or (call.kw > 0) != (kind == "reserve up"):
+            return reserve
+        price, least = np.array(reserve.price), np.array(reserve.least_kw)
+        price[list(call.slots)] = least[list(call.slots)] = 0.0
+        return replace(reserve, price=price, least_kw=least)
 
     def problem(self, number: int) -> Problem:
         """Return a site's own problem, with the fleet's reserves to offer at the fleet's price."""
@@ -122,7 +159,7 @@ class Fleet:
             return own
         offers = [
             None if each is None else Reserve(each.price, each.hours)
-            for each in (self.reserve_up, self.reserve_down)
+            for each in map(self._offered, ("reserve up", "reserve down"))
         ]
         return replace(own, reserve_up=offers[0], reserve_down=offers[1])
 
@@ -169,13 +206,22 @@ class Fleet:
 
 @dataclass(frozen=True)
 class Limit:
-    """A shared limit: in each of `slots`, lower <= sum over sites <= upper (kWh, a reserve kW)."""
+    """A shared limit: in each of `slots`, lower <= sum over sites <= upper (kWh, a reserve kW).
+
+    Where it is `soft`, a breach costs `weight` of what the fleet's softness says.
+    """
 
     kind: str
     slots: Index
     lower: Array | float
     upper: Array | float
     soft: bool
+    weight: float = 1.0
+
+    @property
+    def is_least(self) -> bool:
+        """Whether what may be missed is the lower bound, a duty, and not the upper one, a cap."""
+        return self.kind not in ("import", "export")
 
     def terms(self, problem: Problem, columns: Mapping[str, Index], prefix: str) -> Terms:
         """Return a site's part of the sum, one term a column and slot, `constant` left out."""
@@ -189,6 +235,16 @@ class Limit:
 
         if self.kind.startswith("reserve "):
             return offers(self.kind.removeprefix("reserve "), 1.0)
+        if self.kind.startswith("call "):
+            way = 1.0 if self.kind == "call up" else -1.0
+            ways = [("discharge", way), ("charge", -way)]
+            given: list[tuple[Index | int, Array | float]] = [
+                (columns[f"{prefix}{flow}.{number}"][self.slots], side)
+                for flow, side in ways
+                for number in batteries
+            ]
+            # What PV is curtailed beyond the plan never counts as an answer.
+            return [*given, (columns[f"{prefix}curtailed"][self.slots], -1.0)]
         sign = 1.0 if self.kind == "export" else -1.0
         sides = ((problem.purchases, -sign), (problem.sales, sign))
         flows: list[tuple[Index | int, Array | float]] = [

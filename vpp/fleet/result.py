@@ -21,6 +21,9 @@ from vpp.model import Array
 
 TOLERANCE = 1e-5
 """kWh or kW a site by which a shared sum may be out."""
+OVER = 0.01
+"""Part of a call by which more may be given: a mix of schedules that goes one way at a time loses
+less than the mix did."""
 
 
 @dataclass(frozen=True)
@@ -77,6 +80,9 @@ class JointPlan:
             taken = [site.reserve_up for site in self.sites]
         elif limit.kind == "reserve down":
             taken = [site.reserve_down for site in self.sites]
+        elif limit.kind.startswith("call"):
+            toward = 1 if limit.kind == "call up" else -1
+            taken = [toward * site.battery_out - site.curtailed for site in self.sites]
         else:
             sign, way = (1, "reserve_up") if limit.kind == "export" else (-1, "reserve_down")
             hours = self.fleet.hours
@@ -97,7 +103,7 @@ class JointPlan:
 
     def _breach(self, limit: Limit) -> Array:
         taken = self.sums[limit.kind]
-        if limit.kind.startswith("reserve"):
+        if limit.is_least:
             return np.maximum(limit.lower - taken, 0.0)
         return np.maximum(taken - limit.upper, 0.0)
 
@@ -114,8 +120,8 @@ class JointPlan:
         for limit in self.fleet.limits:
             if limit.soft:
                 breach = self._breach(limit)
-                total += softness.area * float(breach.sum())
-                total += softness.height * float(breach.max())
+                total += limit.weight * softness.area * float(breach.sum())
+                total += limit.weight * softness.height * float(breach.max())
         return total
 
     @property
@@ -133,15 +139,23 @@ class JointPlan:
         """What is wrong with the plan, in words; nothing if it may be handed on."""
         found = [f"site {site.name}: {fault}" for site in self.sites for fault in site.faults]
         for limit in self.fleet.limits:
-            over = self.sums[limit.kind] - np.broadcast_to(limit.upper, limit.slots.shape)
-            if limit.kind.startswith("reserve") and over.max() > TOLERANCE * len(self.sites):
-                slot = limit.slots[int(np.argmax(over))]
-                found.append(
-                    f"{limit.kind} exceeds what can be sold by {over.max():g} kW in {slot}"
-                )
+            if limit.is_least:
+                found += self._over(limit)
         if self.gap < -1e-6:
             found.append(f"the cost must be at least the bound, got {-self.gap:g} of it below")
         return found
+
+    def _over(self, limit: Limit) -> list[str]:
+        """Return by how much a hard limit is exceeded, in words; nothing if it holds."""
+        over = self.sums[limit.kind] - np.broadcast_to(limit.upper, limit.slots.shape)
+        what, unit, most = "what can be sold", "kW", TOLERANCE * len(self.sites)
+        if limit.kind.startswith("call") and self.fleet.call is not None:
+            what, unit = "what is asked", "kWh"
+            most += OVER * abs(self.fleet.call.kw) * self.fleet.hours
+        worst = int(np.argmax(over))
+        if over[worst] <= most:
+            return []
+        return [f"{limit.kind} exceeds {what} by {over[worst]:g} {unit} in {limit.slots[worst]}"]
 
     @cached_property
     def accounts(self) -> tuple[Account, ...]:

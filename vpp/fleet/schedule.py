@@ -35,8 +35,14 @@ class SitePlan:
     stored: Array
     reserve_up: Array
     reserve_down: Array
+    curtailed: Array
     faults: tuple[str, ...]
     alarms: tuple[str, ...] = ()
+
+    @property
+    def battery_out(self) -> Array:
+        """What leaves its batteries, kWh a slot; below 0 where they charge."""
+        return self.discharge - self.charge
 
 
 def site_plan(name: str, plan: Plan) -> SitePlan:
@@ -56,6 +62,7 @@ def site_plan(name: str, plan: Plan) -> SitePlan:
         stored=total(plan.stored),
         reserve_up=total(plan.reserve_up),
         reserve_down=total(plan.reserve_down),
+        curtailed=plan.curtailed,
         faults=tuple(faults(plan)),
         alarms=plan.alarms,
     )

@@ -1,0 +1,1 @@
+"""Balancing calls: heard, split over the fleet, followed, watched, and proven afterwards."""
