@@ -85,13 +85,17 @@ def _html(request: Request, page: Page, view: Any, source: Source, language: Lan
     known = {parameter.name for parameter in page.parameters}
     pairs = [pair for pair in request.query_params.multi_items() if pair[0] in known]
     query = f"?{urlencode(pairs)}" if pairs else ""
+    # What tells the time asks again by itself; the rest is told when the store has changed.
+    is_current = not source.is_record and getattr(view, "is_live", True)
+    listens = is_current and not page.tells_time
     return rendered(
         request,
         f"{page.name}.html",
         pairs,
         page=page.name,
         view=view,
-        is_live=page.tells_time or (not source.is_record and getattr(view, "is_live", True)),
+        is_live=page.tells_time or listens,
+        listens=listens,
         json_url=f"{request.url.path}.json{query}",
         **page.draw(Pen(language, desk.environment), view),
     )
@@ -118,6 +122,7 @@ def rendered(
         "log_in_url": f"/log-in?{urlencode({'next': here})}",
         "json_url": None,
         "is_live": False,
+        "listens": False,
         "page": None,
         **values,
     }

@@ -24,7 +24,7 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from energy.errors import SettingError, YuiError
-from orchestrator.web import prints
+from orchestrator.web import commanding, prints
 from orchestrator.web.access import pages as access_pages
 from orchestrator.web.access.access import Access
 from orchestrator.web.access.guard import Guard, visit_of
@@ -53,6 +53,7 @@ def application(desk: Desk, access: Access | None = None) -> Starlette:
         Route("/favicon.ico", lambda _: RedirectResponse(desk.assets["yui.svg"])),
         Route("/events", _events, name="events"),
         *access_pages.routes(rendered),
+        *commanding.routes(),
         *(route for page in PAGES for route in _routes(page)),
         Mount("/static", _Static(directory=str(files("orchestrator.web").joinpath("static")))),
     ]

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from sqlalchemy import Engine
@@ -18,6 +18,9 @@ from sqlalchemy import Engine
 from chain.store import stored
 from orchestrator.setting.sites import Setting
 from orchestrator.web.reads import RECORD_SECONDS
+
+if TYPE_CHECKING:
+    from orchestrator.web.commanding import Commander
 
 PULSE_SECONDS = 1.0
 """How often, at most, the store is asked whether anything has changed."""
@@ -62,6 +65,8 @@ class Desk:
     """The file that the chain's last audit left."""
     room: Engine | None = None
     """The control room's store."""
+    commander: Commander | None = None
+    """What carries operators' commands to the fleet."""
     environment: Environment = field(init=False)
     assets: dict[str, str] = field(init=False)
 

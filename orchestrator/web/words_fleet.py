@@ -65,5 +65,18 @@ FLEET_WORDS = {
     "room_init": ("Register the sites", "拠点を登録する"),
     "room_run": ("Keep watch", "監視を続ける"),
     "room_web": ("Show its store here", "このページに表示する"),
+    "command_sites": ("Command {count} sites", "{count}拠点への指令"),
+    "back_to_fleet": ("Back to the fleet", "全拠点へ戻る"),
+    "answers": ("Answers", "応答"),
+    "what_to_do": ("What to do", "指令の内容"),
+    "power_kw": ("Power, kW", "出力(kW)"),
+    "power_rule": (
+        "For charging, discharging and limits, each site.",
+        "充電・放電・出力制限の場合、拠点ごと。",
+    ),
+    "for_minutes": ("For so many minutes", "継続時間(分)"),
+    "reason_to_give": ("Why (kept in the audit trail)", "理由(監査記録に残る)"),
+    "send_to": ("Send to {count} sites", "{count}拠点に送る"),
+    "meant": ("The sites that are meant", "対象の拠点"),
     "command_these": ("Command these sites", "この拠点に指令する"),
 }

@@ -130,7 +130,7 @@ def fleet_view(source: Source, filters: Filters, page: int = 1) -> FleetPage:
             states = read.states()
             sent = read.instructions(limit=TOLD) if is_shown else []
     sites = [_site(state, now, is_shown) for state in states]
-    matching = sorted(filter(filters.take, sites), key=_urgency)
+    matching = _matching(sites, filters)
     alive = [site for site in matching if site.standing == Standing.ALIVE.value]
     pages = max(-(-len(matching) // PAGE_SITES), 1)
     page = min(page, pages)
@@ -159,6 +159,21 @@ def fleet_view(source: Source, filters: Filters, page: int = 1) -> FleetPage:
         sites=tuple(matching[(page - 1) * PAGE_SITES : page * PAGE_SITES]),
         told=tuple(_told(one, names) for one in sent),
     )
+
+
+def matching_sites(source: Source, filters: Filters) -> list[FleetSite]:
+    """Return all sites that filters leave, as who looks may see them."""
+    if source.room is None:
+        return []
+    with records(source.room) as read:
+        states = read.states()
+    shown = source.viewer.sees_everything
+    return _matching([_site(state, source.now, shown) for state in states], filters)
+
+
+def _matching(sites: Sequence[FleetSite], filters: Filters) -> list[FleetSite]:
+    """Return those that filters leave, what is wrong first."""
+    return sorted(filter(filters.take, sites), key=_urgency)
 
 
 def _sum(values: Sequence[int | None]) -> int | None:
