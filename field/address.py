@@ -1,9 +1,33 @@
-"""Where a device is, in a settings file: `host` and `port`, or a `serial` line."""
+"""Where a device is, in a settings file: `host` and `port`, or a `serial` line.
+
+With `protocol = "echonet"` it is a host that speaks ECHONET Lite; its `unit` is then the instance
+of the device's class.
+"""
 
 from __future__ import annotations
 
 from energy.table import Table
+from field.echonet import PORT
+from field.echonet_node import Echonet
 from field.modbus import Address, Serial, Tcp
+
+ECHONET_INSTANCES = 127
+
+
+def place_from(part: Table) -> tuple[Address | Echonet, int]:
+    """Take a device's address and its unit there from its table.
+
+    Raises:
+        SettingError: if there is none, or one that cannot be.
+    """
+    if part.one_of("protocol", ("modbus", "echonet"), "modbus") == "echonet":
+        address = Echonet(
+            part.text("host"),
+            part.whole("port", 1, 65_535, PORT),
+            part.whole("local_port", 0, 65_535, PORT),
+        )
+        return address, part.whole("unit", 1, ECHONET_INSTANCES, 1)
+    return address_from(part), part.whole("unit", 1, 247, 1)
 
 
 def address_from(part: Table) -> Address:

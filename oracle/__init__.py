@@ -1,6 +1,7 @@
 """At a site: from field devices to signed readings on the chain.
 
     models       what the SunSpec models of a device show
+    echonet      what ECHONET Lite devices show
     registermap  devices without SunSpec, described by a file; maps/ holds examples
     quantity     what is measured, by whom, with which sign
     device       a site's devices, sampled

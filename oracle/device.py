@@ -15,8 +15,10 @@ from dataclasses import dataclass, replace
 
 from energy.errors import DeviceError, SettingError
 from field.blocks import discovered, read_blocks
+from field.echonet_node import Echonet, EchonetLine
 from field.modbus import Address, Line, NoAnswer
 from field.sunspec import Location
+from oracle.echonet import read_echonet
 from oracle.models import SOURCES, models_of, shown_by
 from oracle.quantity import (
     COUNTED,
@@ -45,7 +47,7 @@ class Device:
     """
 
     role: Role
-    address: Address
+    address: Address | Echonet
     unit: int
     ceiling_w: int
     name: str = ""
@@ -55,6 +57,8 @@ class Device:
     def __post_init__(self) -> None:
         if not 1 <= self.unit <= 247:
             raise SettingError(f"a Modbus unit must be 1 to 247, got {self.unit}")
+        if self.map is not None and isinstance(self.address, Echonet):
+            raise SettingError("a register map must be for Modbus, got one for ECHONET Lite")
         if self.ceiling_w <= 0:
             raise SettingError(f"a device's ceiling must be above 0 W, got {self.ceiling_w} W")
         if self.reversed and self.role != "meter":
@@ -123,10 +127,17 @@ class Instruments:
         self, devices: SiteDevices, *, timeout_seconds: float = 1.0, retries: int = 1
     ) -> None:
         self.devices = devices
-        self._lines = {
-            address: Line(address, timeout_seconds=timeout_seconds, retries=retries)
-            for address in {device.address for device in devices.devices}
-        }
+        self._lines: dict[Address, Line] = {}
+        self._nodes: dict[Echonet, EchonetLine] = {}
+        for address in {device.address for device in devices.devices}:
+            if isinstance(address, Echonet):
+                self._nodes[address] = EchonetLine(
+                    address, timeout_seconds=timeout_seconds, retries=retries
+                )
+            else:
+                self._lines[address] = Line(
+                    address, timeout_seconds=timeout_seconds, retries=retries
+                )
         self._locations: dict[str, list[Location]] = {}
 
     async def sample(self, time_seconds: int) -> Sample:
@@ -148,6 +159,8 @@ class Instruments:
         return replace(sample, incidents=(*incidents, *sample.incidents))
 
     async def _shown(self, device: Device) -> Shown:
+        if isinstance(device.address, Echonet):
+            return await read_echonet(self._nodes[device.address], device.role, device.unit)
         line = self._lines[device.address]
         if device.map is not None:
             return await read_map(line, device.unit, device.map)
@@ -173,6 +186,8 @@ class Instruments:
         """Close all connections."""
         for line in self._lines.values():
             line.close()
+        for node in self._nodes.values():
+            node.close()
 
 
 def sample_of(time_seconds: int, shown: Mapping[Device, Shown]) -> Sample:

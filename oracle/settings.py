@@ -37,6 +37,7 @@
     # serial = "/dev/ttyUSB0"           # and baud = 9600, parity = "N", stop_bits = 1
     unit = 1
     ceiling_w = 80_000                  # more than it can ever carry
+    protocol = "echonet"                # ECHONET Lite (unit: the instance); Modbus if left out
     map = "float-kwh-meter"             # without SunSpec: a map that comes along, or a file
     reversed = false                    # a meter that counts import as export
 
@@ -56,7 +57,7 @@ from chain.network.profile import profile_at
 from energy.errors import SettingError
 from energy.messages import Domain
 from energy.table import Table, load_table
-from field.address import address_from
+from field.address import place_from
 from oracle.device import Device, SiteDevices
 from oracle.registermap import load_map
 
@@ -220,11 +221,12 @@ def _devices(table: Table, beside: Path) -> SiteDevices:
         role = part.one_of("role", ("meter", "inverter", "battery"))
         map_name = part.text("map", "")
         try:
+            address, unit = place_from(part)
             devices.append(
                 Device(
                     role,
-                    address_from(part),
-                    part.whole("unit", 1, 247, 1),
+                    address,
+                    unit,
                     part.whole("ceiling_w", 1, 10**9),
                     part.text("name", ""),
                     load_map(map_name, beside) if map_name else None,

@@ -1,6 +1,6 @@
 """Hands on the battery: what a site does so that its battery follows what it was told.
 
-    device        a battery as dispatch sees it; `sunspec` speaks to one over Modbus
+    device        a battery as dispatch sees it; `sunspec` and `echonet` speak to one
     image         what was read in a cycle, each value with its age
     trust         which device is believed: nonsense takes it out of dispatch
     standing      what the site was told, and what of it is followed now

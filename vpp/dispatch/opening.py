@@ -13,8 +13,10 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from energy.errors import DeviceError, SettingError
+from field.echonet_node import Echonet, EchonetLine
 from field.modbus import Address, Line
 from vpp.dispatch.device import Battery, BatteryShown, Power, Setpoint
+from vpp.dispatch.echonet import EchonetBattery, EchonetPower
 from vpp.dispatch.settings import DevicePlace, Settings
 from vpp.dispatch.site import SiteDispatch
 from vpp.dispatch.store import Store
@@ -75,23 +77,39 @@ def site_of(settings: Settings, *, unarmed: bool = False) -> Iterator[SiteDispat
     Raises:
         SettingError: if something of it cannot be opened.
     """
-    lines: dict[Address, Line] = {}
+    lines: dict[Address | Echonet, Line | EchonetLine] = {}
+    timeout = settings.timeout_seconds
 
-    def line(place: DevicePlace) -> Line:
-        made = Line(place.address, timeout_seconds=settings.timeout_seconds, retries=0)
-        return lines.setdefault(place.address, made)
+    def line(address: Address) -> Line:
+        made = lines.setdefault(address, Line(address, timeout_seconds=timeout, retries=0))
+        assert isinstance(made, Line)
+        return made
 
-    def summed(places: Sequence[DevicePlace], models: Sequence[int]) -> Power | None:
-        devices = [SunSpecPower(line(at), at.unit, models, turned=at.reversed) for at in places]
+    def node(address: Echonet) -> EchonetLine:
+        made = lines.setdefault(address, EchonetLine(address, timeout_seconds=timeout, retries=0))
+        assert isinstance(made, EchonetLine)
+        return made
+
+    def power(at: DevicePlace, role: str, models: Sequence[int]) -> Power:
+        if isinstance(at.address, Echonet):
+            return EchonetPower(node(at.address), at.unit, role, turned=at.reversed)
+        return SunSpecPower(line(at.address), at.unit, models, turned=at.reversed)
+
+    def summed(places: Sequence[DevicePlace], role: str, models: Sequence[int]) -> Power | None:
+        devices = [power(at, role, models) for at in places]
         return devices[0] if len(devices) == 1 else Sum(devices) if devices else None
 
     place = settings.battery
-    battery: Battery = SunSpecBattery(
-        line(place),
-        place.unit,
-        control=place.control,
-        grid_charging=settings.limits.grid_charging,
-    )
+    battery: Battery
+    if isinstance(place.address, Echonet):
+        battery = EchonetBattery(node(place.address), place.unit)
+    else:
+        battery = SunSpecBattery(
+            line(place.address),
+            place.unit,
+            control=place.control,
+            grid_charging=settings.limits.grid_charging,
+        )
     store = Store.copied(settings.state) if unarmed else Store(settings.state)
     try:
         yield SiteDispatch(
@@ -99,8 +117,8 @@ def site_of(settings: Settings, *, unarmed: bool = False) -> Iterator[SiteDispat
             Unarmed(battery) if unarmed else battery,
             settings.limits,
             store,
-            meter=summed(settings.meters, SunSpecPower.METER),
-            inverter=summed(settings.inverters, SunSpecPower.INVERTER),
+            meter=summed(settings.meters, "meter", SunSpecPower.METER),
+            inverter=summed(settings.inverters, "inverter", SunSpecPower.INVERTER),
             tuning=settings.tuning,
             rhythm=settings.rhythm,
             patience=settings.patience,

@@ -48,6 +48,7 @@
     [[battery]]                         # one
     host = "192.168.1.10"               # and port = 502; or serial = "/dev/ttyUSB0" and so on
     unit = 3
+    protocol = "modbus"                 # or "echonet": unit is then the instance
     control = 124                       # 704; the first that it has if left out
 
     [[meter]]                           # several are summed; reversed = true turns one round
@@ -68,7 +69,8 @@ from pathlib import Path
 
 from energy.errors import SettingError
 from energy.table import Table, load_table
-from field.address import address_from
+from field.address import place_from
+from field.echonet_node import Echonet
 from field.modbus import Address
 from vpp.commands import Action
 from vpp.dispatch.controller import Tuning
@@ -85,7 +87,7 @@ MOST_W = 100_000_000
 class DevicePlace:
     """Where a device is; `control` is the model that commands a battery."""
 
-    address: Address
+    address: Address | Echonet
     unit: int
     control: int | None = None
     reversed: bool = False
@@ -218,7 +220,10 @@ def _battery(table: Table) -> DevicePlace:
     control = part.whole("control", 0, 65_535, 0)
     if control and control not in CONTROLS:
         raise part.error("control", f"be one of {', '.join(map(str, CONTROLS))}", control)
-    place = DevicePlace(address_from(part), part.whole("unit", 1, 247, 1), control or None)
+    address, unit = place_from(part)
+    if control and isinstance(address, Echonet):
+        raise part.error("control", "be left out for ECHONET Lite", control)
+    place = DevicePlace(address, unit, control or None)
     part.refuse_unknown()
     return place
 
@@ -226,13 +231,8 @@ def _battery(table: Table) -> DevicePlace:
 def _devices(table: Table, role: str) -> tuple[DevicePlace, ...]:
     found = []
     for part in table.tables(role) if role in table else ():
-        found.append(
-            DevicePlace(
-                address_from(part),
-                part.whole("unit", 1, 247, 1),
-                reversed=part.flag("reversed") if role == "meter" else False,
-            )
-        )
+        turned = part.flag("reversed") if role == "meter" else False
+        found.append(DevicePlace(*place_from(part), reversed=turned))
         part.refuse_unknown()
     return tuple(found)
 
