@@ -29,9 +29,12 @@ from orchestrator.web.draw.audit import COMMANDS
 from orchestrator.web.pages import MENU, PAGES
 from orchestrator.web.viewer import Others
 from orchestrator.words import Language
+from tests.room import room_of
 from tests.web import ADDRESSES, DAY, EVENING, KESENNUMA, NOON, SLOTS
 from vpp.chemistry import chemistry
 from vpp.wear import wear_cost
+
+NOW = 1_760_000_400
 
 
 @pytest.fixture(scope="module")
@@ -46,8 +49,10 @@ def client_of(engine, **options):
 
 
 @pytest.fixture(scope="module")
-def client(engine, played_day):
-    return client_of(engine, audit=played_day / "audit.state")
+def client(engine, played_day, tmp_path_factory):
+    room = room_of(str(tmp_path_factory.mktemp("room") / "room.sqlite"), 60, NOW)
+    yield client_of(engine, clock=lambda: NOW, audit=played_day / "audit.state", room=room)
+    room.dispose()
 
 
 def test_now_shows_the_flows_and_sums_of_the_half_hour(engine, client):

@@ -203,7 +203,10 @@ def test_every_exception_from_slither_has_its_reason():
         for number, line in enumerate(lines):
             if "slither-disable" in line:
                 found += 1
-                assert re.match(r" *// slither-disable-next-line [a-z,-]+$", line), (path.name, line)
+                assert re.match(r" *// slither-disable-next-line [a-z,-]+$", line), (
+                    path.name,
+                    line,
+                )
                 assert re.match(r" *// (?!slither)\w", lines[number - 1]), (path.name, line)
     assert found
 

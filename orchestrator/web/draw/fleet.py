@@ -60,7 +60,7 @@ def drawn(pen: Pen, view: FleetPage) -> dict[str, Any]:
             for word, number in (("before", view.page - 1), ("after", view.page + 1))
             if 1 <= number <= view.pages
         },
-        "moment": f"{datetime.fromisoformat(view.at):%H:%M:%S}",
+        "moment": f"{datetime.fromisoformat(view.at):%H:%M:%S}" if view.at else "",
     }
 
 

@@ -97,7 +97,7 @@ class FleetPage:
     is_set_up: bool
     is_shown: bool
     """Whether powers, energies and instructions are for who looks."""
-    at: str
+    at: str | None
     filters: Filters
     municipalities: tuple[str, ...]
     kinds: tuple[str, ...]
@@ -139,7 +139,7 @@ def fleet_view(source: Source, filters: Filters, page: int = 1) -> FleetPage:
     return FleetPage(
         is_set_up=source.room is not None,
         is_shown=is_shown,
-        at=datetime.fromtimestamp(now, JST).isoformat(),
+        at=datetime.fromtimestamp(now, JST).isoformat() if source.room else None,
         filters=filters,
         municipalities=tuple(sorted({site.municipality for site in sites})),
         kinds=tuple(sorted({site.kind for site in sites})),
