@@ -14,18 +14,22 @@ from rich.table import Table
 
 from bench import (
     ageing,
+    calls,
     day,
     desk,
     dispatch,
     fleet,
     gas,
     jepx,
+    link,
     market,
     network,
     origin,
     plan,
     scale,
     site,
+    stages,
+    steering,
     strategies,
     web,
     year,
@@ -34,6 +38,7 @@ from bench.figures import Figure
 from energy.errors import SettingError
 
 BENCHES = {
+    "calls": calls.figures,
     "fleet": fleet.figures,
     "gas": gas.figures,
     "market": market.figures,
@@ -44,8 +49,11 @@ BENCHES = {
     "origin": origin.figures,
     "site": site.figures,
     "jepx": jepx.figures,
+    "link": link.figures,
     "plan": plan.figures,
     "ageing": ageing.figures,
+    "stages": stages.figures,
+    "steering": steering.figures,
     "strategies": strategies.figures,
     "web": web.figures,
     "year": year.figures,

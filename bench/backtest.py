@@ -1,4 +1,4 @@
-"""What planning earned: Kesennuma's office played over four weeks of May, re-planned each slot.
+"""What planning earned: Kesennuma's office played over two weeks of May, re-planned each slot.
 
 Forecasts see only what was read before. A plan's first slot is carried out as it stands: the
 battery does what it was told, as far as its energy goes, and the meter takes the difference. The
@@ -20,7 +20,7 @@ from orchestrator.plan import battery_of
 from orchestrator.setting.series import load_series, pv_series
 from orchestrator.setting.sites import load_setting
 from vpp.calendar import works_on
-from vpp.forecast import History, Past, learned, naive, quantiles
+from vpp.forecast import History, Past, learned, naive
 from vpp.model import Array, Battery, Problem, Tier
 from vpp.mpc import Controller
 from vpp.plan import Plan
@@ -30,7 +30,6 @@ from vpp.wear import wear_cost
 
 FIRST, DAYS, HORIZON = date(2019, 5, 7), 14, 48
 MARKUP = 5.0
-LEVELS = (0.1, 0.5, 0.9)
 
 
 @dataclass
@@ -103,7 +102,7 @@ def _known(played: Played, slot: int) -> tuple[Array, Array]:
 
 
 def _strategies(played: Played) -> dict[str, Strategy]:
-    once, each, both, sure = Controller(), Controller(), Controller(), Controller()
+    once, each, sure = Controller(), Controller(), Controller()
 
     def history(slot: int) -> History:
         return History(works_on, {at: p for at, p in played.past.items() if at < slot})
@@ -125,17 +124,6 @@ def _strategies(played: Played) -> dict[str, Strategy]:
     def replanned(slot: int, stored: float) -> Plan:
         return each.plan(expected(slot, stored))
 
-    def two_stage(slot: int, stored: float) -> Plan:
-        past, span = history(slot), range(slot, slot + HORIZON)
-        load, pv = (
-            quantiles(past, what, span, LEVELS, 7) / 1000 for what in ("load", "generation")
-        )
-        # More load with less sun, and the other way round: the futures that differ most.
-        futures = [
-            _problem(played, slot, stored, load[row], pv[-1 - row]) for row in (0, len(LEVELS) - 1)
-        ]
-        return both.plan(expected(slot, stored), futures)
-
     def foresight(slot: int, stored: float) -> Plan:
         return sure.plan(_problem(played, slot, stored, *_known(played, slot)))
 
@@ -151,7 +139,6 @@ def _strategies(played: Played) -> dict[str, Strategy]:
         "safe rule": Strategy(rule),
         "planned at midnight": Strategy(daily),
         "re-planned each slot": Strategy(replanned, each),
-        "re-planned, two stages": Strategy(two_stage, both),
         "perfect foresight of a day": Strategy(foresight, sure),
     }
 

@@ -24,6 +24,7 @@ from oracle.plant import Battery
 from oracle.simulator import BATTERY, INVERTER, METER, SECOND_PARTS, SiteSimulator
 from oracle.weather import clear_sky, gusts, office
 from vpp.commands import Action, Instruction
+from vpp.dispatch.instruments import Instruments
 from vpp.dispatch.limits import OwnerLimits
 from vpp.dispatch.site import Place, SiteDispatch
 from vpp.dispatch.store import Store
@@ -99,11 +100,13 @@ async def followed(control: int, slots: int) -> Followed:
 
         dispatch = SiteDispatch(
             Place(0),
-            SunSpecBattery(line, BATTERY),
+            Instruments(
+                SunSpecBattery(line, BATTERY),
+                SunSpecPower(line, METER, SunSpecPower.METER),
+                SunSpecPower(line, INVERTER, SunSpecPower.INVERTER),
+            ),
             OwnerLimits(SIZE.power_w, SIZE.power_w),
             Store(":memory:"),
-            meter=SunSpecPower(line, METER, SunSpecPower.METER),
-            inverter=SunSpecPower(line, INVERTER, SunSpecPower.INVERTER),
             clock=now,
             monotonic=now,
         )

@@ -23,4 +23,4 @@ class Figure:
         """Whether the bar holds; None without one."""
         if self.bar is None:
             return None
-        return self.value >= self.bar if self.at_least else self.value <= self.bar
+        return bool(self.value >= self.bar if self.at_least else self.value <= self.bar)

@@ -16,6 +16,7 @@ from bench import backtest
 from bench.figures import Figure
 from vpp.matrix import program_of
 from vpp.model import Battery, Demand, Problem, Tier
+from vpp.planner import PATIENCE, planned
 from vpp.program import Program
 from vpp.solver import HighsSolver, ScipySolver
 from vpp.wear import DepthLaw, chords, even_depths
@@ -37,7 +38,32 @@ def figures() -> list[Figure]:
             Figure(f"{what}: warm", warm, "ms", bars[1]),
             Figure(f"{what}: through scipy", reference, "ms"),
         ]
-    return [*found, *backtest.figures()]
+    return [*found, *below_zero(), *backtest.figures()]
+
+
+def below_zero() -> list[Figure]:
+    """Time a day on which being paid to burn energy tempts three batteries in every slot."""
+    chance = np.random.default_rng(SEED)
+    day = problem(48, 0, chance)
+    (unit,) = day.batteries
+    price = -chance.uniform(1, 20, 48)
+    hard = replace(
+        day,
+        purchases=(Tier("buy", price),),
+        sales=(Tier("sell", price - 5),),
+        batteries=tuple(replace(unit, name=f"office {number}") for number in range(3)),
+    )
+    began = time.process_time()
+    plan = planned(hard, HighsSolver(600), patience=600)
+    took = time.process_time() - began
+    name = "48 slots, three batteries, all prices below 0"
+    return [
+        Figure(f"{name}: processor time", took, "s", PATIENCE),
+        Figure(f"{name}: binaries", plan.binaries, "count"),
+        Figure(
+            f"{name}: cost that may be missed", 100 * plan.gap / abs(plan.money.total), "%", 1.0
+        ),
+    ]
 
 
 def _times(slots: int, kinks: int) -> tuple[float, float, float]:

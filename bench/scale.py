@@ -38,9 +38,10 @@ from energy.attested import RING as DAYS_HELD
 from energy.market import RING
 from energy.messages import address_of
 from energy.units import SLOT_SECONDS, SLOTS_PER_DAY, slots_of
-from orchestrator.replay.replay import Replay, SlotResult
+from orchestrator.replay.replay import Replay, SlotResult, known_tariffs
 from orchestrator.replay.scenarios import Town, base, resampled
-from orchestrator.replay.site import ReplayedSite
+from orchestrator.replay.site import replayed_sites
+from orchestrator.steering.steering import RULE
 
 DAY = date(2019, 6, 4)
 REGION = 1_000
@@ -165,10 +166,8 @@ def _opened(
     rules = town.setting.market.rules(chain.now() // SLOT_SECONDS)
     market = MarketContract.deployed(chain, chain.sender, rules)
     market.enact_tariff(first, town.setting.tariffs)
-    sites = [
-        ReplayedSite(site, series, "scale", market.domain, steers=True)
-        for site, series in zip(town.setting.sites, town.series, strict=True)
-    ]
+    tariffs = known_tariffs(town.tariffs_on, town.is_linked)
+    sites = replayed_sites(town.setting.sites, town.series, "scale", RULE, tariffs)
     for site in sites:
         keys = address_of(site.trader_key), address_of(site.oracle_key)
         market.enrol(first, *keys, site.site.ratings)

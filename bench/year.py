@@ -16,8 +16,9 @@ from tempfile import TemporaryDirectory
 
 from bench.figures import Figure
 from chain.anvil import anvil
-from orchestrator.replay.period import RULE, Plan, beginning_of, replayed
+from orchestrator.replay.period import Plan, beginning_of, replayed
 from orchestrator.setting.sites import Setting, load_setting
+from orchestrator.steering.steering import RULE
 
 FIRST = date(2019, 1, 1)
 YEAR = 365

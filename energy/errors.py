@@ -7,6 +7,7 @@
     ├── ReadingImpossible         what the devices say adds up to no reading
     ├── StoreFailed               a disk that does not take a write, see `oracle.outbox`
     ├── StoreError                a store of the chain's events that does not answer, or is broken
+    ├── LinkError                 a broker that cannot be reached, a message that makes no sense
     ├── VtnError                  a VTN that does not answer, or refuses, see `vpp.calls.vtn`
     ├── ChainError                a chain that cannot be reached or is not the expected one
     ├── AuditError                a fact on the chain that the rules do not allow
@@ -54,6 +55,10 @@ class ReadingImpossible(YuiError):
 
 class StoreError(YuiError):
     """A store of the chain's events does not answer, is broken, or is of a newer version."""
+
+
+class LinkError(YuiError):
+    """The fleet's broker cannot be reached, or a message between room and site makes no sense."""
 
 
 class ChainError(YuiError):

@@ -13,18 +13,14 @@ Energy in Wh, prices in 0.001 JPY/kWh; a bid has the network's fee in it.
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 from energy.records import Order, Reading, Side
 from energy.registry import Tariff
-from energy.units import PRICE_LIMIT, PRICE_PER_YEN
-
-if TYPE_CHECKING:
-    from vpp.plan import Plan
-
-WH_PER_KWH = 1_000
+from energy.units import PRICE_LIMIT
+from orchestrator.steering.steering import Offer
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +42,7 @@ class Situation:
     """What an agent knows of a slot before its gate.
 
     `net_export` is its own expected surplus (below zero: need). `worth` is what a kWh more or
-    less is worth to it then, the dual of its battery's plan; None without a battery, where the
+    less is worth to it then, by its battery's plan (`orchestrator.steering.plan`); None where the
     utility is the only other way. `region_net` is the expected net export of the others of its
     region, as their readings of the day before show it.
     """
@@ -69,20 +65,6 @@ class Situation:
         if self.worth is not None:
             return self.worth
         return self.tariff.buying if self.side == Side.ASK else self.tariff.selling
-
-
-def planned(plan: Plan, slot: int, site: int, tariff: Tariff) -> Situation | None:
-    """Return the situation of a battery's site as its plan sees it; None beyond the plan.
-
-    `worth` is the dual of the site's balance in the slot: a kWh more or less is worth that,
-    whatever the battery does (see `vpp.market`).
-    """
-    number = slot - plan.problem.first_slot
-    if plan.duals is None or not 0 <= number < len(plan.net_export):
-        return None
-    net = round(float(plan.net_export[number]) * WH_PER_KWH)
-    worth = round(float(plan.duals.energy[number]) * PRICE_PER_YEN)
-    return Situation(slot, site, net, tariff, worth)
 
 
 class Strategy(Protocol):
@@ -162,14 +144,23 @@ def quoted(
     return Order(situation.slot, situation.site, situation.side, energy, price, sequence)
 
 
-def order_for(slot: int, site: int, net_export: int, limits: Limits, sequence: int) -> Order | None:
-    """Return the order for an expected net export (below zero: import) in Wh, at the site's limit.
-
-    None if there is nothing to trade.
-    """
-    side, price = (Side.ASK, limits.ask) if net_export > 0 else (Side.BID, limits.bid)
-    energy = min(abs(net_export), limits.most_energy)
-    return Order(slot, site, side, energy, price, sequence) if energy else None
+def orders_of(
+    offers: Iterable[Offer],
+    site: int,
+    tariff: Tariff,
+    strategy: Strategy,
+    limits: Limits,
+    region_net: int = 0,
+) -> list[Order]:
+    """Return a site's first orders for a slot: what it has to offer, priced by its strategy."""
+    found: list[Order] = []
+    for offer in offers:
+        net = offer.energy if offer.side is Side.ASK else -offer.energy
+        situation = Situation(offer.slot, site, net, tariff, offer.worth, region_net)
+        order = quoted(situation, strategy, limits, sequence=len(found) + 1)
+        if order is not None:
+            found.append(order)
+    return found
 
 
 def net_export(reading: Reading) -> int:

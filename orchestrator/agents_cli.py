@@ -15,6 +15,8 @@ from orchestrator.listing import Listing
 from orchestrator.options import Json
 from orchestrator.setting.series import load_series, pv_series
 from orchestrator.setting.sites import load_setting
+from orchestrator.steering.choice import InSteering, check_steering
+from orchestrator.steering.steering import PLAN
 from orchestrator.store_commands import Csv
 
 app = typer.Typer(no_args_is_help=True, help="Trading agents: what a strategy would have brought.")
@@ -34,6 +36,7 @@ def backtest(
     limits: Annotated[
         bool, typer.Option("--limits", help="Hold to the sites file's limits; else to none.")
     ] = False,
+    battery: InSteering = PLAN,
     as_json: Json = False,
     as_csv: Csv = False,
 ) -> None:
@@ -42,10 +45,13 @@ def backtest(
 
     if not 0 <= margin <= 1_000:
         raise SettingError(f"--margin must be 0 to 1000 JPY/kWh, got {margin:g}")
+    check_steering(battery)
     strategies = {name: made(round(margin * 1_000)) for name, made in STRATEGIES.items()}
     first = day_named(day)
     loads, sun = load_series(), pv_series()
-    bar = iter(track(range(days), "days", transient=True, console=Console(stderr=True)))
+    bar = iter(
+        track(range(days * len(strategies)), "days", transient=True, console=Console(stderr=True))
+    )
     found = engine.backtest(
         load_setting(),
         loads,
@@ -54,6 +60,7 @@ def backtest(
         first,
         days,
         open_limits=not limits,
+        battery=battery,
         progress=lambda *_: next(bar, None),
     )
     rows = [

@@ -32,6 +32,7 @@ SITE_COLUMNS = (
     *("plan_baseline_wh", "plan_actual_wh", "plan_delivered_wh"),
 )
 MINUTE_COLUMNS = ("time", "asked_w", "sites", "meter_w", "plan_w")
+SITE_MINUTE_COLUMNS = ("time", "site", "battery_w", "imported_w", "meter_w", "plan_w")
 
 
 def at(seconds: float) -> str:
@@ -70,10 +71,25 @@ def minute_rows(report: Fulfilment) -> list[dict[str, Any]]:
             "time": at(line.minute * 60),
             "asked_w": line.asked_w,
             "sites": line.sites,
-            "meter_w": None if line.meter_w is None else round(line.meter_w),
-            "plan_w": None if line.plan_w is None else round(line.plan_w),
+            "meter_w": _whole(line.meter_w),
+            "plan_w": _whole(line.plan_w),
         }
         for line in report.minutes
+    ]
+
+
+def site_minute_rows(report: Fulfilment, names: Names) -> list[dict[str, Any]]:
+    """Return the minutes of each site as records; powers in whole W."""
+    return [
+        {
+            "time": at(each.minute * 60),
+            "site": name_of(names, each.site),
+            "battery_w": round(each.battery_w),
+            "imported_w": round(each.imported_w),
+            "meter_w": _whole(each.meter_w),
+            "plan_w": _whole(each.plan_w),
+        }
+        for each in report.site_minutes
     ]
 
 
@@ -87,9 +103,11 @@ def report_json(report: Fulfilment, names: Names) -> dict[str, Any]:
         "paid_microyen": report.paid_microyen,
         "penalty_microyen": report.penalty_microyen,
         "answers": asdict(report.answered),
+        "reached_seconds": report.reached_seconds,
         "half_hours": slot_rows(report),
         "sites": site_rows(report, names),
         "minutes": minute_rows(report),
+        "site_minutes": site_minute_rows(report, names),
         "baselines": {
             name_of(names, site): None
             if found is None
@@ -132,9 +150,13 @@ def brief_lines(report: Fulfilment, language: Language) -> list[tuple[str, str]]
         (say(language, "answers"), " / ".join(map(str, answers))),
         (say(language, "slowest"), _seconds(answered.slowest_answer)),
         (say(language, "first_change"), _seconds(answered.first_change)),
+        (
+            say(language, "reached", percent=f"{1 - call.product.tolerance:.0%}"),
+            f"{_seconds(report.reached_seconds)} ({call.product.response_seconds} s)",
+        ),
         (say(language, "basis"), say(language, call.product.basis.value)),
-        (say(language, "asked"), f"{kwh(report.asked_wh):,.3f} kWh"),
-        (say(language, "delivered"), f"{kwh(report.delivered_wh):,.3f} kWh"),
+        (say(language, "asked_all"), f"{kwh(report.asked_wh):,.3f} kWh"),
+        (say(language, "delivered_all"), f"{kwh(report.delivered_wh):,.3f} kWh"),
         (say(language, "penalties"), f"{yen(report.penalty_microyen):,.2f} JPY"),
         (say(language, "paid"), f"{yen(report.paid_microyen):,.2f} JPY"),
         ("", state),
@@ -226,11 +248,13 @@ def report_view(report: Fulfilment, names: Names, language: Language) -> Rendera
     )
 
 
-def table_view(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> RenderableType:
-    """Draw a table whose first column is text."""
+def table_view(
+    title: str, columns: Sequence[str], rows: Iterable[Sequence[str]], texts: int = 1
+) -> RenderableType:
+    """Draw a table whose first columns are texts, and the others numbers."""
     table = Table(title=title, title_justify="left")
     for number, column in enumerate(columns):
-        table.add_column(column, justify="right" if number else "left")
+        table.add_column(column, justify="left" if number < texts else "right")
     for row in rows:
         table.add_row(*(Text(cell) for cell in row))
     return table
@@ -246,6 +270,10 @@ def page_of(report: Fulfilment, names: Names, language: Language) -> str:
         lines += ["| --- |" + " ---: |" * (len(columns) - 1)]
         lines += [f"| {' | '.join(row)} |" for row in rows]
     return "\n".join(lines) + "\n"
+
+
+def _whole(watts: float | None) -> int | None:
+    return None if watts is None else round(watts)
 
 
 def _kwh(wh: int | None) -> str:

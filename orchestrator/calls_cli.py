@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import json
+import secrets
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any
@@ -16,10 +17,12 @@ import typer
 
 from energy.errors import SettingError
 from energy.units import JST
+from oracle.keys import write_secret
 from orchestrator import screen
 from orchestrator.call_view import (
     MINUTE_COLUMNS,
     SITE_COLUMNS,
+    SITE_MINUTE_COLUMNS,
     SLOT_COLUMNS,
     at,
     minute_rows,
@@ -27,6 +30,7 @@ from orchestrator.call_view import (
     page_of,
     report_json,
     report_view,
+    site_minute_rows,
     site_rows,
     slot_rows,
     table_view,
@@ -37,12 +41,14 @@ from orchestrator.options import DEFAULT_STORE, InLanguage, Json, StorePath, pri
 from orchestrator.store_commands import Csv
 from orchestrator.words import Language
 from vpp.calls.baseline import ReverseFlow
+from vpp.calls.call import LOWEST_PRIORITY
 from vpp.calls.document import to_json
 from vpp.calls.evidence import fulfilled
-from vpp.calls.settings import PORT, secret_in
+from vpp.calls.settings import PORT, SETTINGS_FILE, secret_in
 from vpp.calls.store import CallStore
 
-DEFAULT_CALLS = ".yui/room/calls.sqlite"
+DEFAULT_FOLDER = Path(".yui/fleet/room")
+DEFAULT_CALLS = str(DEFAULT_FOLDER / "calls.sqlite")
 CALL_COLUMNS = ("call", "state", "direction", "from", "to", "most_w", "priority", "source")
 TIMEOUT_SECONDS = 40.0
 
@@ -57,12 +63,49 @@ TokenFile = Annotated[
     Path, typer.Option("--token", help="The file with the token of who posts calls.")
 ]
 DEFAULT_ROOM = f"http://127.0.0.1:{PORT}"
-DEFAULT_TOKEN = Path(".yui/room/calls.token")
+DEFAULT_TOKEN = DEFAULT_FOLDER / "calls.token"
 
 
 @app.callback()
 def calls() -> None:
     """Balancing calls: sent, watched, proven."""
+
+
+_TEXT = """\
+# How the control room takes calls; docs/calls.md and vpp/calls/settings.py say what each means.
+
+store = "calls.sqlite"
+# chain = "store.sqlite"            # the store of the chain's events, for reports to a VTN
+host = "127.0.0.1"
+port = {port}
+token = "calls.token"
+
+# [products.tertiary-2]
+# price_kwh = 30.0                  # JPY per kWh delivered
+# price_kw = 2.0                    # JPY per kW and half hour
+
+# [openadr]
+# vtn = "https://vtn.example.org/openadr3/3.1.0"
+# client_id = "yui"
+# client_secret = "vtn.secret"      # a file
+# ven = "miyagi"
+"""
+
+
+@app.command()
+def init(
+    folder: Annotated[Path, typer.Option(help="The control room's folder.")] = DEFAULT_FOLDER,
+    port: Annotated[int, typer.Option(help="Where it takes calls, on this machine.")] = PORT,
+) -> None:
+    """Make settings by which the control room takes calls, and a token for who posts them."""
+    settings, token = folder / SETTINGS_FILE, folder / "calls.token"
+    for path in (settings, token):
+        if path.exists():
+            raise SettingError(f"{path} must not be there yet: nothing is overwritten")
+    folder.mkdir(parents=True, exist_ok=True)
+    write_secret(token, secrets.token_urlsafe(32) + "\n")
+    settings.write_text(_TEXT.format(port=port), encoding="utf-8")
+    print(f"{settings}: calls are taken at http://127.0.0.1:{port}, from who has {token}")
 
 
 @app.command("list")
@@ -85,7 +128,7 @@ def listed(
             "from": at(each.call.starts_at),
             "to": at(each.call.ends_at),
             "most_w": max(step.power_w for step in each.call.steps),
-            "priority": each.call.priority,
+            "priority": None if each.call.priority == LOWEST_PRIORITY else each.call.priority,
             "source": each.call.source.value,
         }
         for each in kept
@@ -132,9 +175,9 @@ def show(
         for s in shares
         if s.ends_at > s.starts_at
     ]
-    columns = [say(language, "site"), ">", "<", "kW"]
+    columns = [*(say(language, word) for word in ("site", "from", "to")), "kW"]
     console.print(title, style="bold")
-    console.print(table_view(say(language, "shares"), columns, rows))
+    console.print(table_view(say(language, "shares"), columns, rows, texts=3))
     lines = [
         [
             at(entry.at),
@@ -145,13 +188,15 @@ def show(
         for entry in journal
     ]
     columns = [say(language, word) for word in ("at", "event", "site", "detail")]
-    console.print(table_view(say(language, "journal"), columns, lines))
+    console.print(table_view(say(language, "journal"), columns, lines, texts=4))
 
 
 @app.command()
 def report(
     name: Name,
-    by: Annotated[str, typer.Option(help="With --csv: half-hour, site or minute.")] = "half-hour",
+    by: Annotated[
+        str, typer.Option(help="With --csv: half-hour, site, minute or site-minute.")
+    ] = "half-hour",
     calls_path: CallsPath = DEFAULT_CALLS,
     store_path: StorePath = DEFAULT_STORE,
     reverse: Annotated[
@@ -165,8 +210,8 @@ def report(
     ] = None,
 ) -> None:
     """Report what a call came to: asked, delivered, paid, by half hour, site and minute."""
-    if by not in ("half-hour", "site", "minute"):
-        raise SettingError(f"--by must be half-hour, site or minute, got {by!r}")
+    if by not in ("half-hour", "site", "minute", "site-minute"):
+        raise SettingError(f"--by must be half-hour, site, minute or site-minute, got {by!r}")
     calls_store = calls_at(calls_path)
     with store_at(store_path) as (store, both):
         found = fulfilled(calls_store, store, name, reverse)
@@ -180,6 +225,7 @@ def report(
             "half-hour": (SLOT_COLUMNS, slot_rows(found)),
             "site": (SITE_COLUMNS, site_rows(found, names)),
             "minute": (MINUTE_COLUMNS, minute_rows(found)),
+            "site-minute": (SITE_MINUTE_COLUMNS, site_minute_rows(found, names)),
         }[by]
         Listing(columns, rows).show(as_json=False, as_csv=True)
     else:
@@ -278,7 +324,7 @@ def offer(
     rows.append([say(language, "together"), "", f"{answer['power_w'] / 1000:,.1f}"])
     columns = [say(language, "site"), say(language, "municipality"), "kW"]
     title = say(language, "offer", minutes=minutes)
-    screen.console().print(table_view(title, columns, rows))
+    screen.console().print(table_view(title, columns, rows, texts=2))
 
 
 def calls_at(path: str) -> CallStore:

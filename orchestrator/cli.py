@@ -20,6 +20,7 @@ from orchestrator import (
     council_cli,
     fleet_cli,
     network_cli,
+    room_cli,
     screen,
     statement_commands,
     store_commands,
@@ -47,6 +48,8 @@ from orchestrator.report import day_report
 from orchestrator.service import cli as service_cli
 from orchestrator.setting.sites import MODES, load_setting
 from orchestrator.statement import statement_of
+from orchestrator.steering.choice import InSteering, check_steering
+from orchestrator.steering.steering import RULE
 from orchestrator.verification.commands import report
 from orchestrator.web import cli as web_cli
 from orchestrator.words import Language, say
@@ -59,6 +62,8 @@ app = typer.Typer(
     help="Public buildings trade surplus solar electricity, half hour by half hour, and state "
     "for every kWh used where and when it was generated.",
 )
+
+room_cli.mount(dispatch_cli.app)
 
 app.add_typer(network_cli.app, name="network")
 app.add_typer(council_cli.app, name="council")
@@ -97,6 +102,7 @@ def demo(
         Path | None, typer.Option(help="A sites file of your own; see the bundled example.")
     ] = None,
     folder: Annotated[Path, typer.Option(help="Where the day is kept.")] = DEMO_FOLDER,
+    battery: InSteering = RULE,
     network: Annotated[
         str, typer.Option(help="anvil, or poa: each site's own validator, a block a second.")
     ] = ANVIL,
@@ -111,10 +117,11 @@ def demo(
         raise SettingError(f"--mode must be one of {', '.join(MODES)}, got {mode!r}")
     if network not in NETWORKS:
         raise SettingError(f"--network must be one of {', '.join(NETWORKS)}, got {network!r}")
+    check_steering(battery)
     setting = with_mode(load_setting(sites), mode)
     the_day = day_from(day)
     with progress_bar() as progress:
-        done = asyncio.run(run_day(setting, the_day, folder, progress, sites, network))
+        done = asyncio.run(run_day(setting, the_day, folder, progress, sites, network, battery))
     with store_at(folder / "store.sqlite") as (store, names):
         slots = slots_of(the_day)
         report = day_report(store, slots)

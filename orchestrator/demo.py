@@ -22,9 +22,12 @@ from dataclasses import astuple, dataclass, replace
 from datetime import date
 from pathlib import Path
 
+from sqlalchemy import Engine
+
 from chain.anvil import AnvilChain, anvil
 from chain.attesting import Attestor, key_signed
 from chain.council import MARKET, Act, Council
+from chain.database import opened
 from chain.indexer import indexed
 from chain.market import MarketContract
 from chain.network.keys import key_at
@@ -33,30 +36,39 @@ from chain.network.trial import TrialChain, trial
 from chain.node import NodeChain, fresh_key
 from chain.origin import OriginContract
 from chain.safe import creation_of
-from chain.store import opened
+from chain.store import stored
 from chain.terminal import TerminalChain
 from chain.writer import written
 from energy.errors import ChainError, SettingError
 from energy.market import MarketRules
 from energy.messages import address_of, sign
 from energy.records import Reading
-from energy.units import SLOT_SECONDS, SLOTS_PER_DAY, slots_of
+from energy.registry import Tariff
+from energy.units import SLOT_SECONDS, SLOTS_PER_DAY, slot_of_day, slots_of
 from oracle.device import Instruments
 from oracle.keys import KeySigner
 from oracle.outbox import Outbox
 from oracle.plant import Battery as PlantBattery
 from oracle.simulator import BATTERY, SiteSimulator
 from oracle.terminal import Terminal
-from orchestrator.agents import Limits, net_export, order_for
+from orchestrator.agents import Limits, Truthful, net_export, orders_of
 from orchestrator.audit import audited
 from orchestrator.audit_market import Findings
 from orchestrator.mover import Mover, SignedOrder, relayed
 from orchestrator.setting.series import LoadSeries, PvSeries, load_series, pv_series
 from orchestrator.setting.sites import Setting, Site
+from orchestrator.steering.choice import steering_of
+from orchestrator.steering.steering import (
+    OPEN,
+    RULE,
+    Position,
+    Tariffs,
+    net_offers,
+    position_of,
+)
 from vpp.calendar import works_on
 from vpp.control import BatteryControl
 from vpp.forecast import History, Past
-from vpp.rule import BatterySize, Command, Mode, command_for, expected_flows
 
 HISTORY_DAYS = 28
 ORDER_SECONDS = 60
@@ -89,23 +101,25 @@ class SiteOfDay:
     """One site: its simulated devices, its terminal, its agent."""
 
     def __init__(
-        self, site: Site, day: date, folder: Path, loads: LoadSeries, sun: PvSeries
+        self,
+        site: Site,
+        day: date,
+        folder: Path,
+        loads: LoadSeries,
+        sun: PvSeries,
+        steering: str,
+        tariffs: Tariffs,
     ) -> None:
         self.site = site
         self.trader_key, self.oracle_key = fresh_key(), fresh_key()
         self.slots = slots_of(day)
         column = _column(site)
-        self.size = (
-            BatterySize(site.battery.capacity_wh, site.battery.power * 100, site.battery.efficiency)
-            if site.battery
-            else None
-        )
         battery = None
-        if site.battery and self.size:
+        if site.battery:
             battery = PlantBattery(
-                self.size.capacity_wh,
-                self.size.power_w,
-                self.size.efficiency,
+                site.battery.capacity_wh,
+                site.battery.size.power_w,
+                site.battery.efficiency,
                 initial_wh=site.battery.minimum_wh,
             )
         self.simulator = SiteSimulator(
@@ -126,7 +140,7 @@ class SiteOfDay:
         self.limits = Limits(site.ask, site.bid, site.ratings.order_energy)
         self.outbox = Outbox(folder / f"terminal-{site.number}.sqlite")
         self.readings: dict[int, Reading] = {}
-        self.command = Command(Mode.HOLD)
+        self.steering = steering_of(steering, site, self.history, tariffs)
 
     async def start(self, stack: AsyncExitStack, node: NodeChain, address: str) -> None:
         """Start the devices and connect the terminal to them and to the chain."""
@@ -167,38 +181,23 @@ class SiteOfDay:
         attestor.attest_due()
         store.dispose()
 
-    async def command_battery(self, slot: int) -> None:
-        """Tell the battery what the rule wants of it in a slot."""
-        if self.size:
-            self.command = command_for(slot, self.available(slot - 1), self.size)
-            await self.control.send(self.command, REVERT_SECONDS)
+    async def command_battery(self, slot: int, position: Position) -> None:
+        """Tell the battery what is wanted of it in a slot."""
+        if self.site.battery:
+            command = self.steering.begin(slot, self.available(slot - 1), position)
+            await self.control.send(command, REVERT_SECONDS)
 
-    def order(self, slot: int, after_metering: bool) -> SignedOrder | None:
-        """Return the agent's signed order for a slot."""
+    def orders(self, slot: int, tariff: Tariff, after_metering: bool) -> list[SignedOrder]:
+        """Return the agent's signed orders for a slot."""
         if after_metering:
             reading = self.readings.get(slot)
-            net = net_export(reading) if reading else 0
+            offers = net_offers(slot, net_export(reading) if reading else 0)
         else:
-            net = self.forecast(slot)
-        order = order_for(slot, self.site.number, net, self.limits, sequence=1)
-        if order is None:
-            return None
-        return SignedOrder(order, sign(order, self.market.domain, self.trader_key))
-
-    def forecast(self, slot: int) -> int:
-        """Return the net export to be expected in a slot, from readings before it, Wh."""
-        surplus = self._surplus(slot)
-        if not self.size:
-            return surplus
-        # The slot that runs now ends before this one begins: what will it leave?
-        stored = self.available(slot - 2)
-        charged, discharged = expected_flows(
-            self.command, self._surplus(slot - 1), stored, self.size
-        )
-        stored += charged * self.size.efficiency // 1000 - discharged
-        command = command_for(slot, stored, self.size)
-        charged, discharged = expected_flows(command, surplus, stored, self.size)
-        return surplus - charged + discharged
+            offers = self.steering.offers(slot)
+        orders = orders_of(offers, self.site.number, tariff, Truthful(), self.limits)
+        return [
+            SignedOrder(each, sign(each, self.market.domain, self.trader_key)) for each in orders
+        ]
 
     def available(self, slot: int) -> int:
         """Return what the battery can deliver at the end of a slot, by the newest reading, Wh."""
@@ -206,9 +205,6 @@ class SiteOfDay:
         newest = max((at for at in self.readings if at <= slot), default=None)
         stored = self.readings[newest].stored if newest else self.site.battery.minimum_wh
         return max(stored - self.site.battery.minimum_wh, 0)
-
-    def _surplus(self, slot: int) -> int:
-        return self.history.generation(slot) - self.history.load(slot)
 
 
 async def run_day(
@@ -218,8 +214,11 @@ async def run_day(
     progress: Progress,
     sites_file: Path | None = None,
     network: str = ANVIL,
+    steering: str = RULE,
 ) -> DemoDay:
     """Run a day and return what it left in `folder`, whose content is replaced.
+
+    `steering` is who steers batteries: none, rule or plan.
 
     Raises:
         SettingError, ChainError, DeviceError, AuditError.
@@ -239,7 +238,18 @@ async def run_day(
             _deployed, node, setting, folder, sites_file
         )
         market = MarketContract(node, address)
-        sites = [SiteOfDay(site, day, folder, loads, sun) for site in setting.sites]
+        sites = [
+            SiteOfDay(
+                site,
+                day,
+                folder,
+                loads,
+                sun,
+                steering,
+                lambda slot, _: setting.tariffs[slot_of_day(slot)],
+            )
+            for site in setting.sites
+        ]
         progress("enrol", 0, SLOTS_PER_DAY)
         await asyncio.to_thread(_enrol, node, market, setting, sites, slots.start)
         store_path = str(folder / "store.sqlite")
@@ -282,11 +292,22 @@ async def _run(
     async def begin(slot: int) -> None:
         if slot == slots.start:
             await asyncio.gather(*(site.terminal.sample() for site in sites))
-        await asyncio.gather(*(site.command_battery(slot) for site in sites))
+        if rules.after_metering:
+            positions = [OPEN] * len(sites)
+        else:
+            positions = await asyncio.to_thread(_positions, node, market, mover.store, sites, slot)
+        await asyncio.gather(
+            *(
+                site.command_battery(slot, position)
+                for site, position in zip(sites, positions, strict=True)
+            )
+        )
 
     async def order(slot: int) -> None:
-        found = (site.order(slot, rules.after_metering) for site in sites)
-        orders = [signed for signed in found if signed]
+        tariff = market.tariff_at(slot)
+        orders = [
+            signed for site in sites for signed in site.orders(slot, tariff, rules.after_metering)
+        ]
         if orders:
             for refused in await asyncio.to_thread(relayed, market, orders):
                 print(f"order refused: {refused.refusal}", file=sys.stderr)
@@ -325,6 +346,17 @@ async def _run(
     await move(slots[-1])
     if settled != len(slots):
         raise ChainError(f"all {len(slots)} slots must be settled, got {settled}")
+
+
+def _positions(
+    node: DemoChain, market: MarketContract, engine: Engine, sites: list[SiteOfDay], slot: int
+) -> list[Position]:
+    """Return each site's position in a slot by the book that the chain has cleared."""
+    indexed(engine, node, market.address)
+    with stored(engine) as store:
+        span = range(slot, slot + 1)
+        orders, trades = store.orders(span), [trade for trade, _ in store.trades(span)]
+    return [position_of(site.site.number, orders, trades) for site in sites]
 
 
 def _column(site: Site) -> str:

@@ -12,7 +12,7 @@ from rich.table import Table
 
 from energy.errors import SettingError
 from energy.units import half_hour
-from orchestrator import screen
+from orchestrator import fleet_commands, fleet_setup, screen
 from orchestrator.options import Json, day_from, print_json
 from orchestrator.setting.fleet import Limits, municipality, synthetic
 from vpp.fleet.planner import EXACT_UP_TO, joint_plan
@@ -72,6 +72,10 @@ def plan(
         output.print(f"missed: {breach.limit} at {slot} by {breach.amount:,.1f}", style="red")
     for fault in found.faults:
         output.print(f"fault: {fault}", style="bold red")
+
+
+fleet_setup.mount(app)
+fleet_commands.mount(app)
 
 
 def _summary(plan: JointPlan) -> Table:

@@ -63,6 +63,8 @@ _STEPS = {
     "audit": "auditing",
     "report": "reporting",
     "claim": "claiming days",
+    "certify": "certificates made",
+    "told": "sites have answered",
 }
 
 
@@ -170,7 +172,10 @@ def chain_at(
 def with_options(
     made: Callable[..., Any],
 ) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """Give a command the options of a function, and as its first argument what that returns."""
+    """Give a command the options of a function, and as its first argument what that returns.
+
+    It may be done again, with another function: the inner one's comes first.
+    """
     shared = inspect.signature(made, eval_str=True).parameters
 
     def decorated(command: Callable[..., None]) -> Callable[..., None]:
@@ -180,8 +185,8 @@ def with_options(
         ]
 
         @wraps(command)
-        def run(**given: Any) -> None:
-            command(made(**{name: given.pop(name) for name in shared}), **given)
+        def run(*outer: Any, **given: Any) -> None:
+            command(made(**{name: given.pop(name) for name in shared}), *outer, **given)
 
         run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
         run.__annotations__ = {each.name: each.annotation for each in parameters}

@@ -16,20 +16,23 @@ import typer
 from energy.errors import SettingError
 from energy.units import PRICE_PER_YEN, SLOTS_PER_DAY, slot_of_day, slots_of
 from orchestrator import screen
-from orchestrator.plan_view import chart, plan_json, plan_view
+from orchestrator.plan_chart import chart
+from orchestrator.plan_view import plan_json, plan_view
 from orchestrator.setting.series import load_series, pv_series
 from orchestrator.setting.sites import Setting, Site, load_setting
-from orchestrator.words import Language, short
+from orchestrator.words import Language, say, say_slot, short
 from vpp.calendar import works_on
 from vpp.chemistry import chemistry
-from vpp.forecast import History, Past
+from vpp.forecast import SUN_DAYS, History, Past
 from vpp.gaps import filled
 from vpp.market import quotes
 from vpp.model import Array, Battery, Demand, Problem, Reserve, Tier
 from vpp.planner import planned
-from vpp.prices import price_days
+from vpp.prices import PriceForecaster, price_days, quick_members
 
 HISTORY_DAYS = 28
+PRICE_DAYS = 60
+"""Days of prices from which the next day's are forecast."""
 BEYOND = SLOTS_PER_DAY
 """Slots planned beyond the day that is shown, so that its evening does not end the world."""
 WH = 1_000
@@ -85,8 +88,8 @@ def plan(
         raise SettingError(f"a day must be as 2019-06-04, got {day!r}") from error
     slots = slots_of(the_day)
     span = range(slots.start, slots.stop + BEYOND)
-    load, pv, notes = _expected(place, slots, span, known)
-    purchases, sales, unknown = _tiers(setting, the_day, span, prices, markup)
+    load, pv, notes = _expected(place, slots, span, known, language)
+    purchases, sales, unknown = _tiers(setting, the_day, span, prices, markup, language)
     if book is not None:
         fee = setting.tariffs[0].fee / PRICE_PER_YEN
         purchases = (*purchases, Tier("book, bought", book + fee, book_kwh))
@@ -106,6 +109,9 @@ def plan(
         first_slot=slots.start,
     )
     made = planned(problem)
+    without = planned(
+        replace(problem, batteries=(), reserve_up=None, reserve_down=None, call_kwh=np.nan)
+    )
     made = replace(made, notes=(*made.notes, *notes, *unknown))
     offers = quotes(made, setting.tariffs[0].fee, place.ask, place.bid)
     shown = [offer for offer in offers if offer.slot in slots]
@@ -113,10 +119,10 @@ def plan(
     if chart_file is not None:
         chart(made, chart_file, f"{short(name)} {the_day}", language)
     if as_json:
-        print(json.dumps(plan_json(made, shown, place.name), ensure_ascii=False, indent=2))
+        print(json.dumps(plan_json(made, without, shown, place.name), ensure_ascii=False, indent=2))
         return
     console = screen.console()
-    console.print(plan_view(made, shown, short(name), the_day, language, explain=explain))
+    console.print(plan_view(made, without, shown, short(name), the_day, language, explain=explain))
 
 
 def battery_of(site: Site, stored_kwh: float | None, kind: str, worth: float) -> Battery:
@@ -153,7 +159,9 @@ def _battery_site(setting: Setting, wanted: str) -> Site:
     raise SettingError(f"a site must be one of {known}, got {wanted!r}")
 
 
-def _expected(site: Site, day: range, span: range, known: bool) -> tuple[Array, Array, list[str]]:
+def _expected(
+    site: Site, day: range, span: range, known: bool, language: Language
+) -> tuple[Array, Array, list[str]]:
     """Return (load, PV, notes): kWh a slot, forecast from the days before or as they were."""
     if site.load_column is None:
         raise SettingError(f"{site.name} must have a load_column in the sites file to be played")
@@ -175,18 +183,23 @@ def _expected(site: Site, day: range, span: range, known: bool) -> tuple[Array, 
         )
     first = max(day.start - HISTORY_DAYS * SLOTS_PER_DAY, slots_of(loads.first_day).start)
     history = History(works_on, dict(happened(range(first, day.start))))
-    notes = []
+    load = np.array([history.load(slot) for slot in span]) / WH
+    pv = np.array([history.generation(slot) for slot in span]) / WH
     days = len(history.slots) // SLOTS_PER_DAY
     if not days:
-        notes.append("no past, no forecast: planned as if nothing were used or generated")
-    elif days < 7:
-        notes.append(f"the forecast rests on {days} days of the past")
-    load = np.array([history.load(slot) for slot in span]) / WH
-    return load, np.array([history.generation(slot) for slot in span]) / WH, notes
+        return load, pv, [say(language, "plan_no_past")]
+    generated = np.array([past.generated for past in history.slots.values()]) / WH
+    sums = generated.reshape(days, SLOTS_PER_DAY).sum(1)
+    pv_day, low, high = pv[:SLOTS_PER_DAY].sum(), sums.min(), sums.max()
+    words = {"pv": f"{pv_day:.0f}", "low": f"{low:.0f}", "high": f"{high:.0f}"}
+    notes = [say(language, "plan_forecast", **words)]
+    if days < SUN_DAYS:
+        notes.append(say(language, "plan_short_past", days=days))
+    return load, pv, notes
 
 
 def _tiers(
-    setting: Setting, day: date, span: range, prices: str, markup: float
+    setting: Setting, day: date, span: range, prices: str, markup: float, language: Language
 ) -> tuple[tuple[Tier, ...], tuple[Tier, ...], list[str]]:
     """Return (what buying costs, what selling brings, notes)."""
     if prices == TARIFF:
@@ -201,13 +214,31 @@ def _tiers(
     if not 0 <= number < len(days):
         last = first + timedelta(days=len(days) - 1)
         raise SettingError(f"a day must be within {first} and {last} for these prices, got {day}")
-    unknown = np.full(SLOTS_PER_DAY, np.nan)
-    tomorrow = days[number + 1] if number + 1 < len(days) else unknown
-    tariff = np.array([setting.tariffs[slot_of_day(slot)].buying for slot in span])
-    price, notes = filled(
-        "the price", np.concatenate([days[number], tomorrow]), tariff / PRICE_PER_YEN
-    )
+    notes = []
+    tomorrow = _next_day(first, days[: number + 1])
+    if np.isfinite(tomorrow).all():
+        notes.append(say(language, "plan_next_forecast"))
+    price = np.concatenate([days[number], tomorrow])
+    gaps = np.flatnonzero(np.isnan(price))
+    if gaps.size:
+        tariff = np.array([setting.tariffs[slot_of_day(slot)].buying for slot in span])
+        price, _ = filled("the price", price, tariff / PRICE_PER_YEN)
+        when = say_slot(language, span[gaps[0]])
+        words = {"count": gaps.size, "slots": len(price), "when": when}
+        notes.append(say(language, "plan_unknown_price", **words))
     return (Tier("utility", price + markup),), (Tier("utility, sold", price),), notes
+
+
+def _next_day(first: date, days: Array) -> Array:
+    """Return what the day after the known ones is expected to cost: at midnight its prices are
+    not published yet. Unknown where a day before has gaps."""
+    known = days[-PRICE_DAYS:]
+    if np.isnan(known).any():
+        return np.full(SLOTS_PER_DAY, np.nan)
+    forecaster = PriceForecaster(first + timedelta(days=len(days) - len(known)), quick_members())
+    for prices in known:
+        forecaster.observe(prices)
+    return forecaster.forecast()
 
 
 def _worth(sales: tuple[Tier, ...]) -> float:

@@ -1,30 +1,34 @@
-"""What `yui plan` shows: tables, a chart for the terminal, one for a file, and JSON."""
+"""What `yui plan` shows: what the battery does and why, what it saves, and JSON."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import date
-from pathlib import Path
+from itertools import groupby
 
 import numpy as np
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from energy.errors import SettingError
 from energy.units import PRICE_PER_YEN, SLOTS_PER_DAY, half_hour, kwh
 from orchestrator.words import Language, say, say_day, say_slot
-from vpp.explain import Reason, reasons
+from vpp.explain import SOME, Reason, Why, reasons
 from vpp.market import Quote
 from vpp.model import Array
-from vpp.plan import Plan
+from vpp.plan import Money, Plan, money_of
 
+PRICES = ("plan_worth", "plan_price", "plan_value", "plan_below", "plan_above")
+FLOWS = (
+    "plan_charge", "plan_discharge", "plan_stored", "plan_load", "plan_pv", "plan_imported",
+    "plan_exported",
+)  # fmt: skip
 BLOCKS = " ▁▂▃▄▅▆▇█"
-FORMATS = (".png", ".svg")
 
 
 def plan_view(
     plan: Plan,
+    without: Plan,
     quotes: Sequence[Quote],
     name: str,
     day: date,
@@ -32,14 +36,18 @@ def plan_view(
     *,
     explain: bool = False,
 ) -> RenderableType:
-    """Draw a plan's first day: in brief, in lines, and by slot with reasons if asked."""
+    """Draw a plan's first day: in brief, in lines, and by slot with reasons if asked.
+
+    `without` is the plan of the same slots without batteries.
+    """
     parts: list[RenderableType] = [
         Text(say(language, "plan_title", site=name, day=say_day(language, day)), style="bold"),
         *(Text(alarm, style="bold red") for alarm in plan.alarms),
         *(Text(note) for note in plan.notes),
-        _brief(plan, language),
-        Text(say(language, "plan_span"), style="dim"),
+        _spans(plan, language),
         _lines(plan, language),
+        _money(plan, without, language),
+        Text(_worth(plan, without, language)),
     ]
     if plan.breaches:
         parts.append(_breaches(plan, language))
@@ -49,26 +57,82 @@ def plan_view(
     return Group(*parts)
 
 
-def _brief(plan: Plan, language: Language) -> Table:
-    money = plan.money
-    table = Table(show_header=False, title=say(language, "plan_money"), title_justify="left")
-    table.add_column()
-    table.add_column(justify="right")
-    for word, value in (
-        ("plan_bill", money.bill),
-        ("plan_purchases", money.purchases),
-        ("plan_sales", money.sales),
-        ("plan_demand", money.demand),
-        ("plan_reserve", money.reserve),
-        ("plan_wear", money.wear + money.rest),
-        ("plan_stored_value", money.stored),
-    ):
-        table.add_row(say(language, word), f"{value:,.1f}")
-    made = (
-        say(language, "plan_safe") if plan.is_safe_rule else f"{plan.made_by}, {plan.gap:.1e} JPY"
-    )
-    table.add_row(say(language, "plan_proof"), made)
+def _spans(plan: Plan, language: Language) -> Table:
+    """What the battery does from when to when: half hours alike are one line."""
+    table = Table(title=say(language, "plan_does"), title_justify="left")
+    for word in ("plan_hours", "plan_way", "plan_energy", "plan_stored_after", "plan_why"):
+        right = word in ("plan_energy", "plan_stored_after")
+        table.add_column(say(language, word), justify="right" if right else "left", no_wrap=True)
+    for (way, why), group in groupby(reasons(plan)[:SLOTS_PER_DAY], key=_doing):
+        slots = list(group)
+        first, last = (half_hour(plan.problem.first_slot + slots[end].slot) for end in (0, -1))
+        moved = sum(reason.charge + reason.discharge for reason in slots)
+        table.add_row(
+            f"{first[:5]}-{last[-5:]}",
+            say(language, f"plan_{way}"),
+            "" if way == "rests" else f"{moved:.1f}",
+            f"{plan.stored[0][slots[-1].slot]:.1f}",
+            say(language, f"why_{why.name}"),
+        )
     return table
+
+
+def _doing(reason: Reason) -> tuple[str, Why]:
+    if reason.charge > SOME:
+        return "charge", reason.why
+    return ("discharge" if reason.discharge > SOME else "rests"), reason.why
+
+
+def _money(plan: Plan, without: Plan, language: Language) -> Table:
+    """What the day costs, and the day with the next, beside what they would cost without a
+    battery."""
+    table = Table(title=say(language, "plan_money"), title_justify="left")
+    table.add_column("")
+    for word in ("plan_day", "plan_both", "plan_without"):
+        table.add_column(say(language, word), justify="right")
+    of_day, of_both, bare = first_day(plan), plan.money, without.money
+    for word, values in (
+        ("plan_purchases", [money.purchases for money in (of_day, of_both, bare)]),
+        ("plan_sales", [money.sales for money in (of_day, of_both, bare)]),
+        ("plan_demand", [money.demand for money in (of_day, of_both, bare)]),
+        ("plan_reserve", [money.reserve for money in (of_day, of_both, bare)]),
+        ("plan_bill", [money.bill for money in (of_day, of_both, bare)]),
+        ("plan_wear", [money.wear + money.rest for money in (of_day, of_both, bare)]),
+        ("plan_stored_value", [money.stored for money in (of_day, of_both, bare)]),
+        ("plan_total", [money.total for money in (of_day, of_both, bare)]),
+    ):
+        strong = "bold" if word in ("plan_bill", "plan_total") else ""
+        table.add_row(
+            say(language, word), *(f"{value + 0.0:,.0f}" for value in values), style=strong
+        )
+    return table
+
+
+def _worth(plan: Plan, without: Plan, language: Language) -> str:
+    """What the battery saves, and how sure it is that no plan saves more."""
+    before = sum(battery.end_value * battery.initial_kwh for battery in plan.problem.batteries)
+    saved = without.money.total - plan.money.total - before
+    told = say(language, "plan_saves", saved=f"{saved:,.0f}")
+    if plan.is_safe_rule:
+        return told + say(language, "plan_safe")
+    if np.isnan(plan.gap):
+        return told
+    return told + say(language, "plan_proof", gap=f"{max(plan.gap, 0.0):.2f}", by=plan.made_by)
+
+
+def first_day(plan: Plan) -> Money:
+    """Return what the first day of a plan costs; what is stored at its end is valued as at the
+    plan's end, and the demand charge is that of the plan."""
+    day = slice(0, SLOTS_PER_DAY)
+    return money_of(
+        plan.problem,
+        {name: flow[day] for name, flow in plan.purchases.items()},
+        {name: flow[day] for name, flow in plan.sales.items()},
+        [states[day] for states in plan.stored],
+        plan.peak_kw,
+        [offer[day] for offer in plan.reserve_up],
+        [offer[day] for offer in plan.reserve_down],
+    )
 
 
 def _lines(plan: Plan, language: Language) -> Table:
@@ -79,7 +143,10 @@ def _lines(plan: Plan, language: Language) -> Table:
         name = f"plan_{word}"
         top = full if word == "stored" else None
         first = series[name][:SLOTS_PER_DAY]
-        table.add_row(say(language, name), blocks(first, top), f"{first.max():.1f}")
+        unit = say(language, "per_kwh") if word == "price" else "kWh"
+        most = say(language, "plan_most", value=f"{first.max():.1f}", unit=unit)
+        table.add_row(say(language, name), blocks(first, top), most)
+    table.add_row("", "0     3     6     9     12    15    18    21    ", "")
     return table
 
 
@@ -100,7 +167,10 @@ def _breaches(plan: Plan, language: Language) -> Table:
         table.add_column(say(language, word))
     for breach in plan.breaches:
         when = say_slot(language, plan.problem.first_slot + breach.slot)
-        table.add_row(breach.limit, when, f"{breach.amount:.3f}", f"{breach.steering:,.0f}")
+        limit, _, whose = breach.limit.partition(" of ")
+        named = say(language, f"limit_{limit}")
+        named += f" ({whose})" if whose else ""
+        table.add_row(named, when, f"{breach.amount:.3f}", f"{breach.steering:,.0f}")
     return table
 
 
@@ -112,15 +182,19 @@ def _slots(plan: Plan, quotes: Sequence[Quote], language: Language, explain: boo
         flows = ["plan_price", "plan_load", "plan_pv", *flows[1:], "plan_imported", "plan_exported"]
         words = ["plan_quote"]
     for word in ("half_hour", *flows, *words):
+        heading = say(language, word)
+        if word in (*PRICES, *FLOWS):
+            heading += "\n" + (say(language, "per_kwh") if word in PRICES else "kWh")
         right = word not in ("plan_why", "half_hour")
-        table.add_column(say(language, word), justify="right" if right else "left", no_wrap=True)
+        table.add_column(heading, justify="right" if right else "left", no_wrap=True)
     offered = {quote.slot: quote for quote in quotes}
     series = _series(plan)
     for reason in reasons(plan)[:SLOTS_PER_DAY]:
         slot = plan.problem.first_slot + reason.slot
         cells = [f"{series[word][reason.slot]:.2f}" for word in flows]
         cells = [half_hour(slot), *("" if cell in ("0.00", "nan") else cell for cell in cells)]
-        table.add_row(*cells, *(_why(reason, language) if explain else _quote(offered.get(slot))))
+        more = _why(reason, language) if explain else [_quote(offered.get(slot), language)]
+        table.add_row(*cells, *more)
     return table
 
 
@@ -146,14 +220,14 @@ def _why(reason: Reason, language: Language) -> list[str]:
     return [say(language, f"why_{reason.why.name}"), *shown]
 
 
-def _quote(quote: Quote | None) -> list[str]:
+def _quote(quote: Quote | None, language: Language) -> str:
     if quote is None:
-        return [""]
-    price = quote.price / PRICE_PER_YEN
-    return [f"{quote.side.name.lower()} {kwh(quote.energy):.1f} @ {price:.2f}"]
+        return ""
+    side, price = quote.side.name.lower(), quote.price / PRICE_PER_YEN
+    return say(language, f"plan_{side}", energy=f"{kwh(quote.energy):.1f}", price=f"{price:.2f}")
 
 
-def plan_json(plan: Plan, quotes: Sequence[Quote], site: str) -> dict[str, object]:
+def plan_json(plan: Plan, without: Plan, quotes: Sequence[Quote], site: str) -> dict[str, object]:
     """Return a plan as JSON: kWh a slot, JPY, JPY/kWh; all planned slots."""
     problem, money = plan.problem, plan.money
 
@@ -183,6 +257,8 @@ def plan_json(plan: Plan, quotes: Sequence[Quote], site: str) -> dict[str, objec
             "rest": money.rest,
             "stored": money.stored,
         },
+        "total_jpy": money.total,
+        "without_battery_jpy": without.money.total,
         "steering_jpy": plan.steering,
         "breaches": [
             {
@@ -223,65 +299,3 @@ def plan_json(plan: Plan, quotes: Sequence[Quote], site: str) -> dict[str, objec
             for quote in quotes
         ],
     }
-
-
-def chart(plan: Plan, path: Path, title: str, language: Language) -> None:
-    """Draw a plan's first day to a PNG or SVG file: prices, energy, and what is stored.
-
-    An SVG keeps its text as text. Where no font for Japanese is installed, a PNG is in English.
-
-    Raises:
-        SettingError: if the file is of another kind or cannot be written.
-    """
-    if path.suffix not in FORMATS:
-        raise SettingError(f"a chart must be one of {', '.join(FORMATS)}, got {path.name!r}")
-    import matplotlib
-    from matplotlib import font_manager
-    from matplotlib.figure import Figure
-
-    style: dict[str, object] = {"svg.fonttype": "none"}
-    if language is Language.JAPANESE:
-        known = {font.name for font in font_manager.fontManager.ttflist}
-        fonts = [name for name in JAPANESE_FONTS if name in known]
-        if fonts:
-            style["font.family"] = fonts[0]
-        elif path.suffix == ".png":
-            language, title = Language.ENGLISH, ""
-    hours = np.arange(SLOTS_PER_DAY) / 2
-    problem, day = plan.problem, slice(0, SLOTS_PER_DAY)
-    with matplotlib.rc_context(style):  # type: ignore[arg-type]
-        figure = Figure(figsize=(9, 7), layout="constrained")
-        price, energy, stored = figure.subplots(3, 1, sharex=True)
-        for tier in (*problem.purchases, *problem.sales):
-            price.step(hours, np.asarray(tier.price)[day], where="post", label=tier.name)
-        if plan.duals is not None:
-            value = plan.duals.stored[0][day]
-            price.step(hours, value, "k:", where="post", label=say(language, "plan_stored_worth"))
-        price.set_ylabel("JPY/kWh")
-        energy.step(
-            hours, np.asarray(problem.load_kwh)[day], where="post", label=say(language, "plan_load")
-        )
-        energy.step(
-            hours, np.asarray(problem.pv_kwh)[day], where="post", label=say(language, "plan_pv")
-        )
-        for word, flow in (("plan_charge", plan.charge[0]), ("plan_discharge", -plan.discharge[0])):
-            energy.bar(hours, flow[day], 0.5, align="edge", alpha=0.5, label=say(language, word))
-        energy.set_ylabel("kWh")
-        stored.fill_between(
-            hours + 0.5, plan.stored[0][day], alpha=0.4, label=say(language, "plan_stored")
-        )
-        stored.set_ylim(0, problem.batteries[0].capacity_kwh)
-        stored.set_ylabel("kWh")
-        stored.set_xlim(0, 24)
-        stored.set_xticks(range(0, 25, 3))
-        for axes in (price, energy, stored):
-            axes.legend(fontsize="small", loc="upper left")
-            axes.grid(alpha=0.3)
-        figure.suptitle(title)
-        try:
-            figure.savefig(path)
-        except OSError as error:
-            raise SettingError(f"{path} must be writable, got {error}") from error
-
-
-JAPANESE_FONTS = ("Noto Sans CJK JP", "IPAexGothic", "IPAGothic", "TakaoGothic", "Hiragino Sans")

@@ -32,7 +32,16 @@ _WORDS = {
     "UNEXPLAINED": ("unexplained", "不明"),
     "battery_of": ("battery of {site}", "{site}の蓄電池"),
     "plan_title": ("Plan for {site}, {day}", "{site} 運転計画 {day}"),
-    "plan_money": ("JPY", "金額(円)"),
+    "plan_does": ("What the battery does", "蓄電池の運転"),
+    "plan_hours": ("Time", "時刻"),
+    "plan_way": ("it", "動作"),
+    "plan_energy": ("kWh", "電力量(kWh)"),
+    "plan_stored_after": ("stored then", "その後の残量"),
+    "plan_rests": ("rests", "待機"),
+    "plan_money": ("What it costs, JPY", "費用(円)"),
+    "plan_day": ("the day", "当日"),
+    "plan_both": ("with the next", "翌日まで"),
+    "plan_without": ("without battery", "蓄電池なし"),
     "plan_bill": ("Bill", "電気料金"),
     "plan_purchases": ("  bought", "  買電"),
     "plan_sales": ("  sold", "  売電"),
@@ -40,13 +49,18 @@ _WORDS = {
     "plan_reserve": ("  reserve", "  調整力"),
     "plan_wear": ("Battery wear", "蓄電池の劣化"),
     "plan_stored_value": ("Value of what is left in it", "残量の価値"),
-    "plan_proof": ("Optimal to within", "最適性の証明"),
-    "plan_safe": ("no: the safe rule stands in", "なし(安全則で代行)"),
-    "plan_span": (
-        "Of the day and the one after, which is planned along.",
-        "当日と、合わせて計画した翌日の合計。",
+    "plan_total": ("Together", "合計"),
+    "plan_saves": (
+        "Over both days the battery saves {saved} JPY, less its wear and what was in it. ",
+        "2日間で蓄電池は、劣化と初めの残量を差し引いて{saved}円を節約する。",
     ),
-    "plan_price": ("JPY/kWh", "円/kWh"),
+    "plan_proof": (
+        "No plan is cheaper by more than {gap} JPY ({by}).",
+        "これより{gap}円を超えて安い計画はない({by})。",
+    ),
+    "plan_safe": ("The safe rule stands in for a plan.", "計画が得られず、安全則で代行している。"),
+    "plan_most": ("at most {value} {unit}", "最大 {value} {unit}"),
+    "plan_price": ("price", "買電単価"),
     "plan_load": ("load", "負荷"),
     "plan_pv": ("solar", "太陽光"),
     "plan_charge": ("charge", "充電"),
@@ -55,37 +69,78 @@ _WORDS = {
     "plan_stored_worth": ("a stored kWh's value", "蓄電1 kWhの価値"),
     "plan_imported": ("import", "買電"),
     "plan_exported": ("export", "売電"),
-    "plan_quote": ("quote", "注文"),
+    "plan_quote": ("order", "注文"),
+    "plan_ask": ("sell {energy} kWh at {price}", "売り {energy} kWh、{price}円"),
+    "plan_bid": ("buy {energy} kWh at {price}", "買い {energy} kWh、{price}円"),
     "plan_why": ("why", "理由"),
-    "plan_worth": ("worth", "価値"),
-    "plan_value": ("stored", "残量の価値"),
+    "plan_worth": ("worth here", "受電点の価値"),
+    "plan_value": ("worth stored", "残量の価値"),
     "plan_below": ("charge <", "充電 <"),
     "plan_above": ("discharge >", "放電 >"),
     "plan_how": (
-        "JPY/kWh at the meter: what a kWh is worth in the half hour, and what it is worth in the "
-        "battery. The battery charges while a kWh is worth less than 'charge <', discharges while "
-        "it is worth more than 'discharge >', and rests in between: a price beyond either would "
-        "change the plan.",
-        "単価は受電点での円/kWh。「価値」はその時間帯の1 kWhの価値、「残量の価値」は蓄電池内の"
-        "1 kWhの価値。価値が「充電 <」を下回れば充電、「放電 >」を上回れば放電、その間は待機する。"
-        "いずれかを越えれば計画が変わる。",
+        "'Worth here' is what one kWh more at the meter would save in the half hour, 'worth "
+        "stored' what one more in the battery would. The battery charges while a kWh here is worth "
+        "less than 'charge <', discharges while it is worth more than 'discharge >', and rests in "
+        "between: a price beyond either would change the plan. Where the two are equal, a little "
+        "more or less costs the same.",
+        "「受電点の価値」はその時間帯に受電点で1 kWh増えた場合の節約額、「残量の価値」は蓄電池内で"
+        "1 kWh増えた場合の節約額。受電点の価値が「充電 <」を下回れば充電、「放電 >」を上回れば"
+        "放電、その間は待機する。いずれかを越えれば計画が変わる。等しいときは多少増減しても費用は同じ。",
     ),
     "plan_breaches": ("Limits that no plan could keep", "守れなかった制限"),
     "plan_limit": ("limit", "制限"),
     "plan_amount": ("by kWh, kW", "超過量(kWh, kW)"),
     "plan_steering": ("steering, JPY (on no bill)", "制御上の評価(円、請求外)"),
+    "limit_least stored energy": ("least stored energy", "残量の下限"),
+    "limit_most stored energy": ("most stored energy", "残量の上限"),
+    "limit_import limit": ("import limit", "受電の上限"),
+    "limit_export limit": ("export limit", "逆潮流の上限"),
+    "limit_energy called for": ("energy called for", "発動指令の電力量"),
+    "limit_energy called for, exceeded": ("energy called for, exceeded", "発動指令の超過"),
+    "limit_reserve sold, upward": ("reserve sold, upward", "約定済み調整力(上げ)"),
+    "limit_reserve sold, downward": ("reserve sold, downward", "約定済み調整力(下げ)"),
+    "plan_no_past": (
+        "No past, no forecast: planned as if nothing were used or generated.",
+        "実績がなく予測できないため、負荷も発電もないものとして計画した。",
+    ),
+    "plan_short_past": (
+        "The forecast rests on {days} days of the past.",
+        "予測は過去{days}日分の実績による。",
+    ),
+    "plan_forecast": (
+        "Forecast from past days, without a weather report: solar {pv} kWh on the day, {low} to "
+        "{high} on the days before.",
+        "過去の実績による予測(天気予報は使わない)。"
+        "当日の太陽光 {pv} kWh、これまでの実績 {low}〜{high} kWh。",
+    ),
+    "plan_unknown_price": (
+        "The price is not known in {count} of {slots} half hours, from {when} on: taken from the "
+        "other day, else from the utility's tariff.",
+        "{slots}コマ中{count}コマ({when}以降)の単価は未公表のため、"
+        "もう一方の日、なければ電力会社の単価で補った。",
+    ),
+    "plan_next_forecast": (
+        "The next day's prices are not published yet: they are forecast.",
+        "翌日の価格は未公表のため、予測による。",
+    ),
+    "tier_utility": ("utility", "買電単価"),
+    "tier_utility, sold": ("utility, sold", "売電単価"),
+    "tier_book, bought": ("book, bought", "市場(買い)"),
+    "tier_book, sold": ("book, sold", "市場(売り)"),
+    "per_kwh": ("JPY/kWh", "円/kWh"),
     "why_SURPLUS": ("stores surplus sun", "余剰太陽光を蓄電"),
-    "why_OWN_USE": ("spares buying", "買電の代わり"),
-    "why_SPREAD": ("price spread pays", "価格差"),
+    "why_OWN_USE": ("instead of buying", "買電の代わり"),
+    "why_SPREAD": ("price spread pays", "価格差で得をする"),
     "why_PEAK": ("keeps the peak down", "ピーク抑制"),
     "why_RESERVE": ("holds reserve", "調整力の確保"),
     "why_LIMIT": ("keeps to the connection", "受電容量の制約"),
     "why_CALL": ("answers a call", "発動指令"),
-    "why_WEAR": ("spread pays losses, not wear", "価格差が劣化に見合わない"),
+    "why_WEAR": ("more is not worth the wear", "これ以上は劣化に見合わない"),
     "why_FULL": ("full", "満充電"),
-    "why_EMPTY": ("empty", "空"),
-    "why_POWER": ("at its power", "出力上限"),
-    "why_NO_SPREAD": ("no spread", "価格差なし"),
+    "why_EMPTY": ("empty", "放電しきった"),
+    "why_POWER": ("at its full power", "出力上限"),
+    "why_NO_SPREAD": ("prices too near each other", "価格差が小さい"),
+    "why_EITHER": ("as good at another time", "他の時間帯でも同じ"),
     "why_RULE": ("self-consumption", "自家消費"),
     "day_title": ("{day}: {mode}", "{day} {mode}"),
     "ahead": ("orders close ahead of the slot", "事前入札"),

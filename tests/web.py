@@ -6,8 +6,9 @@ from datetime import date
 from pathlib import Path
 
 from energy.units import slots_of
-from orchestrator.replay.period import RULE, Plan, replayed
+from orchestrator.replay.period import Plan, replayed
 from orchestrator.setting.sites import load_setting
+from orchestrator.steering.steering import RULE
 
 DAY = date(2019, 6, 4)
 SLOTS = slots_of(DAY)

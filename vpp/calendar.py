@@ -12,7 +12,7 @@ from functools import cache
 
 import holidays
 
-from energy.units import day_of
+from energy.units import day_of, slot_of_day
 
 
 class DayKind(IntEnum):
@@ -44,4 +44,9 @@ def kind_of(day: date) -> DayKind:
 
 def works_on(slot: int) -> bool:
     """Return whether a slot lies on a working day."""
-    return kind_of(day_of(slot)) is DayKind.WORKING
+    return _works_from(slot - slot_of_day(slot))
+
+
+@cache
+def _works_from(first_slot: int) -> bool:
+    return kind_of(day_of(first_slot)) is DayKind.WORKING

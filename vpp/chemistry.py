@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tomllib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
@@ -34,7 +35,11 @@ class Calendar:
 
 @dataclass(frozen=True)
 class Chemistry:
-    """What a kind of battery wears by; life ends at `end_of_life` of the first capacity."""
+    """What a kind of battery wears by; life ends at `end_of_life` of the first capacity.
+
+    `sources` says of each number, by its name in the file, whether it is published, fitted to what
+    is published, or assumed, and where or why.
+    """
 
     key: str
     name: str
@@ -42,7 +47,7 @@ class Chemistry:
     replacement_jpy_per_kwh: float
     cycle: DepthLaw
     calendar: Calendar
-    sources: tuple[str, str]
+    sources: Mapping[str, str]
 
     def wear(self, capacity_kwh: float, pieces: int = 8) -> Wear:
         """Return its wear by depth in straight pieces, for a battery of a capacity."""
@@ -84,14 +89,12 @@ def chemistry(key: str) -> Chemistry:
 
 
 def _chemistry(key: str, table: dict[str, Any]) -> Chemistry:
-    cycle, calendar = dict(table["cycle"]), dict(table["calendar"])
-    sources = cycle.pop("source"), calendar.pop("source")
     return Chemistry(
         key,
         table["name"],
         table["end_of_life"],
         table["replacement_jpy_per_kwh"],
-        DepthLaw(**cycle),
-        Calendar(**calendar),
-        sources,
+        DepthLaw(**table["cycle"]),
+        Calendar(**table["calendar"]),
+        table["sources"],
     )

@@ -164,6 +164,10 @@ class Steered(Protocol):
         """Take or refuse an instruction whose sender, sequence and expiry have been checked."""
         ...
 
+    def answer_of(self, sequence: int) -> Answer | None:
+        """Return the answer to an instruction as it stands by now: with when power changed."""
+        ...
+
     def report(self) -> Report:
         """Return how the site stands, without waiting for a device."""
         ...

@@ -16,16 +16,20 @@ MOST_W = 10**9
 
 
 def setpoint_of(command: Command) -> Setpoint:
-    """Return the set-point of a command; to store is to charge from the surplus alone.
+    """Return the set-point of a command; to store is to charge from the surplus alone, and to
+    serve is to discharge for the site's own use alone.
 
     >>> setpoint_of(Command(Mode.DISCHARGE, 6_000))
     Setpoint(least_w=6000, most_w=6000)
     """
+    power_w = MOST_W if command.power_w is None else command.power_w
     match command.mode:
         case Mode.STORE:
-            return Setpoint(-MOST_W, 0)
+            return Setpoint(-power_w, 0)
+        case Mode.SERVE:
+            return Setpoint(0, power_w)
         case Mode.DISCHARGE:
-            return Setpoint.exactly(command.power_w)
+            return Setpoint.exactly(power_w)
         case Mode.HOLD:
             return Setpoint.exactly(0)
 

@@ -34,6 +34,7 @@ class Why(StrEnum):
     FULL = "full"
     EMPTY = "empty"
     POWER = "power"
+    EITHER = "either"
     NO_SPREAD = "no spread"
     RULE = "rule"
 
@@ -133,6 +134,12 @@ def _why(plan: Plan, battery: int, slot: int, below: float, above: float) -> Why
         return Why.EMPTY
     if stored >= np.asarray(unit.most_kwh)[slot] - SOME and need < -SOME:
         return Why.FULL
+    ends = np.asarray(unit.least_kwh)[slot] + SOME, np.asarray(unit.most_kwh)[slot] - SOME
+    out, into = plan.discharge[battery].any(), plan.charge[battery].any()
+    if (out and abs(price - above) <= NEAR and stored > ends[0]) or (
+        into and abs(price - below) <= NEAR and stored < ends[1]
+    ):
+        return Why.EITHER
     if unit.wear is not None and _pays_without_wear(plan, battery, slot):
         return Why.WEAR
     return Why.NO_SPREAD

@@ -8,8 +8,9 @@ Energy in Wh, as in readings.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import NamedTuple
 
 import numpy as np
@@ -28,6 +29,8 @@ SUN_DAYS = 7
 """Days whose mean is the generation forecast, before it is scaled to today's sky."""
 SKY_SLOTS = 4
 """Newest readings that say how today's sky compares."""
+SKY_REACH = 7
+"""Slots for which they say it."""
 LEAST_SUN = 200
 """Wh in those slots, as forecast, below which the sky says nothing (dawn, night)."""
 MOST_SKY = 2_000
@@ -55,31 +58,34 @@ class History:
 
     def load(self, slot: int) -> int:
         """Forecast a slot's consumption: the mean of the same half hour of past days alike."""
-        alike = [
-            past.used
-            for past in self._same_half_hours(slot, 28)
-            if self.works_on(past.slot) == self.works_on(slot)
-        ]
-        return _mean(alike[:LOAD_DAYS])
+        works = self.works_on(slot)
+        days = self._same_half_hours(slot, 28)
+        alike = (past.used for past in days if self.works_on(past.slot) == works)
+        return _mean(list(islice(alike, LOAD_DAYS)))
 
-    def generation(self, slot: int) -> int:
-        """Forecast a slot's generation: the mean of past days, scaled to today's sky."""
-        mean = self._mean_sun(slot)
-        recent = [near for near in range(slot - 1, slot - 8, -1) if near in self.slots]
+    def generation(self, slot: int, mean_of: Callable[[int], int] | None = None) -> int:
+        """Forecast a slot's generation: the mean of past days, scaled to today's sky.
+
+        `mean_of` may stand in for `generation_of_days` where that has been worked out before.
+        """
+        mean_of = mean_of or self.generation_of_days
+        mean = mean_of(slot)
+        recent = [near for near in range(slot - 1, slot - 1 - SKY_REACH, -1) if near in self.slots]
         recent = [near for near in recent if day_of(near) == day_of(slot)][:SKY_SLOTS]
-        expected = sum(self._mean_sun(near) for near in recent)
+        expected = sum(mean_of(near) for near in recent)
         if expected < LEAST_SUN:
             return mean
         seen = sum(self.slots[near].generated for near in recent)
         return mean * min(seen * 1000 // expected, MOST_SKY) // 1000
 
-    def _mean_sun(self, slot: int) -> int:
-        found = [past.generated for past in self._same_half_hours(slot, 14)]
-        return _mean(found[:SUN_DAYS])
+    def generation_of_days(self, slot: int) -> int:
+        """Return the mean generation of the same half hour of past days, whatever the sky today."""
+        days = self._same_half_hours(slot, 14)
+        return _mean([past.generated for past in islice(days, SUN_DAYS)])
 
-    def _same_half_hours(self, slot: int, days: int) -> list[_Seen]:
+    def _same_half_hours(self, slot: int, days: int) -> Iterator[_Seen]:
         earlier = (slot - SLOTS_PER_DAY * day for day in range(1, days + 1))
-        return [_Seen(at, *self.slots[at]) for at in earlier if at in self.slots]
+        return (_Seen(at, *self.slots[at]) for at in earlier if at in self.slots)
 
 
 class _Seen(NamedTuple):

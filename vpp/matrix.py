@@ -1,9 +1,9 @@
 """The one builder of the linear program: a `Problem` becomes a sparse matrix with bounds.
 
-Every solver is given this same matrix. Energies in kWh a slot, powers in kW, costs in JPY. The
-state of charge is recursive: row t holds states t - 1 and t alone, so that the matrix is banded. A
-`relaxed` program has the soft limits' breaches as columns; without them a plan that keeps every
-limit is found faster, and is the same.
+Every solver is given this same matrix. Energies in kWh a slot, powers in kW, costs in JPY. What is
+at the meter stands here, what is a battery's in `vpp.storage`. A `relaxed` program has the soft
+limits' breaches as columns; without them a plan that keeps every limit is found faster, and is the
+same.
 """
 
 from __future__ import annotations
@@ -13,8 +13,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from vpp.model import Array, Battery, Problem, Reserve
+from vpp.model import Array, Problem
+from vpp.part import Part
 from vpp.program import Builder, Index, Program, Terms
+from vpp.storage import add_battery
 
 
 @dataclass(frozen=True)
@@ -58,54 +60,8 @@ def scenarios_program(
     return builder.program()
 
 
-class _Site:
-    """Adds one problem's columns and rows to a builder, its names behind a prefix."""
-
-    def __init__(
-        self, builder: Builder, problem: Problem, relaxed: bool, prefix: str, weight: float
-    ) -> None:
-        self.builder, self.problem, self.relaxed = builder, problem, relaxed
-        self.prefix, self.weight, self.slots = prefix, weight, problem.slots
-
-    def column(
-        self,
-        name: str,
-        count: int,
-        cost: Array | float = 0.0,
-        lower: Array | float = 0.0,
-        upper: Array | float = np.inf,
-        steering: bool = False,
-        integral: bool = False,
-    ) -> Index:
-        return self.builder.column(
-            self.prefix + name,
-            count,
-            np.asarray(cost) * self.weight,
-            lower,
-            upper,
-            steering=steering,
-            integral=integral,
-        )
-
-    def row(
-        self,
-        name: str,
-        terms: Terms,
-        lower: Array | float,
-        upper: Array | float,
-        count: int | None = None,
-    ) -> Index:
-        count = self.slots if count is None else count
-        return self.builder.row(self.prefix + name, count, terms, lower, upper)
-
-    def breach(self, name: str, count: int, most: Array | float = np.inf) -> Index:
-        """Add columns for a breach of a soft limit, priced by area and by height."""
-        softness = self.problem.softness
-        found = self.column(f"breach {name}", count, softness.area, 0.0, most, steering=True)
-        if count > 1:
-            top = self.column(f"height {name}", 1, softness.height, steering=True)
-            self.row(f"height {name}", [(found, 1.0), (top[0], -1.0)], -np.inf, 0.0, count)
-        return found
+class _Site(Part):
+    """Adds all of a problem."""
 
     def add(self, exclusive: Sequence[Exclusive]) -> None:
         problem, slots = self.problem, self.slots
@@ -125,9 +81,8 @@ class _Site:
                 self.out.append((found, sign))
         spilt = self.column("curtailed", slots, 0.0, 0.0, np.asarray(problem.pv_kwh))
         flows: list[tuple[Index | int, Array | float]] = []
-        self.offers: dict[str, list[Index]] = {"up": [], "down": []}
         for number, battery in enumerate(problem.batteries):
-            charge, discharge = self._battery(number, battery)
+            charge, discharge = add_battery(self, number, battery)
             flows += [(charge, -1.0), (discharge, 1.0)]
         balance: Terms = [*((index, -sign) for index, sign in self.out), (spilt, -1.0), *flows]
         need = problem.net_load_kwh
@@ -139,135 +94,6 @@ class _Site:
             self._reserve_sold(way)
         for each in exclusive:
             self._exclusive(each)
-
-    def _battery(self, number: int, battery: Battery) -> tuple[Index, Index]:
-        slots, hours = self.slots, self.problem.hours
-        stored_in, drawn = battery.charge_efficiency, 1.0 / battery.discharge_efficiency
-        wear = battery.wear
-        throughput = 0.0 if wear is None else float(np.asarray(wear.slopes)[0]) / 2
-        most_in = np.asarray(battery.charge_kw) * hours
-        most_out = np.asarray(battery.discharge_kw) * hours
-        charge = self.column(f"charge.{number}", slots, throughput * stored_in, 0.0, most_in)
-        discharge = self.column(f"discharge.{number}", slots, throughput * drawn, 0.0, most_out)
-        least, most = np.asarray(battery.least_kwh), np.asarray(battery.most_kwh)
-        end_least, end_most = np.zeros(slots), np.full(slots, battery.capacity_kwh)
-        if battery.end_least_kwh is not None:
-            end_least[-1] = battery.end_least_kwh
-        if battery.end_most_kwh is not None:
-            end_most[-1] = battery.end_most_kwh
-        least, most = np.maximum(least, end_least), np.minimum(most, end_most)
-        worth = np.zeros(slots)
-        worth[-1] = -battery.end_value
-        name = f"stored.{number}"
-        low = high = None
-        if self.relaxed:
-            stored = self.column(name, slots, worth, 0.0, battery.capacity_kwh)
-            low = self.breach(f"low.{number}", slots, most=least)
-            high = self.breach(f"high.{number}", slots, most=battery.capacity_kwh - most)
-            self.row(f"least.{number}", [(stored, 1.0), (low, 1.0)], least, np.inf)
-            self.row(f"most.{number}", [(stored, 1.0), (high, -1.0)], -np.inf, most)
-        else:
-            stored = self.column(name, slots, worth, least, most)
-        kept = 1.0 - battery.leak
-        initial = np.zeros(slots)
-        initial[0] = kept * battery.initial_kwh
-        terms: Terms = [
-            (stored, 1.0),
-            (stored[:-1], -kept),
-            (charge, -stored_in),
-            (discharge, drawn),
-        ]
-        self.row(f"state.{number}", terms, initial, initial)
-        for kind, flow, tapers in (
-            ("charge", charge, battery.charge_tapers),
-            ("discharge", discharge, battery.discharge_tapers),
-        ):
-            for place, taper in enumerate(tapers):
-                bend: Terms = [(flow, 1.0), (stored, -taper.slope * hours)]
-                self.row(f"taper {kind}.{number}.{place}", bend, -np.inf, taper.kw * hours)
-        for place, rest in enumerate(battery.rests):
-            over = self.column(f"rest.{number}.{place}", slots, rest.price * hours)
-            above: Terms = [(stored, 1.0), (over, -1.0)]
-            self.row(f"rest.{number}.{place}", above, -np.inf, rest.above_kwh)
-        if wear is not None:
-            self._followers(number, battery, stored)
-        for way, edge, breach in (("up", -least, low), ("down", most, high)):
-            reserve = getattr(self.problem, f"reserve_{way}")
-            if reserve is not None:
-                columns = (charge, discharge, stored, breach)
-                self._reserve(number, battery, way, reserve, columns, edge)
-        return charge, discharge
-
-    def _followers(self, number: int, battery: Battery, stored: Index) -> None:
-        """Add what wear by depth costs: see `vpp.wear` for why this is rainflow's sum.
-
-        A follower stands `lag` above the state, within half a kink either way, and pays for each
-        move. That of the first kink (0) moves as the state does: it is priced as throughput.
-        """
-        wear = battery.wear
-        assert wear is not None
-        memory = wear.followers_kwh
-        pairs = zip(np.asarray(wear.kinks_kwh)[1:], np.asarray(wear.slopes)[1:], strict=True)
-        for place, (kink, slope) in enumerate(pairs, start=1):
-            if slope == 0:
-                continue
-            name = f"{number}.{place}"
-            lag = self.column(f"lag.{name}", self.slots, 0.0, -kink / 2, kink / 2)
-            rise = self.column(f"rise.{name}", self.slots, slope / 2)
-            fall = self.column(f"fall.{name}", self.slots, slope / 2)
-            start = np.zeros(self.slots)
-            terms: list[tuple[Index | int, Array | float]] = [
-                (stored, 1.0),
-                (stored[:-1], -1.0),
-                (lag, 1.0),
-                (lag[:-1], -1.0),
-                (rise, -1.0),
-                (fall, 1.0),
-            ]
-            if memory is None:
-                first = self.column(f"first lag.{name}", 1, 0.0, -kink / 2, kink / 2)
-                start[0] = battery.initial_kwh
-                before = np.zeros(self.slots)
-                before[0] = -1.0
-                terms.append((int(first[0]), before))
-            else:
-                start[0] = np.asarray(memory)[place]
-            self.row(f"follow.{name}", terms, start, start)
-
-    def _reserve(
-        self,
-        number: int,
-        battery: Battery,
-        way: str,
-        reserve: Reserve,
-        columns: tuple[Index, Index, Index, Index | None],
-        edge: Array,
-    ) -> None:
-        """Add a battery's part of a reserve: the power is free, and so is the energy, at both ends
-        of the slot: what is stored moves straight between them, so in between as well."""
-        hours, (charge, discharge, stored, breach) = self.problem.hours, columns
-        if way == "up":
-            per_kw, sign = reserve.hours / battery.discharge_efficiency, -1.0
-            power = np.asarray(battery.discharge_kw)
-        else:
-            per_kw, sign = reserve.hours * battery.charge_efficiency, 1.0
-            power = np.asarray(battery.charge_kw)
-        most = np.full(self.slots, np.inf)
-        if per_kw:
-            most[0] = max(edge[0] - sign * battery.initial_kwh, 0.0) / per_kw
-        name = f"reserve {way}.{number}"
-        offer = self.column(name, self.slots, -np.asarray(reserve.price), 0.0, most)
-        self.offers[way].append(offer)
-        flow = [(discharge, -sign), (charge, sign), (offer, hours)]
-        self.row(f"{name} power", flow, -np.inf, power * hours)
-        end: list[tuple[Index | int, Array | float]] = [(stored, sign), (offer, per_kw)]
-        begin = [(stored[:-1], sign), (offer[1:], per_kw)]
-        if breach is not None:
-            end.append((breach, -1.0))
-            begin.append((breach[:-1], -1.0))
-        self.row(f"{name} end", end, -np.inf, edge)
-        if self.slots > 1:
-            self.row(f"{name} begin", begin, -np.inf, edge[:-1], self.slots - 1)
 
     def _reserve_sold(self, way: str) -> None:
         reserve = getattr(self.problem, f"reserve_{way}")

@@ -1,9 +1,9 @@
 """Plan again each slot with what was measured: model-predictive control.
 
 A `Controller` keeps the solver warm, the followers of wear where the battery's path has left them,
-and the month's peak. With several futures it solves one program whose first slot is common to all
-(two stages); that pays only where futures differ in what the first slot should do, so it is an
-option.
+and the month's peak. With several futures (`vpp.scenarios` draws some) it solves one program whose
+first slot is common to all (two stages). Off unless futures are given: played over months it did
+not pay, as `docs/battery.md` says.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import numpy as np
 from energy.errors import SettingError
 from vpp.check import faults
 from vpp.matrix import scenarios_program
-from vpp.model import Battery, Demand, Problem, Wear
+from vpp.model import Array, Battery, Demand, Problem, Wear
 from vpp.plan import Plan, plan_of
 from vpp.planner import planned
 from vpp.solver import HighsSolver
@@ -24,9 +24,14 @@ from vpp.wear import remembered
 
 
 class Controller:
-    """Plans a site's slots one after the other."""
+    """Plans a site's slots one after the other.
 
-    def __init__(self) -> None:
+    `warm` starts each solve from the last plan; without it a plan depends on nothing but its
+    problem and the followers, where otherwise it could be another one of the same cost.
+    """
+
+    def __init__(self, *, warm: bool = True) -> None:
+        self._warm = warm
         self._solver = HighsSolver()
         self._scenarios = HighsSolver()
         self._plan: Plan | None = None
@@ -45,6 +50,8 @@ class Controller:
         that of the problem, with the first slot common to all.
         """
         problem = self._carried(problem)
+        if not self._warm:
+            self._solver.forget()
         plan = planned(problem, self._solver)
         if futures and not plan.is_safe_rule:
             plan = self._common(plan, [problem, *(self._carried(each) for each in futures)])
@@ -61,6 +68,10 @@ class Controller:
             if battery.wear is not None:
                 path = np.array([battery.initial_kwh, after])
                 self._wear[battery.name] = remembered(battery.wear, path)
+
+    def go_on(self, name: str, wear: Wear, stored_kwh: Array) -> None:
+        """Take over a battery whose followers stood as `wear` has them when its path began."""
+        self._wear[name] = remembered(wear, stored_kwh)
 
     def new_month(self) -> None:
         """Forget the peak: the demand charge begins anew."""

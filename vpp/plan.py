@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from vpp.model import Array, Problem
+from vpp.model import Array, Problem, Tier
 from vpp.program import Index, Program
 from vpp.solver import Solution, dual_bound
 from vpp.wear import travelled
@@ -184,7 +184,8 @@ def money_of(
     reserve_up: Sequence[Array],
     reserve_down: Sequence[Array],
 ) -> Money:
-    """Return what flows cost, from the flows and prices alone."""
+    """Return what flows cost, from the flows and prices alone; flows of the first slots only cost
+    what these cost."""
     rest = wear = worth = 0.0
     for battery, states in zip(problem.batteries, stored, strict=True):
         worth -= battery.end_value * float(states[-1])
@@ -199,10 +200,16 @@ def money_of(
         (problem.reserve_down, reserve_down),
     ):
         if product is not None:
-            reserve -= sum(float(np.asarray(product.price) @ offer) for offer in offers)
+            price = np.asarray(product.price)
+            reserve -= sum(float(price[: len(offer)] @ offer) for offer in offers)
+
+    def priced(tiers: Sequence[Tier], flows: Mapping[str, Array]) -> float:
+        pairs = ((np.asarray(tier.price), flows[tier.name]) for tier in tiers)
+        return sum(float(price[: len(flow)] @ flow) for price, flow in pairs)
+
     return Money(
-        purchases=sum(float(np.asarray(t.price) @ purchases[t.name]) for t in problem.purchases),
-        sales=-sum(float(np.asarray(t.price) @ sales[t.name]) for t in problem.sales),
+        purchases=priced(problem.purchases, purchases),
+        sales=-priced(problem.sales, sales),
         demand=problem.demand.price * peak_kw if problem.demand else 0.0,
         reserve=reserve,
         wear=wear,

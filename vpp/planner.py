@@ -2,11 +2,13 @@
 
 `planned` solves the linear program; adds binaries where the optimum would go both ways at once, and
 only there; relaxes the soft limits where no plan keeps them all; and has the result checked by
-`vpp.check`. If all that fails, the safe rule of `vpp.safe` stands in, with an alarm that says why.
+`vpp.check`. If all that fails, or takes too long, the safe rule of `vpp.safe` stands in, with an
+alarm that says why.
 """
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
 
 import numpy as np
@@ -19,18 +21,29 @@ from vpp.program import Program
 from vpp.safe import safe_plan
 from vpp.solver import HighsSolver, ScipySolver, Solution, Solver
 
+PATIENCE = 30.0
+"""Seconds after which no further search for a plan is begun; one search may take a third more."""
+LOOSE = 1e-3
+"""Part of the cost by which a search for binaries may miss the optimum without a word."""
 
-def planned(problem: Problem, solver: Solver | None = None, fallback: Solver | None = None) -> Plan:
+
+def planned(
+    problem: Problem,
+    solver: Solver | None = None,
+    fallback: Solver | None = None,
+    patience: float = PATIENCE,
+) -> Plan:
     """Return the plan for a problem, whatever happens.
 
-    `solver` may be one that was used before: it then starts from the last plan.
+    `solver` may be one that was used before: it then starts from the last plan. `patience` is in
+    seconds.
     """
     alarms: list[str] = []
-    solvers = [solver or HighsSolver(), fallback or ScipySolver()]
-    for each in solvers:
+    until = time.monotonic() + patience
+    for each in (solver or HighsSolver(once=True), fallback or ScipySolver()):
         name = type(each).__name__
         try:
-            plan = _optimal(problem, each)
+            plan = _optimal(problem, each, until)
         except Exception as error:  # a solver may fail in any way; the battery must not
             alarms.append(f"{name} failed: {error!r}")
             continue
@@ -44,11 +57,14 @@ def planned(problem: Problem, solver: Solver | None = None, fallback: Solver | N
     return replace(safe_plan(problem), alarms=tuple(alarms))
 
 
-def _optimal(problem: Problem, solver: Solver) -> Plan | str:
-    """Return the optimal plan, or why there is none."""
+def _optimal(problem: Problem, solver: Solver, until: float) -> Plan | str:
+    """Return the optimal plan, or why there is none; no search is begun after `until`."""
     exclusive: dict[int | None, set[int]] = {}
     relaxed, seconds = False, 0.0
-    for _ in range(1 + problem.slots * (1 + len(problem.batteries))):
+    while True:
+        if time.monotonic() >= until:
+            binaries = sum(len(slots) for slots in exclusive.values())
+            return f"time limit, with {binaries} binaries"
         ways = [Exclusive(number, tuple(sorted(slots))) for number, slots in exclusive.items()]
         program = program_of(problem, relaxed=relaxed, exclusive=ways)
         solution = solver.solve(program)
@@ -63,17 +79,35 @@ def _optimal(problem: Problem, solver: Solver) -> Plan | str:
         if not any(fresh.values()):
             break
         for number, slots in fresh.items():
-            exclusive.setdefault(number, set()).update(slots)
-            if not exclusive[number]:
-                del exclusive[number]
+            if slots:
+                exclusive.setdefault(number, set()).update(_as_tempting(problem, number, slots))
+    notes = []
     if exclusive:
+        missed = float(program.cost @ solution.x) - (solution.bound or 0.0)
+        if solution.bound is not None and missed > LOOSE * abs(solution.bound):
+            notes.append(f"time was up: another plan may be {missed:,.0f} JPY cheaper")
         # Duals are those of the program with its binaries fixed; its solution may go both ways in
         # another slot, at the same cost, and is not taken.
         again = solver.solve(_with_ways(program, solution))
         solution = replace(solution, duals=again.duals if again.is_optimal else None)
     binaries = sum(len(slots) for slots in exclusive.values())
     made_by = "HiGHS" if isinstance(solver, HighsSolver) else "scipy"
-    return plan_of(problem, program, solution, made_by=made_by, seconds=seconds, binaries=binaries)
+    plan = plan_of(problem, program, solution, made_by=made_by, seconds=seconds, binaries=binaries)
+    return replace(plan, notes=tuple(notes))
+
+
+def _as_tempting(problem: Problem, number: int | None, slots: set[int]) -> set[int]:
+    """Return the slots in which going both ways pays at least as much as in some of `slots`.
+
+    Forbidden in one, it would be tried in the next: few rounds of many binaries are quicker than
+    many of few.
+    """
+    cheapest = np.min([np.asarray(tier.price) for tier in problem.purchases], axis=0)
+    gain = -cheapest
+    if number is None:
+        gain = np.max([np.asarray(tier.price) for tier in problem.sales], axis=0) - cheapest
+    least = min(gain[slot] for slot in slots)
+    return {int(slot) for slot in np.flatnonzero(gain >= least)}
 
 
 def _both_ways(problem: Problem, program: Program, x: Array) -> dict[int | None, set[int]]:

@@ -23,9 +23,11 @@ DISCHARGE_SLOTS = range(36, 44)
 
 
 class Mode(Enum):
-    """What a battery is told for a slot."""
+    """What a battery is told for a slot: to store surplus, to serve what the site lacks, to
+    discharge whatever the site needs, or to hold."""
 
     STORE = "store"
+    SERVE = "serve"
     DISCHARGE = "discharge"
     HOLD = "hold"
 
@@ -46,10 +48,17 @@ class BatterySize:
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """What a battery should do in a slot; `power_w` is the discharge, 0 in other modes."""
+    """What a battery should do in a slot. `power_w` is what it discharges, or the most that it
+    stores or serves; None: all that its own power allows."""
 
     mode: Mode
-    power_w: int = 0
+    power_w: int | None = None
+
+    def energy_wh(self, size: BatterySize) -> int:
+        """Return its power's energy in a slot, within the battery's."""
+        if self.power_w is None:
+            return size.slot_limit_wh
+        return min(self.power_w * SLOT_SECONDS // 3600, size.slot_limit_wh)
 
 
 def command_for(slot: int, stored_wh: int, size: BatterySize) -> Command:
@@ -70,7 +79,10 @@ def expected_flows(
 
     `surplus_wh` is generation less load, as forecast; `stored_wh` what the slot begins with.
     """
+    most = command.energy_wh(size)
     if command.mode is Mode.STORE:
         room = (size.capacity_wh - stored_wh) * 1000 // size.efficiency
-        return max(0, min(surplus_wh, size.slot_limit_wh, room)), 0
-    return 0, min(command.power_w * SLOT_SECONDS // 3600, stored_wh)
+        return max(0, min(surplus_wh, most, room)), 0
+    if command.mode is Mode.SERVE:
+        most = min(most, max(-surplus_wh, 0))
+    return 0, 0 if command.mode is Mode.HOLD else min(most, stored_wh)

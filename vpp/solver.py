@@ -25,6 +25,8 @@ from vpp.program import Program
 DUAL_TOLERANCE = 1e-6
 FEASIBLE = 2
 """HiGHS's word for a solution that keeps all limits."""
+CHOOSE, DEVEX = -1, 1
+"""HiGHS's words for how dual simplex weighs rows."""
 CLOSE = 1e-4
 """Relative gap at which a program with binaries counts as solved."""
 
@@ -108,15 +110,20 @@ class ScipySolver:
 
 
 class HighsSolver:
-    """HiGHS with a model that stays: a program of the last one's matrix starts from its basis."""
+    """HiGHS with a model that stays: a program of the last one's matrix starts from its basis.
 
-    def __init__(self, time_limit: float = 10.0) -> None:
+    Tell it if it is to solve `once`: it then chooses rows by Devex weights, a fifth sooner from
+    nothing, but they are of little use to a next solve, which would take twice as long.
+    """
+
+    def __init__(self, time_limit: float = 10.0, *, once: bool = False) -> None:
         with _quiet():
             # On first use it prints a banner, which would stand in front of printed JSON.
             import highspy
 
             self._highspy = highspy
         self._time_limit = time_limit
+        self._edge_weights = DEVEX if once else CHOOSE
         self._highs = self._fresh()
         self._held: Program | None = None
 
@@ -126,12 +133,17 @@ class HighsSolver:
             highs.setOptionValue("output_flag", False)
         highs.setOptionValue("threads", 1)
         highs.setOptionValue("mip_rel_gap", CLOSE)
+        highs.setOptionValue("simplex_dual_edge_weight_strategy", self._edge_weights)
         return highs
 
     def solve(self, program: Program) -> Solution:
         """Return the solution of a program."""
         self.load(program)
         return self.run(program)
+
+    def forget(self) -> None:
+        """Let the next solve start from nothing."""
+        self._held = None
 
     def load(self, program: Program) -> None:
         """Hand over a program: what has changed of the last one, or all."""

@@ -24,14 +24,10 @@ from energy.errors import SettingError
 from orchestrator import screen
 from orchestrator.demo import with_mode
 from orchestrator.options import InLanguage, Json, day_from, print_json
-from orchestrator.replay.period import (
-    BATTERIES,
-    RULE,
-    Plan,
-    beginning_of,
-    replayed,
-)
+from orchestrator.replay.period import Plan, beginning_of, replayed
 from orchestrator.setting.sites import MODES, load_setting
+from orchestrator.steering.choice import InSteering, check_steering
+from orchestrator.steering.steering import PLAN
 from orchestrator.words import Language
 
 FOLDER = Path(".yui/replay")
@@ -51,9 +47,7 @@ def replay(
     mode: Annotated[
         str | None, typer.Option(help="ahead or after-metering; the sites file's if not given.")
     ] = None,
-    battery: Annotated[
-        str, typer.Option(help="How batteries are steered: none, or by the simple rule.")
-    ] = RULE,
+    battery: InSteering = PLAN,
     seed: Annotated[str, typer.Option(help="What keys and chance are drawn from.")] = "yui",
     sites: Annotated[Path | None, typer.Option(help="A sites file of your own.")] = None,
     folder: Annotated[
@@ -67,9 +61,9 @@ def replay(
     as_json: Json = False,
 ) -> None:
     """Replay a period of all offices through the real contracts, and audit it."""
-    for name, value, choices in (("mode", mode, MODES), ("battery", battery, BATTERIES)):
-        if value is not None and value not in choices:
-            raise SettingError(f"--{name} must be one of {', '.join(choices)}, got {value!r}")
+    if mode is not None and mode not in MODES:
+        raise SettingError(f"--mode must be one of {', '.join(MODES)}, got {mode!r}")
+    check_steering(battery)
     if days < 1:
         raise SettingError(f"--days must be at least 1, got {days}")
     setting = with_mode(load_setting(sites), mode)

@@ -36,14 +36,12 @@ from energy.messages import address_of
 from energy.units import SLOT_SECONDS, SLOTS_PER_DAY, day_of, slots_of
 from orchestrator.audit import audited
 from orchestrator.audit_market import Findings
-from orchestrator.replay.replay import Replay
+from orchestrator.replay.replay import Replay, known_tariffs
 from orchestrator.replay.series import SiteSeries
-from orchestrator.replay.site import ReplayedSite, key_of
+from orchestrator.replay.site import key_of, replayed_sites
 from orchestrator.setting.series import load_series, pv_series
 from orchestrator.setting.sites import Setting
 
-NONE, RULE = "none", "rule"
-BATTERIES = (NONE, RULE)
 SettableChain = RecordedChain | AnvilChain
 Progress = Callable[[str, int, int], None]
 """Told what is being done, how much of it is done, and how much there is."""
@@ -170,16 +168,9 @@ class _Period:
             self._name(setting)
             self._commit(begun=1)
         loads, sun = load_series(), pv_series()
-        self.sites = [
-            ReplayedSite(
-                site,
-                SiteSeries.of(site, loads, sun),
-                plan.seed,
-                self.market.domain,
-                plan.battery != NONE,
-            )
-            for site in setting.sites
-        ]
+        tariffs = known_tariffs(lambda _: setting.tariffs, enacts_daily=False)
+        series = [SiteSeries.of(site, loads, sun) for site in setting.sites]
+        self.sites = replayed_sites(setting.sites, series, plan.seed, plan.battery, tariffs)
         self.replay = Replay(
             chain, self.market, self.sites, lambda _: setting.tariffs, chain.set_time
         )
@@ -231,8 +222,7 @@ class _Period:
         with stored(engine) as store:
             for site in self.sites:
                 site.remember(now)
-            for reading in store.readings(range(max(now - 2 * SLOTS_PER_DAY, first), now)):
-                self.sites[reading.site].take(reading)
+                site.go_on(store.readings(range(first, now), site.site.number))
             self.replay.go_on(done, self.plan.slots, store)
         engine.dispose()
         return self.kept.mark("settled")

@@ -32,7 +32,8 @@ from energy.records import Order, Reading, Trade, packed
 from energy.registry import Tariff
 from energy.units import SLOT_SECONDS, SLOTS_PER_DAY, day_of, slot_of_day
 from orchestrator.clearing import proposed
-from orchestrator.replay.site import ReplayedSite
+from orchestrator.replay.site import HISTORY_DAYS, ReplayedSite
+from orchestrator.steering.steering import OPEN, Tariffs, position_of
 
 ORDER_SECONDS = 60
 ENACT_SECONDS = 13 * 3600
@@ -52,6 +53,21 @@ class SlotResult:
     trades: Sequence[Trade]
     readings: Mapping[int, Reading]
     settled: Settled
+
+
+def known_tariffs(tariffs_on: Callable[[date], Sequence[Tariff]], enacts_daily: bool) -> Tariffs:
+    """Return what is known of a slot's tariff when another slot begins: where prices are enacted
+    the day before, those of the last day that is known stand for later ones."""
+    ahead = SLOTS_PER_DAY - ENACT_SECONDS // SLOT_SECONDS
+
+    def known(slot: int, now: int) -> Tariff:
+        day = day_of(slot)
+        if enacts_daily:
+            last = day_of(now + SLOTS_PER_DAY) if slot_of_day(now) >= ahead else day_of(now)
+            day = min(day, last)
+        return tariffs_on(day)[slot_of_day(slot)]
+
+    return known
 
 
 @dataclass
@@ -84,6 +100,7 @@ class Replay:
     def __post_init__(self) -> None:
         self.rules = self.market.rules
         self._books: dict[int, _Book] = {}
+        self.neighbours = self.sites[0].neighbours if self.sites else None
 
     def go_on(self, done: int, slots: range, store: Store) -> None:
         """Be as after the first `done` acts of some slots, by what the chain's events say."""
@@ -104,6 +121,11 @@ class Replay:
             trades = tuple(trade for trade, _ in store.trades(span))
             book = _Book(store.orders(span), store.price(slot) or 0, trades, readings)
             self._books[slot] = book
+        if self.neighbours:
+            now = self.chain.now() // SLOT_SECONDS
+            known = range(max(now - HISTORY_DAYS * SLOTS_PER_DAY, slots.start), slots.stop)
+            self.neighbours.read(store.readings(known))
+            self.neighbours.ordered(store.orders(known))
         for slot in sorted(begun):
             self._begin(slot)
         self.acts = done
@@ -158,12 +180,20 @@ class Replay:
         self.market.enact_tariff(slot, self.tariffs_on(day_of(slot)))
 
     def _begin(self, slot: int) -> None:
+        book = self._book(slot)
         for site in self.sites:
-            site.begin(slot)
+            position = OPEN
+            if not self.rules.after_metering:
+                position = position_of(site.site.number, book.orders, book.trades)
+            site.begin(slot, position)
 
     def _order(self, slot: int) -> None:
+        tariff, after = self._tariff(slot), self.rules.after_metering
+        domain = self.market.domain
         found = [
-            signed for site in self.sites if (signed := site.order(slot, self.rules.after_metering))
+            site.signed_order(order, domain)
+            for site in self.sites
+            for order in site.orders(slot, tariff, after)
         ]
         if not found:
             return
@@ -174,6 +204,8 @@ class Replay:
         for event in market_events(receipt.logs):
             if isinstance(event, OrdersPosted):
                 self._book(slot).orders += event.orders
+                if self.neighbours:
+                    self.neighbours.ordered(event.orders)
 
     def _clear(self, slot: int) -> None:
         book = self._book(slot)
@@ -193,10 +225,16 @@ class Replay:
                     check_clearing(slot, book.orders, clearing, fee)
 
     def _read(self, slot: int) -> None:
-        signed = [site.read(slot) for site in self.sites]
-        receipt = self.market.push([reading for reading, _ in signed], [each for _, each in signed])
+        domain = self.market.domain
+        readings = [site.read(slot) for site in self.sites]
+        pairs = zip(self.sites, readings, strict=True)
+        receipt = self.market.push(
+            readings, [site.signature(reading, domain) for site, reading in pairs]
+        )
         self.gas["meter"] += receipt.gas_used
-        self._book(slot).readings = {reading.site: reading for reading, _ in signed}
+        if self.neighbours:
+            self.neighbours.read(readings)
+        self._book(slot).readings = {reading.site: reading for reading in readings}
 
     def _settle(self, slot: int) -> None:
         book = self._books.pop(slot, _Book())

@@ -27,11 +27,12 @@ from energy.messages import address_of
 from energy.registry import Tariff
 from energy.units import PRICE_PER_YEN, SLOT_SECONDS, SLOTS_PER_DAY, slots_of
 from orchestrator.replay.outcome import Outcome
-from orchestrator.replay.replay import Replay
+from orchestrator.replay.replay import Replay, known_tariffs
 from orchestrator.replay.series import SiteSeries
-from orchestrator.replay.site import ReplayedSite
+from orchestrator.replay.site import replayed_sites
 from orchestrator.setting.series import load_series, pv_series
 from orchestrator.setting.sites import Setting, Site, load_setting
+from orchestrator.steering.steering import PLAN
 from vpp.prices import price_days
 
 SEASONS = tuple(date(2019, month, 10) for month in (2, 5, 8, 11))
@@ -51,6 +52,8 @@ class Town:
     tariffs_on: Callable[[date], Sequence[Tariff]]
     is_linked: bool = False
     """Whether prices differ by day, and are enacted the day before."""
+    battery: str = PLAN
+    """Who steers batteries."""
 
 
 @dataclass(frozen=True)
@@ -88,10 +91,8 @@ def _played(town: Town, first: date, days: int, seed: str) -> Outcome:
     chain = EvmChain((start - rules.horizon_slots - 3) * SLOT_SECONDS)
     market = MarketContract.deployed(chain, chain.sender, rules.rules(chain.now() // SLOT_SECONDS))
     market.enact_tariff(start, town.tariffs_on(first))
-    sites = [
-        ReplayedSite(site, series, seed, market.domain, steers=True)
-        for site, series in zip(town.setting.sites, town.series, strict=True)
-    ]
+    tariffs = known_tariffs(town.tariffs_on, town.is_linked)
+    sites = replayed_sites(town.setting.sites, town.series, seed, town.battery, tariffs)
     for site in sites:
         keys = address_of(site.trader_key), address_of(site.oracle_key)
         market.enrol(start, *keys, site.site.ratings)

@@ -1,23 +1,29 @@
 """One site of a replay: what its devices would measure, and what its agent offers.
 
-The agent knows the site's past readings and no more. Energy in Wh, prices in 0.001 JPY/kWh.
+The agent knows the site's past readings, the public book, and no more. Energy in Wh, prices in
+0.001 JPY/kWh.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from eth_utils.crypto import keccak
 
 from energy.messages import Domain, sign
-from energy.records import Reading
+from energy.records import Order, Reading
+from energy.registry import Tariff
 from energy.units import SLOTS_PER_DAY
-from orchestrator.agents import Limits, net_export, order_for
+from orchestrator.agents import Limits, Strategy, Truthful, net_export, orders_of
 from orchestrator.mover import SignedOrder
 from orchestrator.replay.series import SiteSeries
 from orchestrator.setting.sites import Site
+from orchestrator.steering.choice import steering_of
+from orchestrator.steering.neighbours import Neighbours
+from orchestrator.steering.steering import PLAN, Position, Steering, Tariffs, net_offers
 from vpp.forecast import History, Past
-from vpp.rule import BatterySize, Command, Mode, command_for, expected_flows
+from vpp.rule import Command, Mode, expected_flows
 
 HISTORY_DAYS = 28
 
@@ -34,28 +40,24 @@ class ReplayedSite:
     site: Site
     series: SiteSeries
     seed: str
-    domain: Domain
-    steers: bool
-    stored_wh: int = 0
-    """What the battery can deliver, with what always stays in it."""
+    battery: str
+    """Who steers its battery: none, rule or plan."""
+    tariffs: Tariffs
+    neighbours: Neighbours | None = None
+    strategy: Strategy = field(default_factory=Truthful)
     readings: dict[int, Reading] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.history = History(self.series.works_on)
         self.trader_key = key_of(self.seed, "trader", self.site.number)
         self.oracle_key = key_of(self.seed, "oracle", self.site.number)
-        battery = self.site.battery if self.steers else None
-        self.size = (
-            BatterySize(
-                battery.capacity_wh - battery.minimum_wh, battery.power * 100, battery.efficiency
-            )
-            if battery
-            else None
-        )
+        self.size = self.site.battery.size if self.site.battery else None
+        self.stored_wh = self.site.battery.minimum_wh if self.site.battery else 0
         self.limits = Limits(self.site.ask, self.site.bid, self.site.ratings.order_energy)
         self.command = Command(Mode.HOLD)
-        if self.site.battery and not self.stored_wh:
-            self.stored_wh = self.site.battery.minimum_wh
+        self.steering: Steering = steering_of(
+            self.battery, self.site, self.history, self.tariffs, self.neighbours
+        )
 
     @property
     def available_wh(self) -> int:
@@ -68,13 +70,19 @@ class ReplayedSite:
         for slot in range(start, first_slot):
             self.history.slots[slot] = Past(self.series.load(slot), self.series.generation(slot))
 
-    def begin(self, slot: int) -> None:
-        """Let the battery be commanded for a slot."""
-        if self.size:
-            self.command = command_for(slot, self.available_wh, self.size)
+    def go_on(self, readings: Sequence[Reading]) -> None:
+        """Be as after these readings of the site, all since the market began."""
+        for reading in readings[-2 * SLOTS_PER_DAY :]:
+            self.take(reading)
+        least = self.site.battery.minimum_wh if self.site.battery else 0
+        self.steering.go_on([reading.stored - least for reading in readings])
 
-    def read(self, slot: int) -> tuple[Reading, bytes]:
-        """Return the slot's signed reading, now that it is over."""
+    def begin(self, slot: int, position: Position) -> None:
+        """Let the battery be commanded for a slot."""
+        self.command = self.steering.begin(slot, self.available_wh, position)
+
+    def read(self, slot: int) -> Reading:
+        """Return the slot's reading, now that it is over."""
         load, generated = self.series.load(slot), self.series.generation(slot)
         charged = discharged = 0
         if self.size:
@@ -94,7 +102,7 @@ class ReplayedSite:
             stored=self.stored_wh,
         )
         self.take(reading)
-        return reading, sign(reading, self.domain, self.oracle_key)
+        return reading
 
     def take(self, reading: Reading) -> None:
         """Take note of a reading of the site, and forget what is too old to matter."""
@@ -105,27 +113,36 @@ class ReplayedSite:
         self.readings.pop(old, None)
         self.stored_wh = reading.stored or self.stored_wh
 
-    def order(self, slot: int, after_metering: bool) -> SignedOrder | None:
-        """Return the agent's signed order for a slot; None where there is nothing to trade."""
-        net = net_export(self.readings[slot]) if after_metering else self.forecast(slot)
-        order = order_for(slot, self.site.number, net, self.limits, sequence=1)
-        if order is None:
-            return None
-        return SignedOrder(order, sign(order, self.domain, self.trader_key))
+    def orders(self, slot: int, tariff: Tariff, after_metering: bool) -> list[Order]:
+        """Return the agent's orders for a slot."""
+        if after_metering:
+            offers = net_offers(slot, net_export(self.readings[slot]))
+        else:
+            offers = self.steering.offers(slot)
+        return orders_of(offers, self.site.number, tariff, self.strategy, self.limits)
 
-    def forecast(self, slot: int) -> int:
-        """Return the net export to be expected in a slot whose predecessor still runs."""
-        surplus = self._surplus(slot)
-        if not self.size:
-            return surplus
-        stored = self.available_wh
-        charged, discharged = expected_flows(
-            self.command, self._surplus(slot - 1), stored, self.size
-        )
-        stored += charged * self.size.efficiency // 1000 - discharged
-        command = command_for(slot, stored, self.size)
-        charged, discharged = expected_flows(command, surplus, stored, self.size)
-        return surplus - charged + discharged
+    def signed_order(self, order: Order, domain: Domain) -> SignedOrder:
+        """Return an order with the trader's signature."""
+        return SignedOrder(order, sign(order, domain, self.trader_key))
 
-    def _surplus(self, slot: int) -> int:
-        return self.history.generation(slot) - self.history.load(slot)
+    def signature(self, reading: Reading, domain: Domain) -> bytes:
+        """Return the oracle's signature of a reading."""
+        return sign(reading, domain, self.oracle_key)
+
+
+def replayed_sites(
+    sites: Sequence[Site],
+    series: Sequence[SiteSeries],
+    seed: str,
+    battery: str,
+    tariffs: Tariffs,
+) -> list[ReplayedSite]:
+    """Return the sites of a replay; where plans steer, all know each other by what is public."""
+    neighbours = None
+    if battery == PLAN:
+        pairs = zip(sites, series, strict=True)
+        neighbours = Neighbours({site.number: each.works_on for site, each in pairs})
+    return [
+        ReplayedSite(site, each, seed, battery, tariffs, neighbours)
+        for site, each in zip(sites, series, strict=True)
+    ]

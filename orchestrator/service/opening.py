@@ -147,7 +147,9 @@ def agent_of(wanted: AgentSettings, setting: Setting) -> SiteAgent:
     }
     limits = Limits(wanted.ask, wanted.bid, own.ratings.order_energy, wanted.region_discount)
     strategy = STRATEGIES[wanted.strategy](wanted.margin)
-    return SiteAgent(wanted.site, key_of(wanted.key), strategy, limits, frozenset(region))
+    agent = SiteAgent(wanted.site, key_of(wanted.key), strategy, limits, frozenset(region))
+    agent.steer(wanted.battery, own)
+    return agent
 
 
 async def run_until_told(settings: Settings) -> None:

@@ -42,6 +42,7 @@
     sell_at_least_jpy_per_kwh = 9.0     # never sold below
     buy_at_most_jpy_per_kwh = 18.0      # never bought above, fee included
     region_discount_jpy_per_kwh = 0.0   # given up to trade when its own region needs it
+    battery = "none"                    # who steers its battery: plan, rule, or none known here
 
 Paths are relative to the file.
 """
@@ -55,6 +56,7 @@ from energy.table import Table, load_table
 from energy.units import PRICE_LIMIT, PRICE_PER_YEN
 from oracle.settings import ChainSettings, chain_settings
 from orchestrator.agents import STRATEGIES
+from orchestrator.steering.steering import NONE, STEERINGS
 
 MOST_YEN = (PRICE_LIMIT - 1) / PRICE_PER_YEN
 MOST_SITES = 1000
@@ -91,6 +93,7 @@ class AgentSettings:
     ask: int
     bid: int
     region_discount: int
+    battery: str
 
 
 @dataclass(frozen=True)
@@ -181,6 +184,7 @@ def _agent(part: Table, beside: Path) -> AgentSettings:
         price("sell_at_least_jpy_per_kwh"),
         price("buy_at_most_jpy_per_kwh"),
         price("region_discount_jpy_per_kwh", 0.0),
+        part.one_of("battery", STEERINGS, NONE),
     )
     part.refuse_unknown()
     return agent

@@ -18,6 +18,7 @@ from energy.errors import SettingError
 from energy.market import MarketRules
 from energy.registry import WH_PER_CAPACITY_UNIT, WH_PER_POWER_UNIT, Ratings, Tariff
 from energy.units import PRICE_LIMIT, PRICE_PER_YEN, SITE_LIMIT, SLOTS_PER_DAY, slot_from
+from vpp.rule import BatterySize
 
 MOST_HORIZON_SLOTS = 768
 """Half of the contract's ring of slots."""
@@ -73,6 +74,11 @@ class Battery:
     power: int
     efficiency: int
     minimum_wh: int
+
+    @property
+    def size(self) -> BatterySize:
+        """What may be used of it: what always stays in it left out."""
+        return BatterySize(self.capacity_wh - self.minimum_wh, self.power * 100, self.efficiency)
 
 
 @dataclass(frozen=True, slots=True)

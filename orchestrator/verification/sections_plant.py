@@ -157,7 +157,10 @@ def _wear_found(figures: Figures, battery: Store, say: Voice) -> str:
 
 def _chemistry_sources() -> list[str]:
     """Return where the wear laws come from."""
-    return [f"{one.name}: {'; '.join(one.sources)}" for one in chemistries().values()]
+    return [
+        f"{one.name}: " + "; ".join(f"{number} {source}" for number, source in one.sources.items())
+        for one in chemistries().values()
+    ]
 
 
 def reading_section(figures: Figures, say: Voice) -> Section:

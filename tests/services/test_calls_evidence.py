@@ -185,11 +185,34 @@ def test_each_minute_is_seen_by_the_sites_reports(settled):
     assert middle.meter_w == pytest.approx(26_000)
 
 
+def test_each_minute_of_each_site_is_there(settled):
+    report = the_report(settled)
+    assert len(report.site_minutes) == 60 * OFFICES
+    weak = next(each for each in report.site_minutes if each.site == 2)
+    assert (weak.battery_w, weak.plan_w) == (6_000, 6_000)
+    # 26 kW are less than 90 % of 30.
+    assert report.reached_seconds is None
+
+
+def test_a_call_that_nobody_served_is_missing_as_a_whole(tmp_path):
+    store = CallStore.at(str(tmp_path / "calls.sqlite"), durable=False)
+    store.add(a_call(), START)
+    store.set_state("evening", State.ENDED, START + 3600)
+    engine = opened(str(tmp_path / "empty.sqlite"))
+    with stored(engine) as chain:
+        report = fulfilled(store, chain, "evening")
+    assert [line.missing_wh for line in report.lines] == [13_500, 13_500]
+    assert report.paid_microyen == 2 * (60_000_000 - round(1.5 * 2_000 * 27_000))
+    assert report.settled
+    engine.dispose()
+
+
 def test_answers_are_timed(settled):
     answered = the_report(settled).answered
     assert (answered.refused, answered.silent) == (0, 0)
     assert answered.slowest_answer == 0
-    assert answered.first_change == 600
+    # At the beginning of the call, as soon as the desk looks.
+    assert answered.first_change == 0
 
 
 def test_without_readings_a_half_hour_stays_open_and_is_nobodys_fault(town, tmp_path):
@@ -237,12 +260,14 @@ def test_the_command_prints_tables_json_csv_and_a_page(settled, tmp_path):
         csv.DictReader(io.StringIO(run("report", "evening", *stores, "--csv", "--by", "minute")))
     )
     assert len(rows) == 60
+    text = run("report", "evening", *stores, "--csv", "--by", "site-minute")
+    assert len(list(csv.DictReader(io.StringIO(text)))) == 60 * OFFICES
     assert "evening" in run("list", *stores[:2])
     assert json.loads(run("list", *stores[:2], "--json"))[0]["most_w"] == 30_000
     assert "running" in run("show", "evening", *stores)
     assert json.loads(run("show", "evening", *stores, "--json"))["state"] == "ended"
     answer = CliRunner().invoke(app, ["calls", "report", "evening", *stores, "--by", "year"])
-    assert "--by must be half-hour, site or minute" in str(answer.exception)
+    assert "--by must be half-hour, site, minute or site-minute" in str(answer.exception)
 
 
 def test_the_grid_is_reported_the_same(settled):

@@ -23,7 +23,7 @@ from vpp.calls.call import Product
 from vpp.calls.desk import Desk
 from vpp.calls.rest import app_of
 from vpp.calls.service import answering, listening
-from vpp.calls.settings import call_settings
+from vpp.calls.settings import call_settings, load_call_settings
 from vpp.calls.store import CallStore
 
 NOW = 1_000_000 * SLOT_SECONDS
@@ -210,6 +210,18 @@ def test_the_duties_take_a_call_and_tell_the_sites(tmp_path):
             await duties
 
     asyncio.run(day())
+
+
+def test_settings_and_a_token_are_made_once(tmp_path):
+    folder = tmp_path / "room"
+    made = CliRunner().invoke(app, ["calls", "init", "--folder", str(folder), "--port", "9999"])
+    assert made.exit_code == 0, made.output
+    settings = load_call_settings(folder / "calls.toml")
+    assert (settings.port, settings.host) == (9999, "127.0.0.1")
+    assert settings.token.stat().st_mode & 0o777 == 0o600
+    assert len(settings.token.read_text().strip()) > 40
+    again = CliRunner().invoke(app, ["calls", "init", "--folder", str(folder)])
+    assert "must not be there yet" in str(again.exception)
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from contextlib import closing
+from dataclasses import replace
 from datetime import date
 
 import pytest
@@ -21,15 +22,16 @@ from energy.errors import ChainError, SettingError
 from energy.units import slots_of
 from orchestrator.audit import audited
 from orchestrator.demo import with_mode
-from orchestrator.replay.period import NONE, RULE, Plan, beginning_of, replayed
+from orchestrator.replay.period import Plan, beginning_of, replayed
 from orchestrator.replay.scenarios import base, no_battery, opposite_weekends, outcome, resampled
 from orchestrator.setting.sites import load_setting
+from orchestrator.steering.steering import NONE, PLAN, RULE
 
 FIRST = date(2019, 5, 7)
 DAYS = 2
 
 
-def plan(mode="ahead", battery=RULE, days=DAYS):
+def plan(mode="ahead", battery=PLAN, days=DAYS):
     return Plan(FIRST, days, battery, mode, "test", "bundled")
 
 
@@ -113,10 +115,10 @@ def _settled(folder):
 
 def test_another_replay_does_not_enter_a_folder(whole):
     folder, _ = whole
-    with pytest.raises(SettingError, match="'rule', not 'none'"):
+    with pytest.raises(SettingError, match="'plan', not 'none'"):
         replayed(load_setting(), plan(battery=NONE), folder, silent)
     kept = json.loads((folder / "replay.json").read_text())
-    assert kept["battery"] == RULE
+    assert kept["battery"] == PLAN
 
 
 def test_on_a_node_it_comes_to_the_same_trades(whole, tmp_path):
@@ -147,7 +149,8 @@ def test_scenarios_change_what_they_say(tmp_path):
     as_it_is, without = outcome(base(), days), outcome(no_battery(base()), days)
     assert as_it_is.used_wh == without.used_wh
     assert as_it_is.through_battery_wh > 0 == without.through_battery_wh
-    assert as_it_is.self_sufficiency > without.self_sufficiency
+    by_rule = outcome(replace(base(), battery=RULE), days)  # it gives all away by the evening
+    assert by_rule.self_sufficiency > without.self_sufficiency
     assert outcome(opposite_weekends(base()), days).used_wh != as_it_is.used_wh
     many = outcome(resampled(20)(base()), days)
     assert many.slots == 96

@@ -9,8 +9,9 @@ from sqlalchemy import insert, select, text
 
 from chain.store import opened, stored
 from chain.tables import META
-from orchestrator.replay.period import RULE, Plan, replayed
+from orchestrator.replay.period import Plan, replayed
 from orchestrator.setting.sites import load_setting
+from orchestrator.steering.steering import RULE
 from orchestrator.verification.document import json_of
 from orchestrator.verification.facts import settled_slots
 from orchestrator.verification.queries import query

@@ -9,12 +9,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from energy.records import Order, Reading, Side
+from energy.registry import Tariff
 from energy.units import SLOTS_PER_DAY, slots_of, start_of
-from orchestrator.agents import Limits, net_export, order_for
+from orchestrator.agents import Limits, Truthful, net_export, orders_of
+from orchestrator.steering.steering import Offer, net_offers
 from vpp.forecast import History, Past
 
 TUESDAY = slots_of(date(2019, 6, 4))
 NOON = TUESDAY[24]
+TARIFF = Tariff(22_000, 8_000, 1_000)
 LIMITS = Limits(ask=9_000, bid=18_000, most_energy=40_000)
 
 
@@ -106,7 +109,30 @@ def test_at_dawn_and_across_midnight_the_sky_says_nothing() -> None:
 def test_an_agent_names_its_one_limit_and_stays_within_the_rating(
     net: int, order: Order | None
 ) -> None:
-    assert order_for(NOON, 3, net, LIMITS, sequence=1) == order
+    found = orders_of(net_offers(NOON, net), 3, TARIFF, Truthful(), LIMITS)
+    assert found == ([order] if order else [])
+
+
+def test_an_agent_never_asks_less_than_the_utility_pays_nor_bids_more_than_it_takes() -> None:
+    """Where prices follow the exchange, the utility's may lie inside of the owner's limits."""
+    dear, cheap = Tariff(25_000, 17_000, 1_000), Tariff(14_000, 6_000, 1_000)
+    for tariff, net, price in ((dear, 2_500, 17_000), (cheap, -2_500, 14_000)):
+        (order,) = orders_of(net_offers(NOON, net), 3, tariff, Truthful(), LIMITS)
+        assert order.price == price
+
+
+def test_each_part_of_an_offer_is_priced_at_its_worth_within_the_owners_limits() -> None:
+    offers = [
+        Offer(NOON, Side.ASK, 3_000, 8_000),
+        Offer(NOON, Side.ASK, 2_000, 13_500),
+        Offer(NOON, Side.BID, 1_000, 7_000),
+    ]
+    found = orders_of(offers, 3, TARIFF, Truthful(), LIMITS)
+    assert [(order.energy, order.price, order.sequence) for order in found] == [
+        (3_000, 9_000, 1),
+        (2_000, 13_500, 2),
+        (1_000, 7_000, 3),
+    ]
 
 
 @pytest.mark.parametrize(

@@ -299,6 +299,56 @@ def test_a_call_that_nobody_can_serve_waits_for_who_can(hall):
     asyncio.run(day())
 
 
+def test_a_call_that_stays_short_is_not_written_down_again_and_again(hall):
+    async def day():
+        await hall.desk.receive(a_call(kw=80, start=NOW))
+        await hall.live(60)
+        before = hall.store.shares("c1")
+        await hall.live(300)
+        assert hall.store.shares("c1") == before
+        assert [len(site.given) for site in hall.sites] == [1] * 5
+
+    asyncio.run(day())
+    assert hall.events() == ["received", "running", "split"]
+
+
+def test_an_instruction_that_a_newer_one_overtakes_is_nobodys_fault(hall):
+    """The older one is refused by its sequence, or never answered: the newer one counts."""
+    held = []
+
+    async def late(instructions):
+        held.append(instructions)
+        gate = asyncio.Event()
+        gates.append(gate)
+        await gate.wait()
+        return await answered(instructions)
+
+    gates: list[asyncio.Event] = []
+    answered = hall.room.send
+    hall.room.send = late
+
+    async def day():
+        await hall.desk.receive(a_call(external="e1", revision="1"))
+        await hall.desk.round()
+        changed = replace(a_call(kw=14, external="e1"), revision="2")
+        await hall.desk.receive(changed)
+        await asyncio.sleep(0)
+        await hall.desk.round()
+        await asyncio.sleep(0)
+        assert len(gates) == 2
+        for gate in reversed(gates):
+            gate.set()
+            await asyncio.sleep(0)
+            await asyncio.sleep(0)
+        await hall.desk.teller.idle()
+        hall.room.send = answered
+        await hall.live(700)
+        assert hall.room.called_w == 14_000
+
+    asyncio.run(day())
+    assert "fault" not in hall.events()
+
+
 def test_a_call_that_is_over_and_a_name_that_is_taken_are_refused(hall):
     async def day():
         with pytest.raises(SettingError, match="must end after now"):

@@ -11,7 +11,7 @@ from energy.units import SLOT_SECONDS
 from vpp.calls.call import Call, Direction, Product, Step, by_half_hour
 from vpp.calls.reserve import Caution, Headroom, headroom, offers
 from vpp.calls.split import LEAST_W, Candidate, split
-from vpp.commands import Following, Report
+from vpp.commands import Action, Following, Instruction, Report
 
 NOW = 1_000_000 * SLOT_SECONDS + 700
 CAPACITY = 40_000
@@ -210,3 +210,10 @@ def test_terms_that_are_none():
     ):
         with pytest.raises(SettingError, match=error):
             Product(**changes)
+
+
+def test_a_call_of_nothing_takes_one_back_and_one_without_a_name_is_none():
+    over = Instruction(1, 1, Action.CALL, 0, 10, 10, power_w=0, call="c1")
+    assert over.power_w == 0
+    with pytest.raises(SettingError, match="a call must have a name, got ''"):
+        Instruction(1, 1, Action.CALL, 0, 10, 10, power_w=5)

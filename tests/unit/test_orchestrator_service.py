@@ -21,7 +21,6 @@ from orchestrator.agents import (
     Situation,
     Truthful,
     ZeroIntelligence,
-    planned,
     quoted,
 )
 from orchestrator.backtest import Result, backtest
@@ -32,8 +31,6 @@ from orchestrator.service.metrics import REGISTRY
 from orchestrator.service.settings import load_settings
 from orchestrator.setting.series import load_series, pv_series
 from orchestrator.setting.sites import load_setting
-from vpp.model import Battery, Problem, Tier
-from vpp.planner import planned as plan_of
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = (ROOT / "docs" / "orchestrator.md").read_text(encoding="utf-8")
@@ -242,25 +239,3 @@ def test_a_backtest_ranks_the_strategies_the_same_again() -> None:
 def test_a_backtest_beyond_the_series_is_refused() -> None:
     with pytest.raises(SettingError, match="days must be within 2019-01-01 and 2019-12-31, got 2"):
         backtest(load_setting(), load_series(), pv_series(), {}, date(2019, 12, 31), 2)
-
-
-def test_a_plans_dual_is_what_a_site_with_a_battery_says() -> None:
-    battery = Battery("b", 10.0, 5.0, 5.0, 0.0, charge_efficiency=0.9, discharge_efficiency=0.9)
-    problem = Problem(
-        load_kwh=[0.0, 2.0],
-        pv_kwh=[4.0, 0.0],
-        purchases=(Tier("buy", [22.0, 22.0]),),
-        sales=(Tier("sell", [8.0, 8.0]),),
-        batteries=(battery,),
-        first_slot=866_450,
-    )
-    a_plan = plan_of(problem)
-    slot = a_plan.problem.first_slot
-    assert a_plan.duals is not None
-    found = planned(a_plan, slot, 6, TARIFF)
-    assert found
-    assert found.worth == round(float(a_plan.duals.energy[0]) * 1_000)
-    assert found.net_export == round(float(a_plan.net_export[0]) * 1_000)
-    assert Truthful().price(found) == found.worth
-    assert planned(a_plan, slot - 1, 6, TARIFF) is None
-    assert planned(a_plan, slot + 10_000, 6, TARIFF) is None

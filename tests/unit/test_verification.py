@@ -27,8 +27,9 @@ from chain.store import opened, stored
 from energy.errors import ChainError, SettingError
 from orchestrator.cli import app
 from orchestrator.demo import with_mode
-from orchestrator.replay.period import RULE, Plan, replayed
+from orchestrator.replay.period import Plan, replayed
 from orchestrator.setting.sites import AFTER_METERING, AHEAD, load_setting
+from orchestrator.steering.steering import RULE
 from orchestrator.verification.document import html_of, sections_of, write_report_pdf
 from orchestrator.verification.facts import settled_slots
 from orchestrator.verification.ledger import chain_figures

@@ -68,6 +68,23 @@ def test_storing_takes_the_surplus_as_far_as_power_and_room_go(
     assert expected_flows(Command(Mode.STORE), surplus, stored, KESENNUMA) == flows
 
 
+@pytest.mark.parametrize(
+    ("command", "surplus", "stored", "flows"),
+    [
+        (Command(Mode.STORE, 4_000), 9_000, 0, (2_000, 0)),
+        (Command(Mode.STORE, 4_000), 900, 0, (900, 0)),
+        (Command(Mode.SERVE), -3_000, 10_000, (0, 3_000)),
+        (Command(Mode.SERVE, 4_000), -3_000, 10_000, (0, 2_000)),
+        (Command(Mode.SERVE), -3_000, 700, (0, 700)),
+        (Command(Mode.SERVE), 3_000, 10_000, (0, 0)),
+    ],
+)
+def test_storing_and_serving_keep_to_the_power_that_they_are_told(
+    command: Command, surplus: int, stored: int, flows: tuple[int, int]
+) -> None:
+    assert expected_flows(command, surplus, stored, KESENNUMA) == flows
+
+
 def test_holding_moves_nothing() -> None:
     assert expected_flows(Command(Mode.HOLD), 9_000, 9_000, KESENNUMA) == (0, 0)
 
@@ -76,6 +93,9 @@ def test_holding_moves_nothing() -> None:
     ("command", "charge", "discharge"),
     [
         (Command(Mode.STORE), 10_000, 0),
+        (Command(Mode.STORE, 6_000), 4_000, 0),
+        (Command(Mode.SERVE), 0, 10_000),
+        (Command(Mode.SERVE, 6_000), 0, 4_000),
         (Command(Mode.HOLD), 0, 0),
         (Command(Mode.DISCHARGE, 15_000), -10_000, 10_000),
         (Command(Mode.DISCHARGE, 6_000), -4_000, 4_000),

@@ -240,6 +240,48 @@ def test_selling_dearer_than_buying_is_no_machine_for_money():
     assert min(plan.imported[0], plan.exported[0]) < 1e-6
 
 
+class Hurried:
+    """A solver that knows a bound a part of the cost below what it found, as when time is up."""
+
+    def solve(self, program: Program) -> Solution:
+        found = HighsSolver().solve(program)
+        if found.bound is None:
+            return found
+        return replace(found, bound=found.bound - 0.005 * abs(found.bound))
+
+
+def test_a_search_for_binaries_that_ran_out_of_time_says_what_it_may_have_missed():
+    site = problem([-10, -10, 20], [-12, -12, 19], battery(initial_kwh=9.5))
+    plan = planned(site, Hurried())
+    assert plan.binaries > 0
+    assert plan.gap > 0
+    assert any("another plan may be" in note for note in plan.notes)
+    assert not any("another plan" in note for note in planned(site).notes)
+
+
+def test_when_patience_is_over_the_safe_rule_stands_in_with_an_alarm():
+    site = problem([-10, -10, 20], [-12, -12, 19], battery(initial_kwh=9.5))
+    plan = planned(site, patience=0.0)
+    assert plan.is_safe_rule
+    assert any("time limit" in alarm for alarm in plan.alarms)
+
+
+def test_a_day_of_prices_below_zero_is_searched_in_two_rounds():
+    rounds = []
+
+    class Counting(HighsSolver):
+        def solve(self, program: Program) -> Solution:
+            rounds.append(int(program.integral.sum()))
+            return super().solve(program)
+
+    prices = -np.random.default_rng(3).uniform(1, 20, 48)
+    plan = proven(planned(problem(prices, prices - 5, battery()), Counting()))
+    assert plan.binaries > 24
+    assert np.minimum(plan.charge[0], plan.discharge[0]).max() < 1e-6
+    # Without binaries, with them, and with them fixed for the duals.
+    assert len(rounds) <= 4
+
+
 class Broken:
     """A solver that fails as it is told to."""
 

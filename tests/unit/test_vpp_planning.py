@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
-from datetime import date, timedelta
+from datetime import date
 
 import numpy as np
 import pytest
@@ -16,20 +16,21 @@ from energy.errors import SettingError
 from energy.records import Side, Trade
 from energy.units import SLOTS_PER_DAY, slots_of
 from orchestrator.cli import app
+from orchestrator.plan_view import first_day
+from orchestrator.words import Language, say
 from vpp.calendar import DayKind, kind_of, works_on
 from vpp.explain import Why, reasons, thresholds
 from vpp.forecast import History, Past, learned, naive, quantiles
 from vpp.gaps import filled
 from vpp.market import committed, orders, quotes
 from vpp.matrix import scenarios_program
-from vpp.model import Battery, Demand, Problem, Reserve, Tier
+from vpp.model import Battery, Demand, Problem, Reserve, Series, Tier
 from vpp.mpc import Controller
-from vpp.plan import Plan
+from vpp.plan import LIMITS, Plan
 from vpp.planner import planned
-from vpp.prices import PriceForecaster, price_days
 from vpp.safe import safe_plan
 from vpp.solver import HighsSolver
-from vpp.wear import flat
+from vpp.wear import DepthLaw, chords, even_depths, flat
 
 DAY = slots_of(date(2019, 6, 4))
 
@@ -47,8 +48,8 @@ def unit(**changes: object) -> Battery:
     return Battery(**{**given_, **changes})  # type: ignore[arg-type]
 
 
-def site(buy: list[float], sell: list[float], battery: Battery, **changes: object) -> Problem:
-    nothing = np.zeros(len(buy))
+def site(buy: Series, sell: Series, battery: Battery, **changes: object) -> Problem:
+    nothing = np.zeros(np.size(buy))
     given_: dict[str, object] = {
         "load_kwh": nothing,
         "pv_kwh": nothing,
@@ -85,6 +86,12 @@ def test_each_reason_is_given_where_it_holds():
     worn = site([10, 20], [9, 19], unit(initial_kwh=5, end_value=16.0, wear=flat(30.0)))
     assert Why.WEAR in whys(worn)
     assert whys(site([10, 11], [9, 10], unit()))[0] in (Why.EMPTY, Why.NO_SPREAD)
+    # Enough for one of three equal half hours: it could as well be another.
+    tie = whys(site([20] * 3, [5] * 3, unit(initial_kwh=1.0), load_kwh=[2.0] * 3))
+    assert Why.OWN_USE in tie
+    assert set(tie) <= {Why.OWN_USE, Why.EITHER, Why.EMPTY}
+    early = site([20, 20], [5, 5], unit(initial_kwh=3.0, least_kwh=[3.0, 0.0]), load_kwh=[2.0] * 2)
+    assert whys(early)[0] is not Why.EITHER
 
 
 def test_a_price_beyond_a_threshold_changes_the_decision_and_one_within_does_not():
@@ -229,43 +236,6 @@ def test_forecasts_say_what_they_lack():
     with pytest.raises(SettingError, match="between 0 and 1, got 1.5"):
         quantiles(History(works_on), "load", DAY, (1.5,))
     assert naive({}, DAY.start) == 0
-    with pytest.raises(SettingError, match="one day before it"):
-        PriceForecaster(date(2019, 1, 1)).forecast()
-    with pytest.raises(SettingError, match="48 finite prices"):
-        PriceForecaster(date(2019, 1, 1)).observe([1.0] * 47)
-
-
-def test_a_price_forecast_rests_on_past_days_and_beats_the_day_before():
-    first, prices = price_days()
-    forecaster = PriceForecaster(first)
-    errors, before = [], []
-    for number in range(60):
-        if number >= 30:
-            assert forecaster.day == first + timedelta(days=number)
-            errors.append(np.abs(forecaster.forecast() - prices[number]).mean())
-            before.append(np.abs(prices[number - 1] - prices[number]).mean())
-        forecaster.observe(prices[number])
-    assert np.mean(errors) < 0.9 * np.mean(before)
-    low, high = forecaster.quantiles((0.1, 0.9))
-    assert (low <= high).all()
-
-
-def test_a_price_file_is_read_or_refused_by_line(tmp_path):
-    file = tmp_path / "prices.csv"
-    good = "2019-06-04," + ",".join(["1.5"] * 48)
-    file.write_text(f"header\n{good}\n")
-    assert price_days(file)[1].shape == (1, 48)
-    for text, words in (
-        (f"header\n{good}\n{good}\n", "line 3 must be the day after"),
-        ("header\n2019-06-04,1,2\n", "line 2 must have 48 finite prices"),
-        ("header\nsoon,1\n", "line 2 must be a date and prices"),
-        ("header\n", "must hold a day"),
-    ):
-        file.write_text(text)
-        with pytest.raises(SettingError, match=words):
-            price_days(file)
-    with pytest.raises(SettingError, match="must be a price file"):
-        price_days(tmp_path / "none.csv")
 
 
 @settings(max_examples=50, deadline=None)
@@ -349,8 +319,8 @@ def test_what_is_not_known_is_guessed_and_said(tmp_path):
     prices.write_text("header\n2019-01-01," + ",".join(["12"] * 40 + [""] * 8) + "\n")
     told = json.loads(asked("--json", "--day", "2019-01-01", "--prices", str(prices)))
     assert [note.split(":")[0] for note in told["notes"]] == [
-        "no past, no forecast",
-        "the price is not known in 56 of 96 slots, from slot 40 on",
+        "No past, no forecast",
+        "The price is not known in 56 of 96 half hours, from 2019-01-01 20",
     ]
     assert told["alarms"] == []
     assert told["made_by"] == "HiGHS"
@@ -362,3 +332,38 @@ def test_a_plan_says_what_it_is():
     assert not plan.is_safe_rule
     assert plan.imported.sum() > 0
     assert plan.exported.sum() > 0
+
+
+def test_the_first_days_costs_and_the_next_ones_are_the_plans():
+    prices = np.random.default_rng(4).uniform(5, 30, 96)
+    law = chords(DepthLaw(5.24e-4, 2.03), 10.0, 200_000.0, even_depths(4))
+    reserve = Reserve(0.5, 1.0, most_kw=1.0)
+    plan = planned(site(prices, prices - 5, unit(wear=law), reserve_up=reserve))
+    day = first_day(plan)
+    later = slice(48, 96)
+    assert day.purchases + prices[later] @ plan.purchases["buy"][later] == pytest.approx(
+        plan.money.purchases
+    )
+    assert day.reserve == pytest.approx(-0.5 * plan.reserve_up[0][:48].sum())
+    assert 0 < day.wear < plan.money.wear
+    assert first_day(planned(site(prices[:48], prices[:48] - 5, unit()))).bill == pytest.approx(
+        planned(site(prices[:48], prices[:48] - 5, unit())).money.bill
+    )
+
+
+def test_every_limit_reason_and_tier_has_its_words():
+    for language in Language:
+        for limit in LIMITS.values():
+            assert say(language, f"limit_{limit}")
+        for why in Why:
+            assert say(language, f"why_{why.name}")
+
+
+def test_what_the_battery_saves_counts_what_was_in_it():
+    told = json.loads(asked("--json", "--day", "2019-06-04", "--known", "--stored", "40"))
+    less = json.loads(asked("--json", "--day", "2019-06-04", "--known", "--stored", "10"))
+    assert told["without_battery_jpy"] == less["without_battery_jpy"]
+    assert told["total_jpy"] < less["total_jpy"]
+    shown = asked("--day", "2019-06-04", "--known", "--language", "ja")
+    assert "円を節約する" in shown
+    assert "余剰太陽光を蓄電" in shown

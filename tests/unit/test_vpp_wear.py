@@ -116,9 +116,34 @@ def test_laws_that_are_not_convex_are_refused():
         DepthLaw(-1.0, 2.0)
 
 
-def test_chemistries_state_their_sources():
+def test_every_number_of_a_chemistry_says_where_it_comes_from():
     for each in chemistries().values():
-        assert all("doi:" in source for source in each.sources)
+        numbers = {"end_of_life", "replacement_jpy_per_kwh"}
+        numbers |= {f"cycle.{name}" for name in vars(each.cycle)}
+        numbers |= {f"calendar.{name}" for name in vars(each.calendar)}
+        assert set(each.sources) == numbers
+        for name, source in each.sources.items():
+            kind, _, where = source.partition(": ")
+            assert kind in ("published", "fitted", "assumed"), name
+            assert kind == "assumed" or "doi:" in where, name
+
+
+def test_fitted_numbers_of_lfp_follow_from_what_is_published():
+    lfp = chemistry("lfp")
+    depth = np.linspace(0.1, 1, 91)
+    part = depth * (4.0253 * (depth - 0.6) ** 3 + 1.0923) ** 2
+    exponent = np.polyfit(np.log(depth), np.log(part), 1)[0]
+    assert lfp.cycle.exponent == pytest.approx(exponent, abs=0.005)
+    assert float(lfp.cycle(0.8)) == pytest.approx(1 / 6000, rel=0.001)
+    soc = np.linspace(0, 1, 1001)
+    rate = 1.2571e-5 * (2.8575 * (soc - 0.5) ** 3 + 0.60225) * np.sqrt(86_400)
+    slope, at_half = np.polyfit(soc - 0.5, rate, 1)
+    assert lfp.calendar.rate_at_half == pytest.approx(at_half, rel=0.005)
+    assert lfp.calendar.slope == pytest.approx(slope / at_half, abs=0.005)
+
+
+def test_chemistries_give_wear_and_a_price_of_rest():
+    for each in chemistries().values():
         assert each.wear(10.0).slopes is not None
         assert each.rests(10.0)[0].price > 0
     with pytest.raises(SettingError, match="one of lfp, nmc, got 'lead'"):

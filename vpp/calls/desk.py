@@ -77,6 +77,7 @@ class Desk:
         self._unsplit: set[str] = set()
         self._short: dict[str, int] = {}
         self._said: dict[str, str] = {}
+        self._heard: set[int] = set()
         self._sampled = 0
         # What was split before a restart stays as it is until sites had time to report.
         self._began = self.now()
@@ -142,6 +143,11 @@ class Desk:
             now = self.now()
             calls = self._advanced(now)
             reports = {report.site: report for report in self.room.states()}
+            self._heard |= {
+                site
+                for site, report in reports.items()
+                if now - report.at <= self.patience.gone_seconds
+            }
             lately = self.store.told_lately(now)
             shares: dict[str, Sequence[Share]] = {
                 call.name: self.store.shares(call.name) for call in calls
@@ -220,7 +226,7 @@ class Desk:
     def _judge(self, call: str, site: int, fault: Fault | None, now: int) -> None:
         """Act on what is wrong at a site, or is no more; on what may pass, when it has lasted."""
         key = (call, site)
-        unheard = now - self._began <= self.patience.gone_seconds
+        unheard = site not in self._heard and now - self._began <= self.patience.gone_seconds
         if fault is not None and fault.reason == VANISHED and unheard:
             fault = None
         gives = fault.gives_w if fault is not None else None
@@ -308,7 +314,8 @@ class Desk:
         wanted = {} if begun or not steps else await self.wanted(call, steps, free)
         found = allotted(call, steps, known, current, busy, self.costs(call, steps, free), wanted)
         self.store.plan(call.name, self._plans(call, found.sites))
-        self.store.set_shares(call.name, now, found.shares)
+        if set(found.shares) != {left for each in current if (left := each.from_on(now))}:
+            self.store.set_shares(call.name, now, found.shares)
         self._short.pop(call.name, None)
         if found.missing_w:
             self._short[call.name] = now

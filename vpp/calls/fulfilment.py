@@ -80,8 +80,25 @@ class MinuteLine:
 
 
 @dataclass(frozen=True, slots=True)
+class SiteMinute:
+    """A site's minute, mean W: what it reported, and what that delivers."""
+
+    minute: int
+    site: int
+    battery_w: float
+    imported_w: float
+    meter_w: float | None
+    plan_w: float | None
+
+    def by(self, basis: Basis) -> float | None:
+        """Return what it delivers against a baseline."""
+        return self.meter_w if basis is Basis.METER else self.plan_w
+
+
+@dataclass(frozen=True, slots=True)
 class Answered:
-    """How the sites answered: seconds after the call came, or (the last) after they were told."""
+    """How the sites answered, in seconds: an answer after its instruction was sent, a change of
+    power after the call came, or the site's share began if that was later."""
 
     told: int
     taken: int
@@ -101,6 +118,7 @@ class Fulfilment:
     lines: tuple[SlotLine, ...]
     by_site: tuple[SiteSlot, ...]
     minutes: tuple[MinuteLine, ...]
+    site_minutes: tuple[SiteMinute, ...]
     baselines: Mapping[int, Baseline | None]
     answered: Answered
 
@@ -128,6 +146,18 @@ class Fulfilment:
     def penalty_microyen(self) -> int:
         """All penalties."""
         return sum(line.penalty_microyen for line in self.lines)
+
+    @property
+    def reached_seconds(self) -> int | None:
+        """How long after the call came, or began if that was later, the asked less the tolerance
+        was delivered, by the sites' reports to the minute; None if it never was."""
+        product = self.call.product
+        from_on = max(self.call.received_at, self.call.starts_at)
+        for line in self.minutes:
+            delivered = line.meter_w if product.basis is Basis.METER else line.plan_w
+            if delivered is not None and delivered >= line.asked_w * (1 - product.tolerance):
+                return max((line.minute + 1) * 60 - from_on, 0)
+        return None
 
     @property
     def settled(self) -> bool:
@@ -159,12 +189,16 @@ def fulfilment(
     lines = tuple(
         _line(kept, slot, [each for each in by_site if each.slot == slot]) for slot in call.slots
     )
+    site_minutes = tuple(
+        _site_minute(call, each, baselines.get(each.site), plans) for each in minutes
+    )
     return Fulfilment(
         kept=kept,
         sites=sites,
         lines=lines,
         by_site=by_site,
-        minutes=tuple(_minutes(kept, minutes, baselines, plans)),
+        minutes=tuple(_minutes(kept, site_minutes)),
+        site_minutes=site_minutes,
         baselines=baselines,
         answered=_answered(call, told),
     )
@@ -225,33 +259,35 @@ def _line(kept: Kept, slot: int, of_sites: Sequence[SiteSlot]) -> SlotLine:
     )
 
 
-def _minutes(
-    kept: Kept,
-    minutes: Sequence[Minute],
-    baselines: Mapping[int, Baseline | None],
-    plans: Mapping[tuple[int, int], int],
-) -> list[MinuteLine]:
+def _site_minute(
+    call: Call, of: Minute, baseline: Baseline | None, plans: Mapping[tuple[int, int], int]
+) -> SiteMinute:
+    sign, slot = call.direction.sign, of.minute * 60 // SLOT_SECONDS
+    planned = plans.get((of.site, slot))
+    meter = plan = None
+    if baseline is not None and slot in baseline.wh:
+        usual = baseline.wh[slot] * HALF_HOURS_IN_HOUR
+        meter = float(sign * (usual - baseline.counted(of.imported_w)))
+    if planned is not None:
+        plan = sign * (of.battery_w - planned * HALF_HOURS_IN_HOUR)
+    return SiteMinute(of.minute, of.site, of.battery_w, of.imported_w, meter, plan)
+
+
+def _minutes(kept: Kept, of_sites: Sequence[SiteMinute]) -> list[MinuteLine]:
     call = kept.call
-    sign = call.direction.sign
-    seen: dict[int, list[Minute]] = {}
-    for each in minutes:
+    seen: dict[int, list[SiteMinute]] = {}
+    for each in of_sites:
         seen.setdefault(each.minute, []).append(each)
     lines = []
     for minute in range(call.starts_at // 60, -(-kept.ended_at // 60)):
-        slot = minute * 60 // SLOT_SECONDS
-        meter, plan = [], []
-        for each in seen.get(minute, []):
-            baseline, planned = baselines.get(each.site), plans.get((each.site, slot))
-            if baseline is not None:
-                flow = baseline.counted(each.imported_w)
-                meter.append(sign * (baseline.wh[slot] * HALF_HOURS_IN_HOUR - flow))
-            if planned is not None:
-                plan.append(sign * (each.battery_w - planned * HALF_HOURS_IN_HOUR))
+        its = seen.get(minute, [])
+        meter = [each.meter_w for each in its if each.meter_w is not None]
+        plan = [each.plan_w for each in its if each.plan_w is not None]
         lines.append(
             MinuteLine(
                 minute,
                 call.asked_w(max(minute * 60, call.starts_at)),
-                len(seen.get(minute, [])),
+                len(its),
                 sum(meter) if meter else None,
                 sum(plan) if plan else None,
             )
@@ -263,7 +299,9 @@ def _answered(call: Call, told: Sequence[Told]) -> Answered:
     asked = [each for each in told if each.power_w]
     answers = [each.answered_at - each.sent_at for each in asked if each.answered_at is not None]
     changes = [
-        each.changed_at - max(call.received_at, 0) for each in asked if each.changed_at is not None
+        each.changed_at - max(call.received_at, each.starts_at)
+        for each in asked
+        if each.changed_at is not None
     ]
     return Answered(
         told=len({each.site for each in asked}),

@@ -67,7 +67,10 @@ def headroom(
     """
     caution = caution or Caution()
     nothing = Headroom((0,) * len(steps), 0)
-    if report.following in UNFIT or now - report.at > caution.stale_seconds or report.alarms:
+    if report.following in UNFIT or now - report.at > caution.stale_seconds:
+        return nothing
+    if report.alarms and not gives_w:
+        # Whoever serves already goes on with it: whether it gives what it should is watched.
         return nothing
     if report.stored_wh is None or not report.capacity_wh or not steps:
         return nothing

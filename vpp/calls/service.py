@@ -45,10 +45,10 @@ def listening(host: str, port: int) -> socket.socket:
         reachable = host != "localhost" and ip_address(host).is_global
         unspecified = host != "localhost" and ip_address(host).is_unspecified
     except ValueError as error:
-        raise SettingError(f"[calls] host must be an address, got {host!r}") from error
+        raise SettingError(f"host must be an address, got {host!r}") from error
     if reachable or unspecified:
         raise SettingError(
-            f"[calls] host must be a loopback or private address, got {host}: "
+            f"host must be a loopback or private address, got {host}: "
             "put a proxy with TLS in front of it"
         )
     channel = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)

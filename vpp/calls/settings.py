@@ -1,6 +1,5 @@
-"""How a control room takes calls: a table of its settings file.
+"""How a control room takes calls: `calls.toml` beside its store.
 
-    [calls]
     store = "calls.sqlite"              # or postgresql://user@host/database
     chain = "store.sqlite"              # the store of the chain's events, for reports
     reverse_flow = "counted"            # or cut: exports count as no demand
@@ -8,7 +7,7 @@
     port = 9475                         # 0: a free one
     token = "calls.token"               # a file; who posts must know what is in it
 
-    [calls.products.tertiary-2]         # terms, by the name that a call or a program gives
+    [products.tertiary-2]               # terms, by the name that a call or a program gives
     price_kwh = 30.5                    # JPY per kWh delivered
     price_kw = 2.1                      # JPY per kW and half hour of standing ready
     penalty = 1.5                       # times price_kw, for what is missing
@@ -16,7 +15,7 @@
     response_seconds = 2700             # after the call came, before anything is due
     basis = "meter"                     # or plan
 
-    [calls.openadr]                     # none if left out
+    [openadr]                           # none if left out
     vtn = "https://vtn.example.org/openadr3/3.1.0"
     client_id = "yui"
     client_secret = "vtn.secret"        # a file
@@ -34,12 +33,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from energy.errors import SettingError
-from energy.table import Table
+from energy.table import Table, load_table
 from energy.units import PRICE_PER_YEN
 from vpp.calls.baseline import ReverseFlow
 from vpp.calls.call import Basis, Product
 
 PORT = 9475
+SETTINGS_FILE = "calls.toml"
 MOST_YEN = 16_777.0
 
 
@@ -70,8 +70,17 @@ class CallSettings:
     openadr: OpenAdrSettings | None
 
 
+def load_call_settings(path: Path) -> CallSettings:
+    """Read the settings in a file.
+
+    Raises:
+        SettingError: naming file, key, value and what was expected.
+    """
+    return call_settings(load_table(path, "settings file"), path.parent)
+
+
 def call_settings(table: Table, folder: Path) -> CallSettings:
-    """Return what the table of a settings file in a folder says, and no more is in it.
+    """Return what a settings file in a folder says; no more may be in it.
 
     Raises:
         SettingError: naming file, key, value and what was expected.

@@ -47,6 +47,12 @@ class Share:
     ends_at: int
     power_w: int
 
+    def from_on(self, now: int) -> Share | None:
+        """Return what is left of it at a moment; None if it is over."""
+        if self.ends_at <= now:
+            return None
+        return Share(self.site, max(self.starts_at, now), self.ends_at, self.power_w)
+
 
 @dataclass(frozen=True, slots=True)
 class Told:

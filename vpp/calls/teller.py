@@ -102,8 +102,10 @@ class Teller:
         self._store.answered(answers)
         known = {(each.site, each.sequence): each for each in answers}
         for each in instructions:
-            if self._pending.get(each.site) is each:
-                del self._pending[each.site]
+            if self._pending.get(each.site) is not each:
+                # A newer one went out meanwhile: what became of this one says nothing.
+                continue
+            del self._pending[each.site]
             answer = known.get((each.site, each.sequence))
             if answer is None:
                 self._failed(each.call, each.site, Fault("does not answer"))

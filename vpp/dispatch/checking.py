@@ -43,7 +43,7 @@ async def checked(settings: Settings) -> Checked:
         plan.read()
         site.plans = plan.plans
         await site.cycle()
-        troubles = [f"{name}: {why}" for name, why in sorted(site.alarms.items())]
+        troubles = list(site.alarms.texts)
         if plan.trouble:
             troubles.append(plan.trouble)
         setpoint = site.decision.setpoint
@@ -54,7 +54,7 @@ async def checked(settings: Settings) -> Checked:
             site.image.shown,
             site.report(),
             would,
-            site.battery.reverts,
-            site.battery.follows_ranges,
+            site.instruments.battery.reverts,
+            site.instruments.battery.follows_ranges,
             tuple(troubles),
         )

@@ -73,9 +73,9 @@ def check(settings: SettingsPath = DEFAULT_SETTINGS, as_json: Json = False) -> N
 @app.command()
 def run(settings: SettingsPath = DEFAULT_SETTINGS) -> None:
     """Dispatch the battery until told to end: read, decide, write, every second."""
+    from vpp.dispatch.alarms import log
     from vpp.dispatch.service import run_until_told
     from vpp.dispatch.settings import load_settings
-    from vpp.dispatch.site import log
 
     log_to_stdout(log)
     asyncio.run(run_until_told(load_settings(settings)))

@@ -4,6 +4,10 @@ A plan is energy: the power that is still owed over the time that is left, so th
 sun, ramps and the device's own ways did to the half hour so far, its energy comes out as planned. A
 call comes on top, and so does its energy: the plan's is still owed beneath it.
 
+A device gives a little more or less than it is told: losses between its terminals and its battery,
+a scale that is not quite right. What share it gives is learned while a set-point stands, and told
+for; else the last minutes of a half hour would have to make good what its first ones missed.
+
 A set-point stands while it leads to the owed energy within `tolerance_wh`: a device is written to
 only when that matters. The room that owner, device and state of charge leave binds always, the ramp
 for all but a stop.
@@ -22,6 +26,15 @@ from vpp.dispatch.ledger import Ledger
 from vpp.dispatch.limits import Room
 from vpp.dispatch.standing import Duty
 
+SETTLED = 15.0
+"""So long after a set-point that is quite another one, in seconds, power counts as settled."""
+LEARNED = 20
+"""Readings in which most of a share is learned."""
+FEWEST, MOST = 0.75, 1.25
+"""Beyond these it is no share: the battery does not follow, or is near its end."""
+LEAST_SHARE = 0.05
+"""Of its rating: of a smaller power nothing is learned, and a smaller change is none."""
+
 
 @dataclass(frozen=True, slots=True)
 class Tuning:
@@ -34,6 +47,32 @@ class Tuning:
     tolerance_wh: float = 5.0
     deadband_w: int = 100
     ramp_w: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """What share of a set-point a battery gives, as learned so far."""
+
+    value: float = 1.0
+    told_w: int | None = None
+    since: float = 0.0
+
+    def learned(self, now: float, told_w: int | None, power_w: int, rating_w: int) -> Share:
+        """Return the share after a reading; `told_w` is the one power that it holds, if any.
+
+        >>> share = Share()
+        >>> for second in range(1, 300):
+        ...     share = share.learned(second, 10_000, 9_500, 15_000)
+        >>> round(share.value, 2)
+        0.95
+        """
+        least_w = LEAST_SHARE * rating_w
+        if told_w is None or self.told_w is None or abs(told_w - self.told_w) > least_w:
+            return Share(self.value, told_w, now)
+        if abs(told_w) < least_w or now - self.since < SETTLED:
+            return Share(self.value, told_w, self.since)
+        step = (power_w / told_w - self.value) / LEARNED
+        return Share(min(max(self.value + step, FEWEST), MOST), told_w, self.since)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,15 +96,17 @@ def decided(
     follows_ranges: bool,
     before: Setpoint | None = None,
     elapsed: float = 1.0,
+    share: float = 1.0,
 ) -> Decision:
     """Return the set-point.
 
-    `now` is in unix seconds; `before` is the set-point that stands, for `elapsed` seconds.
+    `now` is in unix seconds; `before` is the set-point that stands, for `elapsed` seconds; of it
+    the battery gives a `share`.
     """
     if duty.following is Following.STOP:
         return Decision(Setpoint.exactly(0), 0)
     room = room.narrowed(duty.limit_w)
-    wanted_w, keep_w = _wanted(now, image, duty, ledger, tuning)
+    wanted_w, keep_w = _wanted(now, image, duty, ledger, tuning, share)
     if wanted_w is None:
         return _own(image, duty, room, tuning, follows_ranges, before)
     bounded_w = room.bounded(wanted_w)
@@ -87,8 +128,21 @@ def decided(
     return Decision(Setpoint.exactly(bounded_w), bounded_w, bound)
 
 
+def short_wh(now: float, duty: Duty, ledger: Ledger, room: Room) -> float:
+    """Return what of a half hour's planned and called energy can no longer be met, at least.
+
+    Beyond the end of a call nothing is known: what it still asks for is left out.
+    """
+    if duty.plan_wh is None:
+        return 0.0
+    hours = max(ledger.end - now, 0.0) / 3600
+    room = room.narrowed(duty.limit_w)
+    owed_wh = duty.plan_wh + ledger.called_wh - ledger.delivered_wh
+    return owed_wh - min(max(owed_wh, -room.charge_w * hours), room.discharge_w * hours)
+
+
 def _wanted(
-    now: float, image: Image, duty: Duty, ledger: Ledger | None, tuning: Tuning
+    now: float, image: Image, duty: Duty, ledger: Ledger | None, tuning: Tuning, share: float
 ) -> tuple[float | None, float]:
     """Return the power that is wanted, None to be on its own, and how far one may be from it."""
     if duty.power_w is not None:
@@ -96,7 +150,8 @@ def _wanted(
     if duty.plan_wh is not None and ledger is not None:
         left = max(ledger.end - now, 1.0)
         owed_wh = duty.plan_wh + ledger.called_wh - ledger.delivered_wh
-        return owed_wh * 3600 / left + duty.call_w, tuning.tolerance_wh * 3600 / left
+        wanted_w = owed_wh * 3600 / left + duty.call_w
+        return wanted_w / share, tuning.tolerance_wh * 3600 / left
     if duty.call_w:
         # Beside the call it would be on its own: it would cover the site's need.
         need_w = image.need_w

@@ -77,6 +77,8 @@ class BatteryShown:
     step_mwh: int = 1
     """The counters' step."""
     held: Held | None = None
+    keeps_off_grid: bool = False
+    """Whether it charges from the site's surplus alone by itself, as it was set up to."""
     nonsense: tuple[str, ...] = ()
 
 

@@ -50,7 +50,7 @@ class Hand:
 
     def take_over(self, held: Held | None, now: float) -> None:
         """Begin with what the device holds from before; that it holds nothing need not be told."""
-        if held is not None and self.at is None:
+        if held is not None and self.at is None and self.tried_at is None:
             self.told = self.held = held.setpoint
             self.at = now if held.setpoint is None else None
 

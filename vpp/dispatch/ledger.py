@@ -98,6 +98,17 @@ class Ledger:
         )
         return opened, closed
 
+    def moved(self, seconds: float) -> Ledger:
+        """Return the ledger after the clock was set by so much.
+
+        In another half hour it begins anew: how much of that is over is not known.
+        """
+        at = self.at + seconds
+        if int(at) // SLOT_SECONDS == self.slot:
+            return replace(self, at=at)
+        last = self.last_mwh
+        return Ledger(int(at) // SLOT_SECONDS, at, 0.0, 0.0, self.power_w, last, last, known=False)
+
     def _until(self, now: float, shown: BatteryShown, call_w: int) -> Ledger:
         seconds = now - self.at
         power_w = shown.power_w if shown.power_w is not None else self.power_w

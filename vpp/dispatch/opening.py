@@ -17,6 +17,7 @@ from field.echonet_node import Echonet, EchonetLine
 from field.modbus import Address, Line
 from vpp.dispatch.device import Battery, BatteryShown, Power, Setpoint
 from vpp.dispatch.echonet import EchonetBattery, EchonetPower
+from vpp.dispatch.instruments import Instruments
 from vpp.dispatch.settings import DevicePlace, Settings
 from vpp.dispatch.site import SiteDispatch
 from vpp.dispatch.store import Store
@@ -114,11 +115,13 @@ def site_of(settings: Settings, *, unarmed: bool = False) -> Iterator[SiteDispat
     try:
         yield SiteDispatch(
             settings.place,
-            Unarmed(battery) if unarmed else battery,
+            Instruments(
+                Unarmed(battery) if unarmed else battery,
+                summed(settings.meters, "meter", SunSpecPower.METER),
+                summed(settings.inverters, "inverter", SunSpecPower.INVERTER),
+            ),
             settings.limits,
             store,
-            meter=summed(settings.meters, "meter", SunSpecPower.METER),
-            inverter=summed(settings.inverters, "inverter", SunSpecPower.INVERTER),
             tuning=settings.tuning,
             rhythm=settings.rhythm,
             patience=settings.patience,
@@ -171,7 +174,7 @@ async def stop_now(settings: Settings) -> None:
     """
     with site_of(settings) as site:
         try:
-            await site.battery.command(Setpoint.exactly(0), 0)
+            await site.instruments.battery.command(Setpoint.exactly(0), 0)
         except DeviceError as error:
             raise DeviceError(
                 f"the stop is kept, but the battery must be reached, got: {error}"

@@ -19,17 +19,22 @@ import asyncio
 import signal
 from collections.abc import Callable
 from contextlib import AsyncExitStack, suppress
+from pathlib import Path
 from typing import Protocol
 
-from energy.errors import ChainError, DeviceError
+from energy.errors import ChainError, DeviceError, SettingError
 from energy.health import Page, json_page, notify, served
 from energy.journal import said
 from vpp.commands import Following
+from vpp.dispatch.alarms import log
 from vpp.dispatch.health import health_page, metrics_page, status_of
 from vpp.dispatch.opening import alone, site_of
 from vpp.dispatch.planfile import PlanFile
 from vpp.dispatch.settings import Settings
-from vpp.dispatch.site import SiteDispatch, Watch, log
+from vpp.dispatch.site import SiteDispatch, Watch
+from vpp.link.folders import site_at
+from vpp.link.ledger import Ledger
+from vpp.link.site import SiteLink
 
 PLAN_SECONDS = 2.0
 HEAR_SECONDS = 1.0
@@ -156,7 +161,7 @@ class Service:
         if self.site.duty.following is Following.STOP or self.site.hand.told is None:
             return
         try:
-            await self.site.battery.command(None, self.settings.rhythm.revert_seconds)
+            await self.site.instruments.battery.command(None, self.settings.rhythm.revert_seconds)
         except DeviceError as error:
             log.warning(said("not.let.go", error=error))
 
@@ -168,6 +173,19 @@ class Service:
         }
 
 
+def link_of(folder: Path, site: SiteDispatch) -> SiteLink:
+    """Open a site's link by the folder that the fleet's set-up made for it.
+
+    Raises:
+        SettingError: if the folder is another site's, or something of it is missing.
+        StoreError: if its ledger does not open.
+    """
+    place = site_at(folder)
+    if place.site != site.place.site:
+        raise SettingError(f"{folder} must be of site {site.place.site}, got {place.site}")
+    return SiteLink(place, site, Ledger(place.ledger))
+
+
 async def run_until_told(settings: Settings) -> None:
     """Run a site's dispatch until SIGINT or SIGTERM.
 
@@ -177,7 +195,8 @@ async def run_until_told(settings: Settings) -> None:
     loop = asyncio.get_running_loop()
     with alone(settings), site_of(settings) as site:
         log.info(said("started", site=settings.place.site, name=settings.place.name))
-        task = asyncio.create_task(Service(settings, site).run())
+        link = link_of(settings.link, site) if settings.link else None
+        task = asyncio.create_task(Service(settings, site, link).run())
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, task.cancel)
         try:

@@ -15,6 +15,7 @@ Power in W, positive out of the battery; energy in Wh.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from fractions import Fraction
 from typing import NamedTuple
 
@@ -42,6 +43,8 @@ COUNTING = {714: ("DCW", "DCWhAbs", "DCWhInj"), 701: ("W", "TotWhAbs", "TotWhInj
 BASE, CAPACITY, RATINGS = 802, 713, 702
 LIMIT_BOTH = 3
 """StorCtl_Mod: bit 0 limits the charge, bit 1 the discharge."""
+MOST_RATE = 0x7FFF
+"""What a rate's register holds at most."""
 IN_WATTS = 1
 """WSetMod: WSet is followed, not WSetPct."""
 CONNECTED = range(2, 7)
@@ -109,7 +112,9 @@ class SunSpecBattery:
             block = blocks[control]
             self._timer = raw_of(block, TIMER[control]) is not None
             held = held_by(block)
-        return shown_by(blocks, held)
+        shown = shown_by(blocks, held)
+        has_switch = control == STORAGE and raw_of(blocks[STORAGE], "ChaGriSet") is not None
+        return replace(shown, keeps_off_grid=has_switch and not self.grid_charging)
 
     async def command(self, setpoint: Setpoint | None, revert_seconds: int) -> Setpoint | None:
         """Write a set-point and read it back; see `Battery.command`."""
@@ -204,6 +209,8 @@ def _storage_writes(
     def rate(power_w: int) -> int:
         """Rounded towards zero: a rate and its negative do not cross."""
         share = min(abs(power_w) / rated_w, Fraction(1)) * 100 / Fraction(10) ** scale
+        if share > MOST_RATE:
+            raise DeviceError(f"{where} must have an InOutWRte_SF of -2 or more, got {scale}")
         return int(share) if power_w >= 0 else -int(share)
 
     timer = []

@@ -22,12 +22,15 @@ from dataclasses import dataclass, replace
 
 from vpp.dispatch.device import BatteryShown
 
+ALARMS = ("no-answer", "nonsense", "frozen", "does-not-follow", "does-not-obey")
 OVER = 1.1
 """A power beyond the rating by more than this factor cannot be."""
 STILL_W = 200
 """A power below this may leave counters standing for long."""
 FROZEN_STEPS = 3
 """A counter that should have moved by so many of its steps, and did not, is stuck."""
+ASTRAY = 0.2
+"""Power may stay away from its set-point by this share of it."""
 FULL, EMPTY = 0.9, 0.1
 """Beyond these states of charge a battery may well take or give less than it is told."""
 BACKOFF_LIMIT = 64
@@ -150,7 +153,7 @@ class Trust:
             shown is not None
             and told_w is not None
             and shown.power_w is not None
-            and abs(shown.power_w - told_w) > patience.follow_w
+            and abs(shown.power_w - told_w) > max(patience.follow_w, ASTRAY * abs(told_w))
             and not _excused(shown, told_w)
         )
         if not is_off:

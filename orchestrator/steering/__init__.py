@@ -1,0 +1,1 @@
+"""Who steers a site's battery, and what that lets the site's agent offer: see `steering`."""

@@ -1,0 +1,56 @@
+"""Choosing who steers a site's battery."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Annotated
+
+import typer
+
+from energy.errors import SettingError
+from orchestrator.setting.sites import Site
+from orchestrator.steering.neighbours import Neighbours, Wanted
+from orchestrator.steering.plan import ByPlan
+from orchestrator.steering.rule import ByRule, Idle
+from orchestrator.steering.steering import NONE, RULE, STEERINGS, Steering, Tariffs
+from vpp.forecast import History
+
+InSteering = Annotated[
+    str,
+    typer.Option(
+        "--battery", help="Who steers batteries: plan, renewed each half hour, rule, or none."
+    ),
+]
+
+
+def check_steering(how: str) -> None:
+    """Demand that there is such a steering.
+
+    Raises:
+        SettingError: naming those that there are.
+    """
+    if how not in STEERINGS:
+        raise SettingError(f"--battery must be one of {', '.join(STEERINGS)}, got {how!r}")
+
+
+def steering_of(
+    how: str,
+    site: Site,
+    history: History,
+    tariffs: Tariffs,
+    neighbours: Neighbours | None = None,
+    alarm: Callable[[str], None] = lambda _: None,
+) -> Steering:
+    """Return what steers a site's battery, `none`, `rule` or `plan`, from its least charge on."""
+    if how == NONE or site.battery is None:
+        return Idle(history)
+    size = site.battery.size
+    if how == RULE:
+        return ByRule(history, size)
+    wanted = None
+    if neighbours is not None:
+
+        def wanted(slot: int, fees: Sequence[int]) -> Wanted:
+            return neighbours.wanted(slot, site.number, site.ask, fees)
+
+    return ByPlan(history, size, tariffs, wanted, alarm)
