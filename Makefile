@@ -2,7 +2,7 @@
 # Another interpreter: make PYTHON=/path/to/python3 ...
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint unit contracts fuzz mutants gas bench deploy geth network-test \
+.PHONY: help setup demo test lint unit contracts fuzz mutants gas bench deploy geth network-test openapi-test \
 	trial-geth debian abi lock clean
 MAKEFLAGS += --no-print-directory
 export PYTHON
@@ -56,6 +56,9 @@ fuzz: setup ## A hundred thousand generated slots through contract and twin; SLO
 
 mutants: setup ## Break the contracts line by line, and see whether the tests notice; 15 minutes
 	@$(BIN)/python -m tests.mutants $(ARGS)
+
+openapi-test: setup ## Ask every address of the pages' data all that its description allows, by schemathesis
+	@$(BIN)/python -m tests.schemas $(ARGS)
 
 gas: setup ## Write the gas of each step anew, for a review to see
 	@YUI_GAS_SNAPSHOT=1 $(BIN)/pytest -q tests/services/test_gas.py

@@ -24,6 +24,7 @@ from chain.tables import (
     CLEARINGS,
     ENERGIES,
     ENTRIES,
+    EVENTFUL,
     FLOWS,
     HOLDINGS,
     ORDERS,
@@ -73,6 +74,17 @@ class Store:
             select(BLOCKS.c.block, BLOCKS.c.hash).order_by(BLOCKS.c.block.desc()).limit(1)
         ).first()
         return (row.block, bytes(row.hash)) if row else None
+
+    def last_eventful(self) -> int:
+        """Return the newest block in which anything of the market happened; -1 if there is none."""
+        newest = [select(func.max(table.c.block)).scalar_subquery() for table in EVENTFUL]
+        found = self.connection.execute(select(*newest)).one()
+        return max((int(block) for block in found if block is not None), default=-1)
+
+    def block_hash(self, number: int) -> bytes | None:
+        """Return the hash of an indexed block."""
+        found = self.connection.scalar(select(BLOCKS.c.hash).where(BLOCKS.c.block == number))
+        return None if found is None else bytes(found)
 
     def blocks_after(self, number: int) -> list[tuple[int, bytes]]:
         """Return the indexed blocks after a number, each with its hash, in order."""

@@ -146,3 +146,5 @@ CLAIMS = _table(
     Column("purpose", String, nullable=False),
     by_day=("day",),
 )
+EVENTFUL = (ORDERS, CLEARINGS, READINGS, SETTLEMENTS, ENTRIES, SITES, TARIFFS, ATTESTATIONS, CLAIMS)
+"""The tables of events; the others follow from them, or have a row for each block."""

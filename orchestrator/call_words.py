@@ -17,7 +17,7 @@ _WORDS = {
     "asked_at_most": ("Asked, at most", "指令量(最大)"),
     "sites": ("Sites", "拠点数"),
     "came": ("Came by, notice", "受付経路・予告時間"),
-    "answers": ("Told / took / refused / silent", "送信/受諾/拒否/無応答"),
+    "answers": ("Instructions / taken / refused / silent", "指示/受諾/拒否/無応答"),
     "slowest": ("Slowest answer", "最も遅い応答"),
     "first_change": ("First change of power after", "出力変化まで"),
     "reached": ("{percent} delivered after (due after)", "{percent}到達まで(応動時間)"),

@@ -214,7 +214,7 @@ def trades(
             }
             for trade, delivered in found
         ]
-    Listing(TRADE_COLUMNS, rows).show(as_json, as_csv)
+    Listing(TRADE_COLUMNS, rows).show(as_json, as_csv, language)
 
 
 store_commands.mount(app)

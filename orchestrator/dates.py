@@ -46,6 +46,15 @@ def day_named(text: str) -> date:
     return _date(match, int(match["day"]), text)
 
 
+def moment(seconds: float) -> str:
+    """Return a time (unix seconds) as it is in Japan.
+
+    >>> moment(866450 * 1800)
+    '2019-06-04 10:00:00'
+    """
+    return f"{datetime.fromtimestamp(int(seconds), JST):%Y-%m-%d %H:%M:%S}"
+
+
 def month_named(text: str) -> range:
     """Return the slots of the month that a person names.
 

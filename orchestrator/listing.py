@@ -13,7 +13,9 @@ from rich.table import Table
 from energy.errors import SettingError
 from energy.units import day_of, half_hour, kwh, yen
 from orchestrator import screen
+from orchestrator.listing_words import COLUMNS, UNITS, in_japanese
 from orchestrator.options import print_json
+from orchestrator.words import Language
 
 Row = dict[str, Any]
 _ENERGY, _MONEY, _PRICE = "_wh", "_microyen", "_milliyen_per_kwh"
@@ -23,14 +25,14 @@ _ENERGY, _MONEY, _PRICE = "_wh", "_microyen", "_milliyen_per_kwh"
 class Listing:
     """Rows under stable column names; what a column's name ends in says its unit.
 
-    On screen `_wh` is shown in kWh, `_microyen` in JPY and `_milliyen_per_kwh` in JPY/kWh; JSON
-    and CSV have the whole numbers.
+    On screen `_wh` is shown in kWh, `_microyen` in JPY and `_milliyen_per_kwh` in JPY/kWh, in the
+    language that is asked for; JSON and CSV have the whole numbers and English words.
     """
 
     columns: Sequence[str]
     rows: Sequence[Row]
 
-    def show(self, as_json: bool, as_csv: bool) -> None:
+    def show(self, as_json: bool, as_csv: bool, language: Language = Language.ENGLISH) -> None:
         """Print the rows.
 
         Raises:
@@ -46,15 +48,18 @@ class Listing:
             writer.writeheader()
             writer.writerows(rows)
         else:
-            screen.console().print(self._table())
+            screen.console().print(self._table(language))
 
-    def _table(self) -> Table:
+    def _table(self, language: Language) -> Table:
         table = Table()
         for column in self.columns:
-            title, number = _title(column)
+            title, number = _title(column, language)
             table.add_column(title, justify="right" if number else "left")
         for row in self.rows:
-            table.add_row(*(_cell(column, row[column]) for column in self.columns))
+            cells = (_cell(column, row[column]) for column in self.columns)
+            if language is Language.JAPANESE:
+                cells = (in_japanese(cell) for cell in cells)
+            table.add_row(*cells)
         return table
 
 
@@ -66,11 +71,14 @@ def when(slot: int) -> Row:
 WHEN = ("slot", "day", "half_hour")
 
 
-def _title(column: str) -> tuple[str, bool]:
+def _title(column: str, language: Language) -> tuple[str, bool]:
+    in_ja = language is Language.JAPANESE
     for ending, unit in ((_ENERGY, " kWh"), (_MONEY, " JPY"), (_PRICE, " JPY/kWh")):
         if column.endswith(ending):
-            return column.removesuffix(ending).replace("_", " ") + unit, True
-    return column.replace("_", " "), False
+            name = column.removesuffix(ending).replace("_", " ")
+            return (COLUMNS.get(column, name) + UNITS[unit] if in_ja else name + unit), True
+    name = column.replace("_", " ")
+    return (COLUMNS.get(column, name) if in_ja else name), False
 
 
 def _cell(column: str, value: Any) -> str:

@@ -64,6 +64,7 @@ _STEPS = {
     "report": "reporting",
     "claim": "claiming days",
     "certify": "certificates made",
+    "history": "half hours of days before",
     "told": "sites have answered",
 }
 

@@ -35,8 +35,10 @@ def room(
         float, typer.Option(help="Seconds without a report after which a site is lost.")
     ] = LOST_SECONDS,
 ) -> None:
-    """Keep the control room: hear all sites, send again what is open, say which are lost."""
+    """Keep the control room: hear all sites, send again what is open, say which are lost, and
+    take calls if `yui calls init` made settings for it."""
+    from vpp.calls.linked import duties_in
     from vpp.room.daemon import keep_room
 
     log_to_stdout(logging.getLogger("yui"))
-    asyncio.run(keep_room(fleet, store, lost_seconds=lost))
+    asyncio.run(keep_room(fleet, store, duties_in(fleet / "room"), lost))

@@ -39,7 +39,9 @@ from orchestrator.statement_page import html_of, write_pdf
 from orchestrator.tracing import Tracer, drawn
 from orchestrator.words import Language
 
-HalfHour = Annotated[str, typer.Argument(help="A half hour, as '2019-06-04 18:30'.")]
+HalfHours = Annotated[
+    str, typer.Argument(help="A half hour, as '2019-06-04 18:30', or a day or month of them.")
+]
 
 
 def mount(app: typer.Typer) -> None:
@@ -115,7 +117,7 @@ def proof(
 
 def trace(
     site: SiteName,
-    slot: HalfHour,
+    slot: HalfHours,
     forward: Annotated[
         bool, typer.Option("--forward", help="Where what was generated went, instead.")
     ] = False,
@@ -133,21 +135,40 @@ def trace(
 ) -> None:
     """Follow a half hour's energy back to roofs and meters, or forward to where it was used."""
     with store_at(store_path) as (store, names):
-        number, span = site_number(names, site), span_of(slot)
+        number, span = site_number(names, site), slots_named(slot)
+        if len(span) > 1 and (first or last is not None):
+            raise SettingError(f"--from and --to must go with one half hour, got {len(span)}")
         market = None
         if rpc or network:
             market = MarketContract(chain_at(rpc, network), _market_of(store))
         tracer = Tracer(store, names["en" if as_json else language], market)
-        way = (
-            tracer.forward(number, span.start)
-            if forward
-            else tracer.back(number, span.start, first, last)
-        )
+        followed = list(span) if len(span) == 1 else _of_span(store, number, span, forward)
+        ways = [
+            tracer.forward(number, one) if forward else tracer.back(number, one, first, last)
+            for one in followed
+        ]
         if as_json:
-            print_json(way.to_json())
-        else:
+            print_json(ways[0].to_json() if len(span) == 1 else [way.to_json() for way in ways])
+            return
+        for way in ways:
             screen.console().print(drawn(way, language))
-            say_what_may_vanish(sorted(set(span) - store.final_slots(span)))
+        say_what_may_vanish(sorted(set(followed) - store.final_slots(span)))
+
+
+def _of_span(store: Store, site: int, span: range, forward: bool) -> list[int]:
+    """Return the half hours among some in which a site used energy, or generated it.
+
+    Raises:
+        SettingError: if there is none.
+    """
+    if forward:
+        found = {row.origin.slot for _, row in store.destinations(site, span)}
+    else:
+        found = {row.slot for row in store.origins("used", span, site)}
+    if not found:
+        what = "generated" if forward else "used"
+        raise SettingError(f"something must have been {what} to be followed, got nothing")
+    return sorted(found)
 
 
 def _slots(store: Store, slot: str | None, day: str | None, month: str | None) -> range:

@@ -18,10 +18,12 @@ from energy.errors import SettingError
 from energy.records import Side
 from energy.registry import NETWORK, UTILITY
 from energy.units import day_of, half_hour, slots_of
-from orchestrator.dates import day_named, month_named, slot_named
+from orchestrator.dates import day_named, moment, month_named, slot_named
 from orchestrator.listing import WHEN, Listing, Row, when
+from orchestrator.listing_words import in_japanese
 from orchestrator.options import (
     DEFAULT_STORE,
+    InLanguage,
     Json,
     Names,
     StorePath,
@@ -31,6 +33,7 @@ from orchestrator.options import (
     stored_day,
 )
 from orchestrator.statement import statement_of
+from orchestrator.words import Language, say, short
 
 Csv = Annotated[bool, typer.Option("--csv", help="Print CSV instead of a table.")]
 Slot = Annotated[str | None, typer.Option(help="One half hour, as '2019-06-04 10:00-10:30'.")]
@@ -93,7 +96,11 @@ def newest_day(store: Store) -> date:
     return day_of(last)
 
 
-def status(store_path: StorePath = DEFAULT_STORE, as_json: Json = False) -> None:
+def status(
+    store_path: StorePath = DEFAULT_STORE,
+    language: InLanguage = Language.ENGLISH,
+    as_json: Json = False,
+) -> None:
     """Say how far a market is: blocks, slots, sites, and what waits."""
     with store_at(store_path) as (store, _):
         last, settled, traced = store.last_block(), store.last_settled(), store.last_traced()
@@ -114,11 +121,14 @@ def status(store_path: StorePath = DEFAULT_STORE, as_json: Json = False) -> None
             if line.stage in ("open", "cleared")
         ]
         told["slots_with_open_books"] = len(open_slots)
-    rows = [{"what": what, "value": value} for what, value in told.items()]
     if as_json:
         print_json(told)
-    else:
-        Listing(("what", "value"), rows).show(False, False)
+        return
+    rows = [{"what": what, "value": value} for what, value in told.items()]
+    for row in rows:
+        if row["what"] == "newest_block_time" and row["value"] is not None:
+            row["value"] = moment(row["value"])
+    Listing(("what", "value"), rows).show(False, False, language)
 
 
 def _told(slot: int | None) -> str | None:
@@ -130,6 +140,7 @@ def slots(
     day: Day = None,
     month: Month = None,
     store_path: StorePath = DEFAULT_STORE,
+    language: InLanguage = Language.ENGLISH,
     as_json: Json = False,
     as_csv: Csv = False,
 ) -> None:
@@ -137,7 +148,7 @@ def slots(
     with store_at(store_path) as (store, _):
         span = span_asked(store, slot, day, month)
         rows = [_slot_row(line) for line in overview.slot_lines(store, span)]
-    Listing(SLOT_COLUMNS, rows).show(as_json, as_csv)
+    Listing(SLOT_COLUMNS, rows).show(as_json, as_csv, language)
 
 
 def _slot_row(line: overview.SlotLine) -> Row:
@@ -161,6 +172,7 @@ def orders(
     month: Month = None,
     side: SideName = None,
     store_path: StorePath = DEFAULT_STORE,
+    language: InLanguage = Language.ENGLISH,
     as_json: Json = False,
     as_csv: Csv = False,
 ) -> None:
@@ -168,11 +180,12 @@ def orders(
     if side not in (None, "bid", "ask"):
         raise SettingError(f"--side must be bid or ask, got {side!r}")
     with store_at(store_path) as (store, names):
+        called = shown_names(names, language, as_json or as_csv)
         found = store.orders(span_asked(store, slot, day, month), _number(names, site))
         rows = [
             {
                 **when(order.slot),
-                "site": names["en"].get(order.site, str(order.site)),
+                "site": called.get(order.site, str(order.site)),
                 "side": order.side.name.lower(),
                 "energy_wh": order.energy,
                 "price_milliyen_per_kwh": order.price,
@@ -182,7 +195,7 @@ def orders(
             for order in found
             if side is None or order.side == (Side.BID if side == "bid" else Side.ASK)
         ]
-    Listing(ORDER_COLUMNS, rows).show(as_json, as_csv)
+    Listing(ORDER_COLUMNS, rows).show(as_json, as_csv, language)
 
 
 def readings(
@@ -191,16 +204,18 @@ def readings(
     day: Day = None,
     month: Month = None,
     store_path: StorePath = DEFAULT_STORE,
+    language: InLanguage = Language.ENGLISH,
     as_json: Json = False,
     as_csv: Csv = False,
 ) -> None:
     """List what sites' meters told, corrections included."""
     with store_at(store_path) as (store, names):
+        called = shown_names(names, language, as_json or as_csv)
         found = store.readings(span_asked(store, slot, day, month), _number(names, site))
         rows = [
             {
                 **when(one.slot),
-                "site": names["en"].get(one.site, str(one.site)),
+                "site": called.get(one.site, str(one.site)),
                 "imported_wh": one.imported,
                 "exported_wh": one.exported,
                 "generated_wh": one.generated,
@@ -213,7 +228,7 @@ def readings(
             }
             for one in found
         ]
-    Listing(READING_COLUMNS, rows).show(as_json, as_csv)
+    Listing(READING_COLUMNS, rows).show(as_json, as_csv, language)
 
 
 def balance(
@@ -222,6 +237,7 @@ def balance(
     day: Day = None,
     month: Month = None,
     store_path: StorePath = DEFAULT_STORE,
+    language: InLanguage = Language.ENGLISH,
     as_json: Json = False,
     as_csv: Csv = False,
 ) -> None:
@@ -231,12 +247,13 @@ def balance(
         owed: dict[int, int] = {}
         for _, account, microyen in store.entries(span_asked(store, slot, day, month), number):
             owed[account] = owed.get(account, 0) + microyen
-        called = {**names["en"], UTILITY: "utility", NETWORK: "network"}
+        offices = shown_names(names, language, as_json or as_csv)
+        called = {**offices, UTILITY: "utility", NETWORK: "network"}
         rows = [
             {"account": called.get(account, str(account)), "owed_microyen": owed[account]}
             for account in sorted(owed)
         ]
-    Listing(BALANCE_COLUMNS, rows).show(as_json, as_csv)
+    Listing(BALANCE_COLUMNS, rows).show(as_json, as_csv, language)
 
 
 def invoice(
@@ -245,6 +262,7 @@ def invoice(
     day: Day = None,
     month: Month = None,
     store_path: StorePath = DEFAULT_STORE,
+    language: InLanguage = Language.ENGLISH,
     as_json: Json = False,
     as_csv: Csv = False,
 ) -> None:
@@ -260,16 +278,18 @@ def invoice(
             "corrections": costs.corrections,
             "total": costs.total,
         }
-        name = names["en"].get(number, str(number))
+        called = shown_names(names, language, as_json or as_csv)
+        name = called.get(number, str(number))
         rows = [
             {"site": name, "component": component, "amount_microyen": amount}
             for component, amount in components.items()
         ]
-    Listing(INVOICE_COLUMNS, rows).show(as_json, as_csv)
+    Listing(INVOICE_COLUMNS, rows).show(as_json, as_csv, language)
 
 
 def watch(
     store_path: StorePath = DEFAULT_STORE,
+    language: InLanguage = Language.ENGLISH,
     seconds: Annotated[float, typer.Option(help="How often to look.")] = 2.0,
     once: Annotated[bool, typer.Option("--once", help="Show the newest day and end.")] = False,
 ) -> None:
@@ -282,15 +302,23 @@ def watch(
             begin = store.last_traced() or store.first_slot() or 0
             lines = overview.slot_lines(store, range(max(begin - 48, 0), 2**32))
         for line in _news(lines, told):
-            price = "-" if line.price is None else f"{line.price / 1000:.3f}"
-            print(
-                f"{day_of(line.slot)} {half_hour(line.slot)} {line.stage}: {line.orders} orders, "
-                f"{line.trades} trades, {line.traded / 1000:.3f} kWh at {price} JPY/kWh",
-                flush=True,
-            )
+            print(_news_line(line, language), flush=True)
         if once:
             return
         time.sleep(seconds)
+
+
+def _news_line(line: overview.SlotLine, language: Language) -> str:
+    return say(
+        language,
+        "watch_line",
+        when=f"{day_of(line.slot)} {half_hour(line.slot)}",
+        stage=line.stage if language is Language.ENGLISH else in_japanese(line.stage),
+        orders=line.orders,
+        trades=line.trades,
+        kwh=f"{line.traded / 1000:.3f}",
+        price="-" if line.price is None else f"{line.price / 1000:.3f}",
+    )
 
 
 def _news(lines: Iterable[overview.SlotLine], told: dict[int, str]) -> Iterable[overview.SlotLine]:
@@ -298,6 +326,13 @@ def _news(lines: Iterable[overview.SlotLine], told: dict[int, str]) -> Iterable[
         if told.get(line.slot) != line.stage:
             told[line.slot] = line.stage
             yield line
+
+
+def shown_names(names: Names, language: Language, as_data: bool) -> dict[int, str]:
+    """Return the sites' names as they are shown; data has the English ones in any language."""
+    if as_data or language is Language.ENGLISH:
+        return names["en"]
+    return {site: short(name) for site, name in names[language].items()}
 
 
 def _number(names: Names, site: str | None) -> int | None:

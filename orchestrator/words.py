@@ -257,6 +257,10 @@ _WORDS = {
         "The day as pages, half hour by half hour: {command} --open",
         "この日をページで見る(30分ごとに再生): {command} --open",
     ),
+    "watch_line": (
+        "{when} {stage}: {orders} orders, {trades} trades, {kwh} kWh at {price} JPY/kWh",
+        "{when} {stage}: 注文{orders}件、約定{trades}件、{kwh} kWh、{price} 円/kWh",
+    ),
     "audit_fine": (
         "Audit: nothing wrong. {counts}",
         "監査: 異常なし。{counts}",

@@ -19,12 +19,10 @@ from vpp.model import Array, Problem
 from vpp.plan import TINY, Plan, plan_of
 from vpp.program import Program
 from vpp.safe import safe_plan
-from vpp.solver import HighsSolver, ScipySolver, Solution, Solver
+from vpp.solver import HighsSolver, ScipySolver, Solution, Solver, closeness
 
 PATIENCE = 30.0
 """Seconds after which no further search for a plan is begun; one search may take a third more."""
-LOOSE = 1e-3
-"""Part of the cost by which a search for binaries may miss the optimum without a word."""
 
 
 def planned(
@@ -84,7 +82,7 @@ def _optimal(problem: Problem, solver: Solver, until: float) -> Plan | str:
     notes = []
     if exclusive:
         missed = float(program.cost @ solution.x) - (solution.bound or 0.0)
-        if solution.bound is not None and missed > LOOSE * abs(solution.bound):
+        if solution.bound is not None and missed > 2 * closeness(program) * abs(solution.bound):
             notes.append(f"time was up: another plan may be {missed:,.0f} JPY cheaper")
         # Duals are those of the program with its binaries fixed; its solution may go both ways in
         # another slot, at the same cost, and is not taken.

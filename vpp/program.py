@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -67,7 +68,7 @@ class Builder:
         """Add columns; return their indices."""
         found = np.arange(self._column_count, self._column_count + count)
         self._column_count += count
-        parts = [np.broadcast_to(np.asarray(x, dtype=float), count) for x in (cost, lower, upper)]
+        parts = [_spread(x, count) for x in (cost, lower, upper)]
         self._column_parts.append((parts[0], parts[1], parts[2], steering, integral))
         self.columns[name] = found
         return found
@@ -82,38 +83,50 @@ class Builder:
         """
         found = np.arange(self._row_count, self._row_count + count)
         self._row_count += count
-        ends = [np.broadcast_to(np.asarray(x, dtype=float), count) for x in (lower, upper)]
-        self._row_bounds.append((ends[0], ends[1]))
+        self._row_bounds.append((_spread(lower, count), _spread(upper, count)))
         for columns, factors in terms:
             places = np.asarray(columns)
-            rows = found if places.ndim == 0 else found[count - places.size :]
-            self._entries.append(
-                (
-                    rows,
-                    np.broadcast_to(places, rows.shape),
-                    np.broadcast_to(np.asarray(factors, dtype=float), rows.shape),
-                )
-            )
+            if places.ndim == 0:
+                rows, places = found, np.full(count, places)
+            else:
+                rows = found[count - places.size :]
+            self._entries.append((rows, places, _spread(factors, rows.size)))
         self.rows[name] = found
         return found
 
     def program(self) -> Program:
         """Return all that was collected."""
-        rows, places, factors = (np.concatenate(part) for part in zip(*self._entries, strict=True))
+        rows, places, factors = _joined(self._entries, int, int, float)
+        row_lower, row_upper = _joined(self._row_bounds, float, float)
+        parts = self._column_parts
+        cost, lower, upper = _joined([part[:3] for part in parts], float, float, float)
         shape = (self._row_count, self._column_count)
         matrix = csc_array((factors, (rows, places)), shape=shape)
         matrix.sum_duplicates()
-        parts = self._column_parts
         counts = [part[0].size for part in parts]
         return Program(
-            cost=np.concatenate([part[0] for part in parts]),
+            cost=cost,
             matrix=matrix,
-            row_lower=np.concatenate([bounds[0] for bounds in self._row_bounds]),
-            row_upper=np.concatenate([bounds[1] for bounds in self._row_bounds]),
-            lower=np.concatenate([part[1] for part in parts]),
-            upper=np.concatenate([part[2] for part in parts]),
-            steering=np.repeat([part[3] for part in parts], counts),
-            integral=np.repeat([part[4] for part in parts], counts),
+            row_lower=row_lower,
+            row_upper=row_upper,
+            lower=lower,
+            upper=upper,
+            steering=np.repeat(np.array([part[3] for part in parts], bool), counts),
+            integral=np.repeat(np.array([part[4] for part in parts], bool), counts),
             columns=self.columns,
             rows=self.rows,
         )
+
+
+def _joined(parts: Sequence[tuple[Any, ...]], *kinds: type) -> list[Any]:
+    """Return tuples of arrays as one array for each place; of none, empty ones of some kinds."""
+    return [
+        np.concatenate([np.zeros(0, kind), *(part[place] for part in parts)])
+        for place, kind in enumerate(kinds)
+    ]
+
+
+def _spread(value: Array | float, count: int) -> Array:
+    """Return a number, or an array of one number each, as an array: quicker than numpy's own."""
+    array = np.asarray(value, dtype=float)
+    return array if array.shape == (count,) else np.full(count, array)

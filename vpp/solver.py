@@ -27,8 +27,11 @@ FEASIBLE = 2
 """HiGHS's word for a solution that keeps all limits."""
 CHOOSE, DEVEX = -1, 1
 """HiGHS's words for how dual simplex weighs rows."""
-CLOSE = 1e-4
-"""Relative gap at which a program with binaries counts as solved."""
+PRIMAL = 4
+"""HiGHS's number for the primal simplex."""
+CLOSE, CLOSE_OF_MANY, MANY = 1e-4, 2e-3, 64
+"""Relative gap at which a program with binaries counts as solved, and that of one with more than so
+many: there the last parts in a thousand take twenty times as long. A plan says what is open."""
 
 
 @dataclass(frozen=True)
@@ -73,7 +76,7 @@ class ScipySolver:
                 integrality=program.integral.astype(int),
                 bounds=Bounds(program.lower, program.upper),
                 constraints=LinearConstraint(program.matrix, program.row_lower, program.row_upper),
-                options={**options, "mip_rel_gap": CLOSE},
+                options={**options, "mip_rel_gap": closeness(program)},
             )
             duals, bound = None, found.mip_dual_bound
         else:
@@ -113,27 +116,34 @@ class HighsSolver:
     """HiGHS with a model that stays: a program of the last one's matrix starts from its basis.
 
     Tell it if it is to solve `once`: it then chooses rows by Devex weights, a fifth sooner from
-    nothing, but they are of little use to a next solve, which would take twice as long.
+    nothing, but they are of little use to a next solve, which would take twice as long. `primal`
+    chooses the primal simplex: the quicker one where costs change or columns are added, as the last
+    solution then still keeps all limits.
     """
 
-    def __init__(self, time_limit: float = 10.0, *, once: bool = False) -> None:
+    def __init__(
+        self, time_limit: float = 10.0, *, once: bool = False, primal: bool = False
+    ) -> None:
         with _quiet():
             # On first use it prints a banner, which would stand in front of printed JSON.
             import highspy
 
             self._highspy = highspy
-        self._time_limit = time_limit
+        self._time_limit, self._primal = time_limit, primal
         self._edge_weights = DEVEX if once else CHOOSE
         self._highs = self._fresh()
         self._held: Program | None = None
+        self._is_quiet = False
 
     def _fresh(self) -> Any:
         with _quiet():
             highs: Any = self._highspy.Highs()  # type: ignore[no-untyped-call]
             highs.setOptionValue("output_flag", False)
         highs.setOptionValue("threads", 1)
-        highs.setOptionValue("mip_rel_gap", CLOSE)
         highs.setOptionValue("simplex_dual_edge_weight_strategy", self._edge_weights)
+        if self._primal:
+            highs.setOptionValue("simplex_strategy", PRIMAL)
+            highs.setOptionValue("primal_simplex_bound_perturbation_multiplier", 0.0)
         return highs
 
     def solve(self, program: Program) -> Solution:
@@ -159,8 +169,10 @@ class HighsSolver:
         # Its clock runs on from solve to solve.
         highs.setOptionValue("time_limit", highs.getRunTime() + self._time_limit)
         began = time.perf_counter()
-        with _quiet():
+        with contextlib.nullcontext() if self._is_quiet else _quiet():
             highs.run()
+        # A linear program run once prints nothing any more.
+        self._is_quiet = not program.integral.any()
         seconds = time.perf_counter() - began
         kinds = self._highspy.HighsModelStatus
         status = {
@@ -190,6 +202,26 @@ class HighsSolver:
         self._held = held
         return self.run(held)
 
+    def widened(self, program: Program) -> Solution:
+        """Return the solution of what was loaded, at other costs and bounds of its columns, with
+        more columns behind its own."""
+        if self._held is None:
+            return self.solve(program)
+        old = self._held.cost.size
+        more = program.matrix[:, old:]
+        highs = self._highs
+        if more.shape[1]:
+            highs.addCols(
+                more.shape[1], program.cost[old:], program.lower[old:], program.upper[old:],
+                more.nnz, more.indptr[:-1].astype(np.int32), more.indices.astype(np.int32),
+                more.data,
+            )  # fmt: skip
+        places = np.arange(old, dtype=np.int32)
+        highs.changeColsCost(old, places, program.cost[:old])
+        highs.changeColsBounds(old, places, program.lower[:old], program.upper[:old])
+        self._held = program
+        return self.run(program)
+
     def _pass(self, program: Program) -> None:
         lp = self._highspy.HighsLp()
         rows, columns = program.matrix.shape
@@ -209,6 +241,7 @@ class HighsSolver:
             # Its search for binaries counts time from another start than its simplex.
             self._highs = self._fresh()
         # A program of a few thousand rows is solved sooner than it is simplified.
+        self._highs.setOptionValue("mip_rel_gap", closeness(program))
         self._highs.setOptionValue("presolve", "choose" if program.integral.any() else "off")
         with _quiet():
             self._highs.clearModel()
@@ -227,6 +260,11 @@ class HighsSolver:
         rows = np.flatnonzero(bounds).astype(np.int32)
         if rows.size:
             highs.changeRowsBounds(rows.size, rows, new.row_lower[rows], new.row_upper[rows])
+
+
+def closeness(program: Program) -> float:
+    """Return the relative gap at which a program counts as solved."""
+    return CLOSE_OF_MANY if program.integral.sum() > MANY else CLOSE
 
 
 def dual_bound(program: Program, duals: Array) -> float:

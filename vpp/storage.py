@@ -128,9 +128,9 @@ def _reserve(
     else:
         per_kw, sign = reserve.hours * battery.charge_efficiency, 1.0
         power = np.asarray(battery.charge_kw)
-    most = np.full(part.slots, np.inf)
+    most = np.array(np.broadcast_to(reserve.most_kw, part.slots), dtype=float)
     if per_kw:
-        most[0] = max(edge[0] - sign * battery.initial_kwh, 0.0) / per_kw
+        most[0] = min(most[0], max(edge[0] - sign * battery.initial_kwh, 0.0) / per_kw)
     name = f"reserve {way}.{number}"
     offer = part.column(name, part.slots, -np.asarray(reserve.price), 0.0, most)
     part.offers[way].append(offer)

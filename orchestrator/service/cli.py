@@ -16,6 +16,7 @@ from eth_utils.address import is_address
 from chain.store import opened
 from energy.errors import ChainError, SettingError, YuiError
 from oracle.keys import new_keystore, new_passphrase, write_secret
+from orchestrator.dates import moment
 from orchestrator.options import print_json
 from orchestrator.service.alerts import NAMES, log
 from orchestrator.service.settings import load_settings
@@ -167,7 +168,8 @@ def status(
         print(f"block {told['height']}, {told['waiting_orders']} orders wait")
         for each in alerts:
             meaning = NAMES.get(each["name"], each["name"])
-            print(f"{each['name']}: {meaning}. {each['about']}: {each['details']}")
+            since = moment(each["since"])
+            print(f"{each['name']}: {meaning}. {each['about']}: {each['details']}; since {since}")
         print("healthy" if healthy else f"{len(alerts)} alerts")
     if not healthy:
         raise typer.Exit(1)

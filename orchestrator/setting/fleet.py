@@ -28,6 +28,7 @@ from energy.errors import SettingError
 from energy.units import SLOTS_PER_DAY, slots_of
 from orchestrator.setting.series import LoadSeries, PvSeries, load_series, pv_series
 from vpp.calendar import kind_of
+from vpp.fleet.limits import Pool, scaled
 from vpp.fleet.model import Fleet, Member
 from vpp.model import Array, Battery, Demand, Problem, Reserve, Tier, Wear
 from vpp.prices import price_days
@@ -86,6 +87,27 @@ def synthetic(
 def municipality(name: str) -> str:
     """Return the region of a synthetic site, by its name."""
     return name.rpartition(" ")[0]
+
+
+def pooled(fleet: Fleet) -> Fleet:
+    """Return the same fleet whose reserve is sold region by region, by its batteries' power."""
+    reserve = fleet.reserve_up
+    if reserve is None:
+        return fleet
+    regions: dict[str, list[int]] = {}
+    for number, member in enumerate(fleet.members):
+        regions.setdefault(municipality(member.name), []).append(number)
+    power = fleet.power_kw
+    pools = tuple(
+        Pool(
+            region,
+            "up",
+            scaled(reserve, float(power[numbers].sum() / power.sum())),
+            frozenset(fleet.members[number].name for number in numbers),
+        )
+        for region, numbers in sorted(regions.items())
+    )
+    return replace(fleet, reserve_up=None, pools=pools)
 
 
 class _Source:

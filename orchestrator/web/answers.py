@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import hashlib
 from contextlib import AbstractContextManager
+from functools import cache
 from typing import Any
 from urllib.parse import urlencode
 
@@ -29,14 +30,14 @@ async def page_answer(request: Request, page: Page, *, json: bool) -> Response:
     """Answer with a page, as HTML or JSON; with 304 if the browser has it already."""
     desk: Desk = request.app.state.desk
     viewer, language = viewer_of(request), language_of(request)
-    arguments = _arguments(request, page)
+    arguments = _arguments(request, page, json)
     has_users = visit_of(request).access.has_users
 
     def make() -> Made:
         with source_for(request) as source:
             view = page.view(source, **arguments)
             if json:
-                body = TypeAdapter(page.shows).dump_json(view)
+                body = _adapter(page.shows).dump_json(view)
             else:
                 body = _html(request, page, view, source, language).encode()
         tag = hashlib.sha256(body).hexdigest()[:20]
@@ -61,7 +62,12 @@ async def page_answer(request: Request, page: Page, *, json: bool) -> Response:
     return Response(body, media_type=kind, headers=headers)
 
 
-def _arguments(request: Request, page: Page) -> dict[str, Any]:
+@cache
+def _adapter(shows: type) -> TypeAdapter[Any]:
+    return TypeAdapter(shows)
+
+
+def _arguments(request: Request, page: Page, is_data: bool) -> dict[str, Any]:
     """Return what the path and the query say.
 
     Raises:
@@ -75,7 +81,10 @@ def _arguments(request: Request, page: Page) -> dict[str, Any]:
                 found[parameter.name] = parameter.read(request.path_params[parameter.name])
             except SettingError as error:
                 raise HTTPException(404, str(error)) from error
-        elif request.query_params.get(parameter.name):
+        elif request.query_params.get(parameter.name) or (
+            # A form sends what was left empty; a program means what it says.
+            is_data and parameter.name in request.query_params
+        ):
             found[parameter.name] = parameter.read(request.query_params[parameter.name])
     return found
 

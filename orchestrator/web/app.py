@@ -23,16 +23,21 @@ from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+<<<<<<< HEAD
 from energy.errors import SettingError, YuiError
 from orchestrator.web import commanding, prints
+=======
+from energy.errors import SettingError, StoreError, YuiError
+from orchestrator.web import openapi, prints
+>>>>>>> main
 from orchestrator.web.access import pages as access_pages
 from orchestrator.web.access.access import Access
 from orchestrator.web.access.guard import Guard, visit_of
 from orchestrator.web.answers import page_answer, rendered, source_for
 from orchestrator.web.choices import CHOICES, Query
-from orchestrator.web.desk import PULSE_SECONDS, Desk
+from orchestrator.web.desk import PULSE_SECONDS, STALE_SECONDS, Desk
 from orchestrator.web.pages import PAGES, Page
-from orchestrator.web.reads import Source
+from orchestrator.web.reads import NotThere, Source
 from orchestrator.words import Language
 
 LANGUAGE_SECONDS = 365 * 86_400
@@ -52,6 +57,7 @@ def application(desk: Desk, access: Access | None = None) -> Starlette:
         Route(prints.STYLE, prints.style),
         Route("/favicon.ico", lambda _: RedirectResponse(desk.assets["yui.svg"])),
         Route("/events", _events, name="events"),
+        Route(openapi.ADDRESS, _openapi, name="openapi"),
         *access_pages.routes(rendered),
         *commanding.routes(),
         *(route for page in PAGES for route in _routes(page)),
@@ -139,20 +145,27 @@ def _chosen(choice: Callable[[Source, Query], str]) -> Callable[[Request], Respo
     return lead
 
 
+def _openapi(_: Request) -> Response:
+    return JSONResponse(openapi.description(), headers={"Cache-Control": "private, no-cache"})
+
+
 async def _events(request: Request) -> Response:
     """Say each time that the store has changed."""
     desk: Desk = request.app.state.desk
 
     async def told() -> AsyncIterator[str]:
-        before = await desk.version()
+        before, again_at = await desk.version(), float("inf")
         yield "retry: 3000\n\n"
         silent, whole = 0.0, 0.0
-        while whole < STREAM_SECONDS and not await request.is_disconnected():
+        while whole < STREAM_SECONDS and not desk.is_ending:
+            if await request.is_disconnected():
+                return
             await asyncio.sleep(PULSE_SECONDS)
             version = await desk.version()
             silent += PULSE_SECONDS
             whole += PULSE_SECONDS
-            if version != before:
+            if version != before or whole >= again_at:
+                again_at = whole + STALE_SECONDS if version != before else float("inf")
                 yield f"event: block\ndata: {version.block}\n\n"
                 before, silent = version, 0.0
             elif silent >= HEARTBEAT_SECONDS:
@@ -166,7 +179,8 @@ async def _events(request: Request) -> Response:
 
 def _told(request: Request, error: Exception) -> Response:
     """Answer an error in the form that was asked for."""
-    status, told, headers = 400, str(error), {"Cache-Control": "no-store"}
+    status = 404 if isinstance(error, NotThere) else 503 if isinstance(error, StoreError) else 400
+    told, headers = str(error), {"Cache-Control": "no-store"}
     if isinstance(error, HTTPException):
         status, told = error.status_code, error.detail
         headers |= error.headers or {}

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import logging
 import shlex
+import socket
 import sys
 import webbrowser
+from contextlib import suppress
 from ipaddress import ip_address
 from pathlib import Path
 from threading import Timer
+from types import FrameType
 from typing import Annotated
 from urllib.parse import urlsplit
 
@@ -17,6 +20,7 @@ import uvicorn
 
 from chain.database import opened_to_read
 from energy.errors import SettingError
+from energy.health import notify
 from orchestrator.options import DEFAULT_STORE, StorePath, reader_at
 from orchestrator.setting.sites import load_setting
 from orchestrator.web.access import users
@@ -35,7 +39,9 @@ AUDIT = "audit.state"
 ROOM = Path(".yui/fleet/room/room.sqlite")
 OPEN_AFTER_SECONDS = 1.0
 MOST_CONNECTIONS = 2_000
+KEEP_ALIVE_SECONDS = 60
 SHUTDOWN_SECONDS = 5
+SWITCH_SECONDS = 0.0005
 
 app = typer.Typer(help="The pages, and who may log in to them.")
 app.add_typer(users.app, name="users")
@@ -140,11 +146,13 @@ def serve(
     )
     disk.note(ORIGIN, policy.origin)
     _log_to_stderr()
+    # While a page is made in a thread, others are answered in between.
+    sys.setswitchinterval(SWITCH_SECONDS)
     address = f"{policy.origin}/now"
     print(f"{address}  (Ctrl-C ends)", flush=True)
     if open_:
         Timer(OPEN_AFTER_SECONDS, webbrowser.open, [address]).start()
-    uvicorn.run(
+    config = uvicorn.Config(
         application(desk, Access(policy, disk)),
         host=host,
         port=port,
@@ -156,8 +164,29 @@ def serve(
         ssl_certfile=certificate,
         ssl_keyfile=key,
         limit_concurrency=MOST_CONNECTIONS,
+        timeout_keep_alive=KEEP_ALIVE_SECONDS,
         timeout_graceful_shutdown=SHUTDOWN_SECONDS,
     )
+    with suppress(KeyboardInterrupt):
+        _Server(config, desk).run()
+
+
+class _Server(uvicorn.Server):
+    """A server that, told to end, has the streams of events end as well."""
+
+    def __init__(self, config: uvicorn.Config, desk: Desk) -> None:
+        super().__init__(config)
+        self._desk = desk
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Begin to listen, and tell systemd so."""
+        await super().startup(sockets)
+        notify("READY=1")
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Take a signal to end."""
+        self._desk.is_ending = True
+        super().handle_exit(sig, frame)
 
 
 def policy_of(

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import logging
 import time
 from collections import OrderedDict
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from importlib.resources import files
 from pathlib import Path
@@ -16,17 +18,28 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from sqlalchemy import Engine
 
 from chain.store import stored
+from energy.errors import YuiError
 from orchestrator.setting.sites import Setting
 from orchestrator.web.reads import RECORD_SECONDS
 
+<<<<<<< HEAD
 if TYPE_CHECKING:
     from orchestrator.web.commanding import Commander
 
+=======
+log = logging.getLogger("yui.web")
+>>>>>>> main
 PULSE_SECONDS = 1.0
 """How often, at most, the store is asked whether anything has changed."""
 MOST_KEPT = 512
-"""Pages kept ready, until the store changes."""
+"""Pages kept ready."""
+PATIENCE_SECONDS, STALE_SECONDS = 0.1, 10.0
+"""How long one waits for a page to be made anew where there is an older one, and for how long
+after a change of the store that one will do. Who listens is told of a change again when it is
+over, so that nobody is left with the older one."""
 LIVE_SECONDS = 5
+MAKERS = 2
+"""Pages made at a time: they share one core, and more would only take turns on it."""
 """How long a page that tells the time is kept."""
 
 Key = tuple[Any, ...]
@@ -43,15 +56,29 @@ class Made:
 
 @dataclass(frozen=True, slots=True)
 class Version:
-    """A state of the store: its newest block, what of it is final, and when it last settled."""
+    """A state of the store: the newest block that it has something of, and how far it is final.
+
+    Blocks in which nothing of the market happens change no page.
+    """
 
     block: int
     block_hash: str
     final: int
+    """The newest final block, up to `block`."""
     settled_at: float
     """Unix seconds at which the last settled slot ended."""
     audited_at: float = 0.0
     """Unix seconds at which the file of the last audit was written."""
+
+
+@dataclass(slots=True)
+class Kept:
+    """A page that is kept: of which version, made when, out of date since when (monotonic)."""
+
+    made: Made
+    version: Version
+    made_at: float
+    outdated_at: float | None
 
 
 @dataclass
@@ -61,6 +88,8 @@ class Desk:
     engine: Engine
     setting: Setting
     clock: Callable[[], float] = time.time
+    is_ending: bool = False
+    """Whether the server is about to end, and streams with it."""
     audit: Path | None = None
     """The file that the chain's last audit left."""
     room: Engine | None = None
@@ -85,7 +114,8 @@ class Desk:
         }
         self._version: tuple[float, Version] | None = None
         self._asking: asyncio.Task[Version] | None = None
-        self._kept: OrderedDict[Key, Made] = OrderedDict()
+        self._kept: OrderedDict[Key, Kept] = OrderedDict()
+        self._makers = ThreadPoolExecutor(MAKERS, "page")
         self._making: dict[Key, asyncio.Task[Made]] = {}
 
     async def version(self) -> Version:
@@ -106,19 +136,21 @@ class Desk:
             found = await asyncio.to_thread(self._version_now)
         finally:
             self._asking = None
-        if self._version is None or self._version[1] != found:
-            self._kept.clear()
-        self._version = time.monotonic(), found
+        now = time.monotonic()
+        if self._newest() != found:
+            for kept in self._kept.values():
+                kept.outdated_at = kept.outdated_at or now
+        self._version = now, found
         return found
 
     def _version_now(self) -> Version:
         with stored(self.engine) as store:
-            block, block_hash = store.last_block() or (-1, b"")
+            block = store.last_eventful()
             settled = store.last_settled()
             return Version(
                 block,
-                block_hash.hex(),
-                store.final_block(),
+                (store.block_hash(block) or b"").hex(),
+                min(store.final_block(), block),
                 0.0 if settled is None else (settled + 1) * 1800.0,
                 self.audit.stat().st_mtime if self.audit and self.audit.exists() else 0.0,
             )
@@ -126,27 +158,57 @@ class Desk:
     async def made(self, key: Key, make: Callable[[], Made]) -> Made:
         """Return what `make` makes, or what it made before of the same key and store.
 
-        However many ask at once, it is made once, in a thread of its own.
+        However many ask at once, it is made once. Where that takes longer than
+        `PATIENCE_SECONDS`, one made before the store's last change will do, for `STALE_SECONDS`.
         """
         version = await self.version()
-        # What is live tells the time: it is made anew each few seconds.
-        is_live = self.clock() - version.settled_at < RECORD_SECONDS
-        whole = (*key, version, self.clock() // LIVE_SECONDS if is_live else 0)
-        kept = self._kept.get(whole)
+        kept = self._kept.get(key)
         if kept is not None:
-            self._kept.move_to_end(whole)
-            return kept
-        making = self._making.get(whole)
+            self._kept.move_to_end(key)
+            outdated = self._outdated_seconds(kept, version)
+            if outdated < 0:
+                return kept.made
+        else:
+            outdated = STALE_SECONDS
+        making = self._making.get(key)
         if making is None:
-            making = self._making[whole] = asyncio.create_task(self._make(whole, make))
+            making = self._making[key] = asyncio.create_task(self._make(key, version, make))
+            making.add_done_callback(_told_of_failure)
+        if kept is not None and outdated < STALE_SECONDS:
+            await asyncio.wait({making}, timeout=PATIENCE_SECONDS)
+            if not making.done():
+                return kept.made
         return await asyncio.shield(making)
 
-    async def _make(self, whole: Key, make: Callable[[], Made]) -> Made:
+    def _outdated_seconds(self, kept: Kept, version: Version) -> float:
+        """Return for how long a page has been out of date; below zero while it is not."""
+        now = time.monotonic()
+        if kept.version != version:
+            return now - (kept.outdated_at or now)
+        # What is live tells the time: it is made anew each few seconds.
+        is_live = self.clock() - version.settled_at < RECORD_SECONDS
+        return now - kept.made_at - LIVE_SECONDS if is_live else -1.0
+
+    async def _make(self, key: Key, version: Version, make: Callable[[], Made]) -> Made:
         try:
-            found = await asyncio.to_thread(make)
+            loop = asyncio.get_running_loop()
+            begun = time.monotonic()
+            found = await loop.run_in_executor(self._makers, make)
         finally:
-            del self._making[whole]
-        self._kept[whole] = found
+            del self._making[key]
+        now = time.monotonic()
+        self._kept[key] = Kept(found, version, begun, None if version == self._newest() else now)
+        self._kept.move_to_end(key)
         while len(self._kept) > MOST_KEPT:
             self._kept.popitem(last=False)
         return found
+
+    def _newest(self) -> Version | None:
+        return self._version[1] if self._version else None
+
+
+def _told_of_failure(making: asyncio.Task[Made]) -> None:
+    # Who waits is told as well; where an older page did, nobody does.
+    error = None if making.cancelled() else making.exception()
+    if error is not None and not isinstance(error, YuiError):
+        log.warning("page could not be made: %r", error)

@@ -5,16 +5,25 @@ One list says all of it: routes, templates and the OpenAPI description are made 
 
 from __future__ import annotations
 
+<<<<<<< HEAD
 from collections.abc import Callable, Mapping
+=======
+import re
+from collections.abc import Callable
+>>>>>>> main
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
 from energy.errors import SettingError
+<<<<<<< HEAD
 from energy.units import SLOT_LIMIT
 from orchestrator.web.draw import audit, battery, fleet, now, site, slot
+=======
+from orchestrator.web.draw import audit, battery, now, site, slot
+>>>>>>> main
 from orchestrator.web.drawing import Pen
-from orchestrator.web.reads import Source, days_of_month
+from orchestrator.web.reads import LAST_SLOT, Source, check_year, days_of_month
 from orchestrator.web.views.audit import AuditPage, audit_view
 from orchestrator.web.views.battery import BatteryPage, battery_view
 from orchestrator.web.views.fleet import Filters, FleetPage, fleet_view
@@ -22,8 +31,12 @@ from orchestrator.web.views.now import Now, now_view
 from orchestrator.web.views.site import SitePage, site_view
 from orchestrator.web.views.slot import SlotPage, slot_view
 
+<<<<<<< HEAD
 LONGEST_TEXT = 100
 DAY, MONTH = r"^\d{4}-\d{2}-\d{2}$", r"^\d{4}-\d{2}$"
+=======
+DAY, MONTH = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$", r"^[12][0-9]{3}-(0[1-9]|1[0-2])$"
+>>>>>>> main
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,25 +65,28 @@ def read_day(text: str) -> date:
 
     Raises:
         SettingError: if it is none.
+        NotThere: if it is of another age.
     """
     try:
-        if len(text) == len("2019-06-04"):
-            return date.fromisoformat(text)
+        found = date.fromisoformat(text) if re.match(DAY, text) else None
     except ValueError:
-        pass
-    raise SettingError(f"day must be as 2019-06-04, got {text!r}")
+        found = None
+    if found is None:
+        raise SettingError(f"day must be as 2019-06-04, got {text!r}")
+    check_year(found)
+    return found
 
 
 def _month(text: str) -> str:
-    if len(text) != len("2019-06"):
+    if not re.match(MONTH, text):
         raise SettingError(f"month must be as 2019-06, got {text!r}")
     days_of_month(text)
     return text
 
 
 def _slot(name: str, place: str, says: str) -> Parameter:
-    schema = {"type": "integer", "minimum": 0, "maximum": SLOT_LIMIT - 1}
-    return Parameter(name, place, schema, says, _number(name, SLOT_LIMIT))
+    schema = {"type": "integer", "minimum": 0, "maximum": LAST_SLOT}
+    return Parameter(name, place, schema, says, _number(name, LAST_SLOT + 1))
 
 
 SITE = Parameter(

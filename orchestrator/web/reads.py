@@ -26,8 +26,14 @@ from orchestrator.report import newest
 from orchestrator.setting.sites import Setting, Site
 from orchestrator.web.viewer import Viewer
 
+FIRST_YEAR, LAST_YEAR = 1971, 2199
+LAST_SLOT = slots_of(date(LAST_YEAR, 12, 31))[-1]
 RECORD_SECONDS = 2 * 86_400
 """A store whose last settled slot lies further back is a record: there is nothing live in it."""
+
+
+class NotThere(SettingError):
+    """An address names what is not there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,9 +158,8 @@ class Source:
     def money(self, slots: range, account: int) -> dict[int, int]:
         """Return what an account is owed for each of some slots, corrections included."""
         owed: dict[int, int] = {}
-        for slot, other, microyen in self.store.entries(slots):
-            if other == account:
-                owed[slot] = owed.get(slot, 0) + microyen
+        for slot, _, microyen in self.store.entries(slots, account):
+            owed[slot] = owed.get(slot, 0) + microyen
         return owed
 
     def sites(self, slot: int) -> list[int]:
@@ -174,7 +179,7 @@ class Source:
     def check_site(self, site: int) -> None:
         """Raise `SettingError` unless the site is one of the market's."""
         if site not in self.names and site not in self.store.sites_at(2**32 - 1):
-            raise SettingError(f"a site must be one of the market's, got {site}")
+            raise NotThere(f"a site must be one of the market's, got {site}")
 
 
 @contextmanager
@@ -191,6 +196,12 @@ def source_of(
         yield Source(store, setting, now, viewer, audit, room)
 
 
+def check_year(day: date) -> None:
+    """Raise `NotThere` for a day that no slot has, or that is nobody's concern."""
+    if not FIRST_YEAR <= day.year <= LAST_YEAR:
+        raise NotThere(f"a day must be of {FIRST_YEAR} to {LAST_YEAR}, got {day}")
+
+
 def days_of_month(month: str) -> range:
     """Return the slots of a month, given as 2019-06.
 
@@ -201,5 +212,6 @@ def days_of_month(month: str) -> range:
         first = date.fromisoformat(f"{month}-01")
     except ValueError as error:
         raise SettingError(f"a month must be as 2019-06, got {month!r}") from error
+    check_year(first)
     later = date(first.year + first.month // 12, first.month % 12 + 1, 1)
     return range(slots_of(first).start, slots_of(later).start)

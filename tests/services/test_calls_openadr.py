@@ -11,16 +11,19 @@ from sqlalchemy import delete
 
 from chain.database import writing
 from energy.errors import SettingError
+from energy.records import Reading
 from energy.units import SLOT_SECONDS
 from tests.steered import Battery, Clock, MemoryRoom
 from tests.vtn import CLIENT, SECRET, small_vtn
 from vpp.calls.call import Basis, Direction, Product, State
 from vpp.calls.desk import Desk
+from vpp.calls.fulfilment import fulfilment
 from vpp.calls.openadr import moment_of, seconds_of
 from vpp.calls.store import CallStore
 from vpp.calls.tables import SENT
 from vpp.calls.ven import Ven
 from vpp.calls.vtn import Vtn, VtnError
+from vpp.commands import Following
 
 NOW = 1_000_000 * SLOT_SECONDS
 START = NOW + 600
@@ -295,6 +298,27 @@ def test_events_of_other_programs_are_none_of_ours(tmp_path):
     asyncio.run(day())
 
 
+def test_what_makes_no_sense_at_a_vtn_is_passed_over(tmp_path):
+    async def day():
+        async with side(tmp_path) as here:
+            here.vtn.objects["programs"]["odd"] = here.vtn.objects["programs"][here.program] | {
+                "id": "odd",
+                "programName": "tertiary",
+                "payloadDescriptors": [
+                    {"objectType": "EVENT_PAYLOAD_DESCRIPTOR", "payloadType": "X"}
+                ],
+            }
+            event = here.vtn.put("events", an_event(here.program))
+            content = an_event(here.program)
+            content["intervals"][0]["payloads"][0]["values"] = ["much"]
+            odd = here.vtn.put("events", content)
+            await here.poll()
+            assert [kept.call.external for kept in here.store.calls()] == [event]
+            assert f"{odd}/opted-out" in here.vtn.reports
+
+    asyncio.run(day())
+
+
 def test_a_vtn_that_fails_is_asked_again_and_cancels_nothing(tmp_path):
     async def day():
         async with side(tmp_path) as here:
@@ -311,6 +335,65 @@ def test_a_vtn_that_fails_is_asked_again_and_cancels_nothing(tmp_path):
             assert here.called_w == 25_000
 
     asyncio.run(day())
+
+
+def test_once_the_readings_are_in_the_result_is_reported(tmp_path):
+    async def day():
+        async with side(tmp_path) as here:
+            readings: dict[tuple[int, int], Reading] = {}
+
+            def evidence(name):
+                kept, shares = here.store.call(name), here.store.shares(name)
+                plans = here.store.plans(name)
+                return fulfilment(kept, shares, readings, {}, plans, [], here.store.told(name))
+
+            here.ven = Ven(here.link, here.desk, "miyagi", TERMS, evidence)
+            # Of two whole half hours, so that all of them is the call's.
+            start = NOW + 1800
+            event = here.vtn.put("events", an_event(here.program, start=start))
+            await here.poll()
+            await here.at(start + 10)
+            await here.at(start + 3610)
+            assert here.store.call(f"{event}.up").state is State.ENDED
+            assert f"{event}.up/result" not in here.vtn.reports
+            for site in {share.site for share in here.store.shares(f"{event}.up")}:
+                for slot in here.store.call(f"{event}.up").call.slots:
+                    readings[site, slot] = Reading(slot, site, discharged=4_000)
+            await here.ven.round()
+            await here.ven.round()
+            report = here.vtn.reports[f"{event}.up/result"]
+            assert values(report, "DELTA_USAGE") == [-12.0, -12.0]
+            assert values(report, "BASELINE", "Site 1") == [0.0, 0.0]
+            assert values(report, "DELTA_USAGE", "Site 1") == [-4.0, -4.0]
+            # What left the battery is no usage.
+            assert values(report, "USAGE", "Site 1") == []
+            assert len(here.vtn.reports) == len(here.vtn.objects["reports"]) == 3
+
+    asyncio.run(day())
+
+
+def test_a_call_that_nobody_could_serve_is_said_to_be_unserved(tmp_path):
+    async def day():
+        async with side(tmp_path) as here:
+            for site in here.sites:
+                site.following = Following.STOP
+            event = here.vtn.put("events", an_event(here.program))
+            await here.poll()
+            await here.at(START + 10)
+            await here.at(START + 3610)
+            report = here.vtn.reports[f"{event}.up/unserved"]
+            assert values(report, "OPERATING_STATE") == ["ERROR"]
+            assert f"{event}.up/accepted" not in here.vtn.reports
+
+    asyncio.run(day())
+
+
+@pytest.mark.parametrize("url", ["http://vtn.example.org", "ftp://x", "vtn", "http://10.0.0.1"])
+def test_secrets_are_not_sent_in_clear(url):
+    with pytest.raises(SettingError, match="a VTN must be at https://"):
+        Vtn(url, CLIENT, SECRET)
+    with pytest.raises(SettingError, match="a VTN must be at https://"):
+        Vtn("https://vtn.example.org", CLIENT, SECRET, token_url=url)
 
 
 def test_wrong_credentials_are_told():

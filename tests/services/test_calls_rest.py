@@ -86,7 +86,7 @@ def test_a_call_is_posted_asked_about_and_cancelled(tmp_path):
         ({"kw": 0}, "must ask for power at some time"),
         ({"direction": "left"}, "direction: input should be 'up' or 'down', got 'left'"),
         ({"end": A_CALL["start"]}, "end must be after start"),
-        ({"end": "2027-02-15T18:10:00+09:00"}, "seconds must be 1 to 604800"),
+        ({"end": "2027-02-15T18:10:00+09:00"}, "seconds must be 1 to 86400"),
         ({"start": "2027-01-15T17:10:00"}, "start: input should have timezone info"),
         ({"product": "other"}, r"product must be one that is set \(tertiary-2\), got 'other'"),
         ({"product": {"tolerance": 3}}, "tolerance must be 0 to 1, got 3"),

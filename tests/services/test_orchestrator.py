@@ -24,6 +24,7 @@ from pathlib import Path
 import httpx
 import pytest
 from eth_account import Account
+from sqlalchemy import text
 
 from chain.anvil import AnvilChain, anvil
 from chain.indexer import indexed
@@ -127,7 +128,12 @@ class Place:
     services: list[Service] = field(default_factory=list)
 
     def service(
-        self, store: str | None = None, payer: bytes | None = None, more: str = "", alerts: str = ""
+        self,
+        store: str | None = None,
+        payer: bytes | None = None,
+        more: str = "",
+        alerts: str = "",
+        stalled: int = 3600,
     ) -> Service:
         """Describe a service with an account and store of its own, if not told otherwise."""
         number = len(self.services)
@@ -160,7 +166,7 @@ poll_seconds = 0.05
 port = {port}
 [alerts]
 late_seconds = 60
-stalled_seconds = 3600
+stalled_seconds = {stalled}
 {alerts}
 """
         )
@@ -439,6 +445,35 @@ def test_a_settlement_that_does_not_come_is_told(place: Place) -> None:
     place.town.node.fund(address_of(payer))
     wait_for(lambda: place.settled(SLOT), place, "with money it is settled")
     wait_for(lambda: ("settlement-late", f"slot {SLOT}") not in service.alerts(), place, "cleared")
+
+
+def test_a_chain_that_stands_still_and_a_store_that_fails_are_told_and_cleared(
+    place: Place,
+) -> None:
+    store = place.fresh_store()
+    service = place.service(store, stalled=1).start()
+    node = place.town.node.url
+    wait_for(lambda: ("chain-stalled", node) in service.alerts(), place, "no block comes")
+    place.now(place.town.market.rules.gate_of(SLOT))
+    wait_for(lambda: ("chain-stalled", node) not in service.alerts(), place, "a block came")
+
+    def failed() -> bool:
+        return any(name == "store-failed" for name, _ in service.alerts())
+
+    engine = opened(store)
+    rename = "ALTER TABLE {} RENAME TO {}"
+    with engine.connect() as connection:
+        connection.execute(text(rename.format("blocks", "gone")))
+        connection.commit()
+    wait_for(failed, place, "the store does not answer")
+    with engine.connect() as connection:
+        connection.execute(text(rename.format("gone", "blocks")))
+        connection.commit()
+    engine.dispose()
+    wait_for(lambda: not failed(), place, "the store answers")
+    assert service.runs
+    assert "alert.cleared name=store-failed" in service.log()
+    assert service.stop() == 0
 
 
 def test_a_node_that_lies_or_is_behind_is_found_out_by_a_second_one_and_not_built_on(

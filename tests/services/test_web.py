@@ -28,10 +28,12 @@ from orchestrator.web.desk import Desk
 from orchestrator.web.draw.audit import COMMANDS
 from orchestrator.web.pages import MENU, PAGES
 from orchestrator.web.viewer import Others
+from orchestrator.web.words import say
 from orchestrator.words import Language
 from tests.room import room_of
 from tests.web import ADDRESSES, DAY, EVENING, KESENNUMA, NOON, SLOTS
 from vpp.chemistry import chemistry
+from vpp.explain import Why
 from vpp.wear import wear_cost
 
 NOW = 1_760_000_400
@@ -121,13 +123,13 @@ def test_each_page_keeps_others_out_and_is_not_sent_twice(client, address):
     ("address", "status", "told"),
     [
         ("/slot/nonsense", 404, "slot must be a number"),
-        ("/site/77", 400, "one of the market"),
+        ("/site/77", 404, "one of the market"),
         ("/site/0?day=2019-6-4", 400, "day must be as 2019-06-04"),
         ("/site/0?month=2019-13", 400, "month must be as 2019-06"),
         ("/now?at=-1", 400, "must be a number"),
         ("/nowhere", 404, "Not Found"),
         ("/now?language=fr", 400, "language must be one of"),
-        ("/battery/0", 400, "Ogawara must have a battery"),
+        ("/battery/0", 404, "Ogawara must have a battery"),
         ("/slot?day=2019-06-04&number=48", 400, "number must be below 48"),
         ("/site?site=x", 400, "site must be a number"),
         ("/site/0/statement?day=2019-06-09", 400, "must be"),
@@ -365,3 +367,10 @@ def test_a_store_that_lies_where_nothing_can_be_written_is_read(played_day, tmp_
 def test_every_page_is_in_the_list_and_the_menu():
     assert [page.name for page in PAGES] == list(MENU)
     assert {address.split("/")[1].split("?")[0] for address in ADDRESSES} == set(MENU)
+
+
+@pytest.mark.parametrize("why", Why)
+def test_every_reason_of_a_plan_has_its_words(why):
+    for language in Language:
+        for word in ("why", "whylong"):
+            assert say(language, f"{word}_{why.name.lower()}")

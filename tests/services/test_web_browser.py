@@ -228,6 +228,8 @@ def test_a_page_renews_itself_when_the_store_grows(browser, played_day, tmp_path
                 with written(engine) as store:
                     row = {"hash": number.to_bytes(32), "time": moment}
                     store.put(tables.BLOCKS, 1_000_000 + number, [row])
+                    event = {"slot": SLOTS[-1], "account": 0, "microyen": 0, "revision": 1}
+                    store.put(tables.ENTRIES, 1_000_000 + number, [event])
                 page.wait_for_timeout(1_000)
                 if renewed.is_done():
                     break

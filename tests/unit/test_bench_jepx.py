@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
 from bench import __main__ as command
@@ -44,3 +45,5 @@ def test_a_bar_is_the_most_or_the_least():
     assert not Figure("share", 2.0, "%", 3.0, at_least=True).holds
     assert Figure("share", 3.0, "%", 3.0, at_least=True).holds
     assert Figure("count", 1.0, "").holds is None
+    # numpy's truth is none that JSON knows.
+    assert Figure("share", np.float64(3.0), "%", 3.0).holds is True

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import pytest
 
-from energy.errors import SettingError
+from energy.errors import SettingError, StoreError
 from energy.units import SLOT_SECONDS
 from tests.steered import SITE_W, Battery, Clock, MemoryRoom
 from vpp.calls.call import Call, Direction, State, Step
@@ -360,6 +360,37 @@ def test_a_call_that_is_over_and_a_name_that_is_taken_are_refused(hall):
             await hall.desk.cancel("c2")
 
     asyncio.run(day())
+
+
+def test_a_store_that_fails_for_a_while_holds_up_nothing_but_that_while(hall, caplog):
+    fails = 3
+    telling, answered = hall.store.telling, hall.store.answered
+
+    def failing(write):
+        def tried(*arguments):
+            nonlocal fails
+            if fails:
+                fails -= 1
+                raise StoreError("the disk is full")
+            return write(*arguments)
+
+        return tried
+
+    hall.store.telling, hall.store.answered = failing(telling), failing(answered)
+
+    async def day():
+        await hall.desk.receive(a_call(start=NOW))
+        running = asyncio.create_task(hall.desk.run(0.01))
+        async with asyncio.timeout(10):
+            while hall.room.called_w != 25_000 or fails:
+                hall.clock.time += 0.01
+                await asyncio.sleep(0.01)
+        running.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await running
+
+    asyncio.run(day())
+    assert caplog.text.count("the disk is full") == 3
 
 
 class Killed(BaseException):

@@ -194,7 +194,7 @@ def test_a_call_by_half_hours():
         ((Step(10, 10, 5),), "steps must follow each other"),
         ((Step(10, 20, 5), Step(15, 30, 5)), "steps must follow each other"),
         ((Step(10, 20, 0),), "power_w must be 1 to"),
-        ((Step(0, 8 * 86_400, 5),), "seconds must be 1 to 604800"),
+        ((Step(0, 86_401, 5),), "seconds must be 1 to 86400"),
     ],
 )
 def test_a_call_that_is_none(steps, error):

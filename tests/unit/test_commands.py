@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import os
+import re
 import subprocess
 import sys
 from datetime import date
@@ -21,7 +22,8 @@ from energy.errors import SettingError, YuiError
 from energy.units import slots_of
 from orchestrator import store_commands
 from orchestrator.cli import TRADE_COLUMNS, app
-from orchestrator.dates import day_named, month_named, slot_named, slots_named
+from orchestrator.dates import day_named, moment, month_named, slot_named, slots_named
+from orchestrator.listing_words import COLUMNS
 from orchestrator.next_step import what_next
 
 DAY = date(2019, 6, 4)
@@ -134,6 +136,58 @@ def test_status_and_watch_tell_how_far_it_is(store: str) -> None:
     assert status["settled_slots"] == 96
     assert status["newest_settled"] == "2019-06-05 23:30-24:00"
     assert "2019-06-05 23:30-24:00 final: 3 orders" in told("watch", "--store", store, "--once")
+
+
+JAPANESE = {
+    "slots": ("コマ番号", "段階", "確定", "約定量 kWh"),
+    "orders": ("庁舎", "大河原", "買い", "差替", "いいえ"),
+    "trades": ("売り手", "買い手", "大河原"),
+    "readings": ("受電", "残量", "仙台"),
+    "balance": ("口座", "受取額 円", "電力会社", "ネットワーク"),
+    "invoice": ("項目", "託送料", "合計", "仙台"),
+    "status": ("最新ブロックの日時", "確定ブロック", "庁舎数"),
+}
+
+
+@pytest.mark.parametrize("name", JAPANESE)
+def test_listings_speak_japanese_and_their_data_stays_as_it_is(
+    store: str, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "400")
+    site = ["--site", "仙台"] if name == "invoice" else []
+    table = told(name, "--store", store, "--language", "ja", *site)
+    missing = [word for word in JAPANESE[name] if word not in table]
+    assert missing == [], table[:2000]
+    head = table.splitlines()[1]
+    assert not re.search("[A-Za-z]{4}", head), head
+    data = told(name, "--store", store, "--json", *site)
+    assert told(name, "--store", store, "--json", "--language", "ja", *site) == data
+
+
+def test_every_column_has_its_name_in_japanese() -> None:
+    assert {column for columns in LISTINGS.values() for column in columns} <= set(COLUMNS)
+
+
+def test_the_newest_blocks_time_is_shown_as_it_is_in_japan(store: str) -> None:
+    seconds = json.loads(told("status", "--store", store, "--json"))["newest_block_time"]
+    assert moment(seconds) in told("status", "--store", store)
+    assert str(seconds) not in told("status", "--store", store)
+    assert "23:30-24:00 確定: 注文3件" in told(
+        "watch", "--store", store, "--once", "--language", "ja"
+    )
+
+
+def test_a_days_half_hours_are_followed_one_by_one(store: str) -> None:
+    ways = json.loads(told("trace", "Sendai", "2019-06-04", "--store", store, "--json"))
+    assert len(ways) == 48
+    one = told("trace", "Sendai", "2019-06-04 10:00", "--store", store, "--json")
+    assert ways[20] == json.loads(one)
+    refused = CliRunner().invoke(
+        app, ["trace", "Sendai", "2019-06-04", "--store", store, "--from", "5"]
+    )
+    assert "--from and --to must go with one half hour, got 48" in str(refused.exception)
+    nothing = CliRunner().invoke(app, ["trace", "Sendai", "2019-05", "--store", store])
+    assert "got nothing" in str(nothing.exception)
 
 
 # -- dates ---------------------------------------------------------------------------------

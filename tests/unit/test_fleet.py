@@ -1,5 +1,6 @@
 """The joint plan: both ways agree, the proof holds, and who pays for the limits."""
 
+import json
 from dataclasses import replace
 from datetime import date
 
@@ -9,14 +10,21 @@ from typer.testing import CliRunner
 
 from energy.errors import SettingError
 from orchestrator.cli import app
-from orchestrator.setting.fleet import Limits, municipality, synthetic
+from orchestrator.setting.fleet import Limits, municipality, pooled, synthetic
+from vpp.fleet.apart import apart
 from vpp.fleet.decomposition import decomposed
 from vpp.fleet.exact import exact
+from vpp.fleet.group import Group, SiteUnsolved, plans_of
+from vpp.fleet.joint import blocks_of, blocks_program
+from vpp.fleet.limits import Pool
 from vpp.fleet.master import admissible
 from vpp.fleet.model import Fleet, Member
+from vpp.fleet.slim import slim
 from vpp.fleet.workers import local_workers
+from vpp.matrix import program_of
 from vpp.model import Reserve
 from vpp.planner import planned
+from vpp.solver import HighsSolver, Solution, dual_bound
 
 DAY = date(2019, 6, 4)
 
@@ -167,6 +175,156 @@ def test_bad_fleets_are_refused_by_name():
         synthetic(1, date(2021, 1, 1), 1)
 
 
+def test_a_site_whose_own_limits_cannot_be_kept_is_planned_around_them():
+    made = fleet(4)
+    first = made.members[0]
+    narrow = replace(first.problem, import_kw=0.25 * float(first.problem.load_kwh.max()))
+    made = replace(made, members=(replace(first, problem=narrow), *made.members[1:]))
+    for plan in (exact(made), decomposed(made, groups=2)):
+        assert plan.faults == []
+        assert plan.sites[0].steering > 0
+        assert [site.steering for site in plan.sites[1:]] == pytest.approx([0.0] * 3)
+        assert plan.gap <= 1e-3
+
+
+def test_a_part_that_fails_its_check_is_planned_for_itself_with_an_alarm():
+    made = fleet(3)
+    program = blocks_program(made)
+    group = Group(made)
+    group.answer(np.zeros(sum(limit.slots.size for limit in made.limits)))
+    good = group.plans(np.array([1.0]))
+    assert [plan.alarms for plan in good] == [(), (), ()]
+    columns = blocks_of(program, 3)[1].columns
+    (found,) = group._schedules
+    broken = found.copy()
+    broken[columns] = 0.0
+    plans = plans_of(made, program, (broken,))
+    assert [bool(plan.alarms) for plan in plans] == [False, True, False]
+    assert "failed its check: " in plans[1].alarms[0]
+    assert all(plan.faults == () for plan in plans)
+    alone = planned(made.problems[1])
+    assert plans[1].money.total == pytest.approx(alone.money.total)
+
+
+def test_a_site_without_any_schedule_is_named(monkeypatch):
+    made = fleet(2)
+    group = Group(made)
+    failed = Solution("time limit", None, None, 0.0)
+    monkeypatch.setattr(group, "_solved", lambda number, cost: failed)
+    width = sum(limit.slots.size for limit in made.limits)
+    with pytest.raises(
+        SiteUnsolved, match=f"{made.members[0].name} must have a schedule, got time"
+    ):
+        group.answer(np.zeros(width))
+
+
+def test_slim_programs_have_the_same_solution():
+    made = fleet(2)
+    full = program_of(made.problems[0])
+    slimmed = slim(full)
+    assert slimmed.row_lower.size < 0.8 * full.row_lower.size
+    solutions = [HighsSolver().solve(each) for each in (full, slimmed)]
+    costs, proven = [], []
+    for program, solution in zip((full, slimmed), solutions, strict=True):
+        assert solution.x is not None
+        assert solution.duals is not None
+        costs.append(full.cost @ solution.x)
+        proven.append(dual_bound(program, solution.duals))
+    assert costs[0] == pytest.approx(costs[1])
+    assert proven == pytest.approx(costs)
+
+
+def test_a_part_of_a_fleet_is_as_short_of_what_is_shared_as_the_whole():
+    made = fleet(30)
+    for few in ([0], [1, 2, 3], list(range(30))):
+        small = made.part(few)
+        share = made.power_kw[few].sum() / made.power_kw.sum()
+        for limit, own in (("import_kw", 1), ("export_kw", -1)):
+            room = [
+                getattr(each, limit)
+                - own * sum(m.problem.net_load_kwh for m in each.members) / each.hours
+                for each in (made, small)
+            ]
+            kept = getattr(small, limit) > 0
+            assert room[1][kept] == pytest.approx(share * room[0][kept])
+        assert small.reserve_up.least_kw == pytest.approx(share * made.reserve_up.least_kw)
+
+
+def test_the_gap_is_stated_of_cost_of_money_and_of_what_batteries_earn(both):
+    for plan in both:
+        left = plan.cost - plan.bound
+        idle = sum(
+            planned(member.problem.with_batteries()).money.total
+            - sum(b.end_value * b.initial_kwh for b in member.problem.batteries)
+            for member in plan.fleet.members
+        )
+        assert plan.gain == pytest.approx(idle - plan.money)
+        assert plan.gap_of_gain == pytest.approx(left / (idle - plan.money))
+        assert plan.gap_of_money == pytest.approx(left / plan.money)
+    _, priced = both
+    assert priced.gap_of_gain > priced.gap > 0
+
+
+def test_planning_together_is_worth_more_than_keeping_to_shares(both):
+    whole, _ = both
+    alone = apart(whole.fleet)
+    assert alone.cost > whole.cost
+    # Without shared limits there is nothing to gain.
+    free = synthetic(4, DAY, 3)
+    assert apart(free).cost == pytest.approx(exact(free).cost, abs=1e-3)
+
+
+def test_reserve_is_sold_by_regions():
+    made = pooled(fleet())
+    plans = exact(made), decomposed(made, gap=1e-4)
+    kinds = {f"reserve up {pool.name}" for pool in made.pools}
+    assert len(kinds) == 3
+    for plan in plans:
+        assert plan.faults == []
+        assert kinds <= plan.prices.keys()
+        for pool in made.pools:
+            held = np.sum([s.reserve_up for s in plan.sites if s.name in pool.sites], axis=0)
+            assert (held >= np.asarray(pool.reserve.least_kw) - 1e-4).all()
+            moved = [each.transfers[pool.kind] for each in plan.accounts]
+            assert sum(moved) == pytest.approx(0, abs=1e-6)
+            outside = [e.transfers[pool.kind] for e in plan.accounts if e.name not in pool.sites]
+            assert outside == pytest.approx([0.0] * len(outside))
+    assert plans[0].cost == pytest.approx(plans[1].cost, rel=1e-4)
+
+
+def test_a_pool_holds_for_as_long_as_its_product_asks():
+    made = fleet(2)
+    power = np.zeros(48)
+    power[30] = 1.0
+    sold = Reserve(np.where(power > 0, 9.0, 0.0), 0.25, power, 1e3 * power)
+    pools = tuple(
+        Pool(f"for {hours} h", "up", replace(sold, hours=hours), frozenset({member.name}))
+        for hours, member in zip((0.25, 3.0), made.members, strict=True)
+    )
+    plan = exact(replace(made, reserve_up=None, pools=pools))
+    assert plan.faults == []
+    for site, pool, member in zip(plan.sites, pools, made.members, strict=True):
+        (battery,) = member.problem.batteries
+        free = site.stored[30] - np.asarray(battery.least_kwh)[30]
+        needed = site.reserve_up[30] * pool.reserve.hours / battery.discharge_efficiency
+        assert 0 < needed <= free + 1e-6
+
+
+def test_contradictory_pools_are_refused_by_name():
+    made = fleet(2)
+    first = frozenset({made.members[0].name})
+    reserve = Reserve(1.0, 1.0)
+    for pools, words in (
+        ((Pool("a", "over", reserve, first),), "up or down, got over"),
+        ((Pool("", "up", reserve, first),), "must have a name"),
+        ((Pool("a", "up", reserve, first), Pool("b", "up", reserve, first)), "got a and b"),
+        ((Pool("a", "up", reserve, frozenset()),) * 2, "different names"),
+        ((Pool("a", "up", Reserve(-1.0, 1.0), first),), "reserve_up price"),
+    ):
+        with pytest.raises(SettingError, match=words):
+            replace(made, reserve_up=None, pools=pools)
+
+
 def test_the_command_shows_prices_and_accounts():
     run = CliRunner().invoke(app, ["fleet", "plan", "--sites", "12"])
     assert run.exit_code == 0, run.output
@@ -174,3 +332,27 @@ def test_the_command_shows_prices_and_accounts():
     assert "Sendai" in run.output
     refused = CliRunner().invoke(app, ["fleet", "plan", "--tight", "0"])
     assert "--tight must be above 0" in str(refused.exception)
+
+
+def test_the_command_speaks_japanese():
+    arguments = ["fleet", "plan", "--sites", "6", "--pools", "--apart", "--language", "ja"]
+    run = CliRunner().invoke(app, arguments)
+    assert run.exit_code == 0, run.output
+    for word in ("6拠点の共同運転計画", "制約の費用負担", "上げ調整力", "共同計画の効果"):
+        assert word in run.output
+    assert "reserve up" not in run.output
+
+
+def test_the_command_gives_json():
+    run = CliRunner().invoke(app, ["fleet", "plan", "--sites", "6", "--apart", "--json"])
+    assert run.exit_code == 0, run.output
+    values = json.loads(run.stdout)
+    assert values["sites"] == 6
+    assert values["money_jpy"] >= values["bound_jpy"] - 1e-3
+    assert values["gap"] <= 1e-6
+    assert values["apart"]["money_jpy"] > 0
+    assert values["faults"] == []
+    assert set(values["limits"]) == {"import", "export", "reserve up"}
+    assert len(values["limits"]["import"]["prices_jpy"]) == 48
+    settled = sum(each["settled_jpy"] for each in values["accounts"])
+    assert settled == pytest.approx(values["money_jpy"])

@@ -9,6 +9,7 @@ from energy.errors import SettingError
 from orchestrator.setting.fleet import Limits, synthetic
 from vpp.fleet import planner
 from vpp.fleet.exact import exact
+from vpp.fleet.limits import Pool
 from vpp.fleet.model import Fleet, Member
 from vpp.fleet.split import split
 from vpp.model import Battery, Problem, Reserve, Tier
@@ -112,6 +113,20 @@ def test_reserve_that_is_called_is_not_held_a_second_time():
     assert found.plan.sites[0].reserve_up[1] == pytest.approx(0.0, abs=1e-6)
     # It is paid for all the same: what the call costs is what discharging loses.
     assert found.cost == pytest.approx(10.0 * 20.0 / 9)
+    # Nor is what the call leaves of the battery's power sold again in its half hour.
+    half = split(made, [1], 10.0, plan=before)
+    assert half.plan.sites[0].reserve_up[1] == pytest.approx(0.0, abs=1e-6)
+    assert half.cost == pytest.approx(5.0 * 20.0 / 9)
+
+
+def test_a_pool_that_is_called_is_paid_and_not_held_a_second_time():
+    least = np.array([0, 10.0, 10.0, 0, 0, 0])
+    one, two = site("one", stored=40.0), site("two", stored=40.0)
+    pool = Pool("north", "up", Reserve(3.0, 1.0, least, least), frozenset({"one"}))
+    found = split(Fleet((one, two), pools=(pool,)), [1], 40.0)
+    assert found.kw == pytest.approx(np.array([[20.0], [20.0]]))
+    assert found.plan.sites[0].reserve_up[1] == pytest.approx(0.0, abs=1e-6)
+    assert found.cost == pytest.approx(2 * 10.0 * 20.0 / 9)
 
 
 def test_a_cap_comes_before_a_call_and_what_is_missing_is_stated():
@@ -138,15 +153,18 @@ def test_pv_is_no_part_of_an_answer():
     assert flow / made.hours == pytest.approx(down.kw[0, 0], abs=1e-6)
 
 
-def test_an_absent_site_gives_nothing_and_keeps_its_part_of_the_cap():
-    made = Fleet((site("here"), site("away"), site("there")), import_kw=45.0, export_kw=0.0)
-    found = split(made, [1], 10.0, absent=["away"])
+@pytest.mark.parametrize(
+    ("kw", "pv", "caps"), [(30.0, 20.0, {"export_kw": 70.0}), (-30.0, 0.0, {"import_kw": 70.0})]
+)
+def test_an_absent_site_gives_nothing_and_keeps_its_part_of_the_cap(kw, pv, caps):
+    # Each of three exports, or imports, 20 kW: 10 more are allowed.
+    names = ("here", "away", "there")
+    made = Fleet(tuple(site(name, pv=pv, sold=18.5) for name in names), **caps)
+    found = split(made, [1], kw, absent=["away"])
     assert found.by_site["away"] == pytest.approx([0.0])
-    assert found.kw.sum() == pytest.approx(10.0)
-    assert len(found.plan.sites) == 2
-    before = exact(made)
-    flow = sum(each.net_export[1] for each in found.plan.sites) + before.sites[1].net_export[1]
-    assert -45.0 * made.hours - 1e-6 <= flow <= 1e-6
+    assert abs(found.kw.sum()) == pytest.approx(10.0)
+    assert found.shortfall_kw == pytest.approx([20.0])
+    assert [each.name for each in found.plan.sites] == ["here", "there"]
 
 
 def test_many_sites_are_asked_by_prices_and_come_to_the_same(fleet, plan, monkeypatch):

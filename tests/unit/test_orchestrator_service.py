@@ -150,6 +150,15 @@ def test_every_alert_is_documented() -> None:
         assert f"| `{name}` | {meaning} |" in PAGE
 
 
+def test_every_fault_in_the_table_has_a_test_that_is_there() -> None:
+    table = (ROOT / "docs" / "orchestrator.md").read_text().partition("## Faults")[2]
+    named = re.findall(r"`(test_\w+)` \|$", table, re.MULTILINE)
+    there = "".join(path.read_text() for path in (ROOT / "tests" / "services").glob("*.py"))
+    assert len(named) > 15
+    for name in named:
+        assert f"def {name}(" in there, name
+
+
 def test_every_metric_of_the_dashboard_exists_and_every_metric_is_on_it() -> None:
     text = (ROOT / "deploy" / "grafana" / "orchestrator.json").read_text(encoding="utf-8")
     dashboard = json.loads(text)

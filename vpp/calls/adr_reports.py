@@ -6,6 +6,7 @@
 | `NAME/running`   | once it runs     | `OPERATING_STATE` RUNNING_CURTAILED or _HEIGHTENED       |
 | `NAME/cancelled` | if it is         | `OPERATING_STATE` NORMAL                                 |
 | `NAME/result`    | once it is read  | `BASELINE`, `USAGE`, `DELTA_USAGE`, kWh                  |
+| `NAME/unserved`  | if nobody could  | `OPERATING_STATE` ERROR                                  |
 | `ID/opted-out`   | if it cannot be  | `OPERATING_STATE` RUNNING_OPTED_OUT                      |
 
 A change is negative for less consumption. `USAGE` may not be negative: it is left out of half hours

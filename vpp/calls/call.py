@@ -21,7 +21,8 @@ from energy.units import PRICE_LIMIT, SLOT_SECONDS
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:-]{0,149}")
 POWER_LIMIT_W = 10**10
 DAY_SECONDS = 86_400
-LONGEST_SECONDS = 7 * DAY_SECONDS
+LONGEST_SECONDS = DAY_SECONDS
+"""A longer call would be measured against a baseline of its own hours."""
 LOWEST_PRIORITY = 2**31 - 1
 
 

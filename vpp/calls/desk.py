@@ -13,8 +13,9 @@ import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
 
-from energy.errors import SettingError
+from energy.errors import SettingError, StoreError
 from energy.units import SLOT_SECONDS
 from vpp.calls.allotment import Known, allotted, busy_sites, overlap, steps_left
 from vpp.calls.call import Call, State, Step
@@ -125,15 +126,18 @@ class Desk:
         return self.store.call(name)
 
     async def run(self, seconds: float = 1.0) -> None:
-        """Do a round every second, and at once when a call came."""
+        """Do a round every second, and at once when a call came; a store that does not answer is
+        asked again in the next one."""
         try:
             while True:
                 self._awake.clear()
-                await self.round()
                 try:
-                    await asyncio.wait_for(self._awake.wait(), seconds)
-                except TimeoutError:
-                    continue
+                    await self.round()
+                except StoreError as error:
+                    _log.error("calls_store reason=%r", str(error))
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(seconds):
+                        await self._awake.wait()
         finally:
             self.teller.stop()
 

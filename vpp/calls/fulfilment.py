@@ -97,8 +97,10 @@ class SiteMinute:
 
 @dataclass(frozen=True, slots=True)
 class Answered:
-    """How the sites answered, in seconds: an answer after its instruction was sent, a change of
-    power after the call came, or the site's share began if that was later."""
+    """How the sites answered their instructions, of which each may have had several.
+
+    In seconds: an answer after its instruction was sent, a change of power after the call came, or
+    the site's share began if that was later."""
 
     told: int
     taken: int
@@ -304,7 +306,7 @@ def _answered(call: Call, told: Sequence[Told]) -> Answered:
         if each.changed_at is not None
     ]
     return Answered(
-        told=len({each.site for each in asked}),
+        told=len(asked),
         taken=sum(each.taken for each in asked),
         refused=sum(bool(each.refused) for each in asked),
         silent=sum(each.answered_at is None for each in asked),

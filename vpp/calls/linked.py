@@ -6,8 +6,9 @@ keep_room(folder, duties=[calls_duty(settings)])
 from __future__ import annotations
 
 import json
-from collections.abc import Awaitable, Callable, Iterable, Sequence
-from typing import Protocol
+from collections.abc import Callable, Coroutine, Iterable, Sequence
+from pathlib import Path
+from typing import Any, Protocol
 
 from sqlalchemy import Engine, select
 
@@ -15,7 +16,7 @@ from chain.database import reading
 from energy.units import SLOT_SECONDS
 from vpp.calls.desk import Wanted, nothing_wanted
 from vpp.calls.service import answering
-from vpp.calls.settings import CallSettings
+from vpp.calls.settings import SETTINGS_FILE, CallSettings, load_call_settings
 from vpp.commands import Action, Answer, Instruction, Report
 from vpp.room.store import Outcome
 from vpp.room.tables import INSTRUCTIONS
@@ -49,6 +50,9 @@ class Linked(Protocol):
     async def send(self, instructions: Iterable[Instruction], by: str, why: str) -> Sequence[_Told]:
         """Sign and send instructions, and wait until each is answered or has expired."""
         ...
+
+
+Duty = Callable[[Linked], Coroutine[Any, Any, None]]
 
 
 class LinkedRoom:
@@ -101,9 +105,7 @@ def planned_in(engine: Engine, now: int) -> dict[tuple[int, int], int]:
     return found
 
 
-def calls_duty(
-    settings: CallSettings, wanted: Wanted = nothing_wanted
-) -> Callable[[Linked], Awaitable[None]]:
+def calls_duty(settings: CallSettings, wanted: Wanted = nothing_wanted) -> Duty:
     """Return the duty of a room to take calls."""
 
     async def duty(room: Linked) -> None:
@@ -111,3 +113,13 @@ def calls_duty(
         await answering(settings, linked, linked.planned, wanted=wanted)
 
     return duty
+
+
+def duties_in(folder: Path) -> list[Duty]:
+    """Return the duty to take calls if a control room's folder has settings for it.
+
+    Raises:
+        SettingError: if they make no sense.
+    """
+    path = folder / SETTINGS_FILE
+    return [calls_duty(load_call_settings(path))] if path.exists() else []

@@ -32,7 +32,7 @@ from vpp.calls.reserve import offers
 from vpp.calls.store import Kept
 
 MOST_BYTES = 100_000
-MOST_MINUTES = 7 * 24 * 60
+MOST_MINUTES = 24 * 60
 Handler = Callable[[Request], Awaitable[Response]]
 
 
@@ -65,12 +65,12 @@ def app_of(desk: Desk, token: str, products: Mapping[str, Product]) -> Starlette
 
     async def one(request: Request) -> Response:
         kept = found(request.path_params["name"])
-        return JSONResponse(whole(desk, kept) if kept else None, 200 if kept else 404)
+        return JSONResponse(whole(desk, kept)) if kept else unknown(request)
 
     async def cancel(request: Request) -> Response:
         kept = found(request.path_params["name"])
         if kept is None:
-            return refused(f"a call must be one, got {request.path_params['name']!r}", 404)
+            return unknown(request)
         return JSONResponse(brief(await desk.cancel(kept.call.name, "by request")))
 
     async def offer(request: Request) -> Response:
@@ -115,6 +115,12 @@ def app_of(desk: Desk, token: str, products: Mapping[str, Product]) -> Starlette
             Route("/offer", guarded(offer), methods=["GET"]),
         ]
     )
+
+
+def unknown(request: Request) -> Response:
+    """Return an answer that there is no such call."""
+    name = request.path_params["name"]
+    return refused(f"a call must be one that was received, got {name!r}", 404)
 
 
 def refused(why: str, status: int) -> Response:

@@ -11,7 +11,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Mapping, Sequence
 
-from energy.errors import YuiError
+from energy.errors import StoreError, YuiError
 from vpp.calls.room import Room
 from vpp.calls.runs import Run
 from vpp.calls.store import CallStore, Told
@@ -99,18 +99,22 @@ class Teller:
                 answers = await self._room.send(instructions)
         except (TimeoutError, YuiError) as error:
             _log.warning("calls_unanswered count=%d reason=%r", len(instructions), str(error))
-        self._store.answered(answers)
         known = {(each.site, each.sequence): each for each in answers}
-        for each in instructions:
-            if self._pending.get(each.site) is not each:
-                # A newer one went out meanwhile: what became of this one says nothing.
-                continue
+        # Of an instruction that a newer one overtook nothing is to be learned.
+        newest = [each for each in instructions if self._pending.get(each.site) is each]
+        for each in newest:
             del self._pending[each.site]
-            answer = known.get((each.site, each.sequence))
-            if answer is None:
-                self._failed(each.call, each.site, Fault("does not answer"))
-            elif not answer.taken:
-                self._failed(each.call, each.site, Fault(f"refuses: {answer.refused}"))
+        try:
+            self._store.answered(answers)
+            for each in newest:
+                answer = known.get((each.site, each.sequence))
+                if answer is None:
+                    self._failed(each.call, each.site, Fault("does not answer"))
+                elif not answer.taken:
+                    self._failed(each.call, each.site, Fault(f"refuses: {answer.refused}"))
+        except StoreError as error:
+            # Sites whose answer is not kept are told again.
+            _log.error("calls_store reason=%r", str(error))
 
     def _is_on_its_way(self, site: int, call: str, run: Run) -> bool:
         sent = self._pending.get(site)

@@ -15,7 +15,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from energy.errors import SettingError
+from energy.errors import SettingError, StoreError
 from energy.units import SLOT_SECONDS
 from vpp.calls import adr_reports
 from vpp.calls.adr_reports import Document
@@ -61,7 +61,7 @@ class Ven:
         while True:
             try:
                 await self.round()
-            except VtnError as error:
+            except (VtnError, StoreError) as error:
                 _log.warning("vtn_trouble reason=%r", str(error))
             await asyncio.sleep(seconds)
 
@@ -73,11 +73,7 @@ class Ven:
         """
         if not self._registered:
             await self._register()
-        programs = {}
-        for each in await self._vtn.every("/programs"):
-            program = _read(Program, each)
-            if not self._products or program.programName in self._products:
-                programs[program.id] = program
+        programs = await self._programs()
         seen = set()
         for each in await self._vtn.every("/events"):
             if each.get("programID") in programs:
@@ -87,8 +83,28 @@ class Ven:
         for kept in mine:
             if kept.state.is_live and kept.call.external not in seen:
                 await self._desk.cancel(kept.call.name, "the VTN withdrew its event")
+        troubles = []
         for kept in mine:
-            await self._report(self._desk.store.call(kept.call.name))
+            try:
+                await self._report(self._desk.store.call(kept.call.name))
+            except VtnError as error:
+                # The others' reports are not held up by it.
+                troubles.append(error)
+        if troubles:
+            raise troubles[0]
+
+    async def _programs(self) -> dict[str, Program]:
+        """Return the programs whose terms are set, or all where none are, by their ids."""
+        found = {}
+        for each in await self._vtn.every("/programs"):
+            try:
+                program = _read(Program, each)
+            except SettingError as error:
+                _log.warning("program_unread reason=%r", str(error))
+                continue
+            if not self._products or program.programName in self._products:
+                found[program.id] = program
+        return found
 
     async def _register(self) -> None:
         """Make this VEN known, where the VTN does not know it yet."""
@@ -192,7 +208,14 @@ class Ven:
                     call.external, name, self._name, "NORMAL", call.starts_at, call.ends_at
                 )
                 await self._post("cancelled", content, call.name)
-        elif kept.state is State.ENDED and "result" not in out and self._evidence and shares:
+        elif kept.state is State.ENDED and not shares:
+            if "unserved" not in out:
+                name = f"{call.name}/unserved"
+                content = adr_reports.state(
+                    call.external, name, self._name, "ERROR", call.starts_at, call.ends_at
+                )
+                await self._post("unserved", content, call.name)
+        elif kept.state is State.ENDED and "result" not in out and self._evidence:
             report = self._evidence(call.name)
             if report.settled or now > call.ends_at + RESULT_WITHIN_SECONDS:
                 names = {each.site: each.name for each in self._desk.room.states()}

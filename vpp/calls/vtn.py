@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
+from ipaddress import ip_address
 from typing import Any
 
 import httpx
@@ -32,8 +33,8 @@ class Vtn:
         token_url: str | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        if not url.startswith(("https://", "http://")):
-            raise SettingError(f"a VTN must be at https:// or http://, got {url!r}")
+        for each in (url, *([token_url] if token_url else [])):
+            _check_private(each)
         self._url = url.rstrip("/")
         self._credentials = {
             "grant_type": "client_credentials",
@@ -50,18 +51,20 @@ class Vtn:
         """Hang up."""
         await self._http.aclose()
 
-    async def every(self, path: str, query: Mapping[str, str] | None = None) -> list[Any]:
+    async def every(
+        self, path: str, query: Mapping[str, str] | None = None
+    ) -> list[dict[str, Any]]:
         """Return all objects of a kind, page by page.
 
         Raises:
             VtnError: if the VTN does not give them all.
         """
-        found: list[Any] = []
+        found: list[dict[str, Any]] = []
         while True:
             page = {"skip": str(len(found)), "limit": str(PAGE)}
             part = await self.ask("GET", path, query=dict(query or {}) | page)
-            if not isinstance(part, list):
-                raise VtnError(f"{self._url}{path} must give a list, got {part!r:.60}")
+            if not isinstance(part, list) or not all(isinstance(each, dict) for each in part):
+                raise VtnError(f"{self._url}{path} must give a list of objects, got {part!r:.60}")
             found += part
             if len(part) < PAGE:
                 return found
@@ -100,7 +103,11 @@ class Vtn:
             server = self._body(
                 await self._send("GET", f"{self._url}/auth/server"), "GET /auth/server"
             )
-            url = str(server["tokenURL"])
+            url = str(server.get("tokenURL"))
+            try:
+                _check_private(url)
+            except SettingError as error:
+                raise VtnError(f"{self._url} must say where tokens are, got: {error}") from error
         answer = await self._send("POST", url, data=self._credentials)
         body = self._body(answer, "a token")
         self._token = str(body["access_token"])
@@ -127,3 +134,14 @@ class Vtn:
             raise VtnError(
                 f"{self._url} must give {what} as JSON, got {answer.text:.60!r}"
             ) from error
+
+
+def _check_private(url: str) -> None:
+    """Raise if what is sent to a URL could be read on its way: it carries secrets."""
+    try:
+        parsed = httpx.URL(url)
+        here = parsed.host == "localhost" or ip_address(parsed.host).is_loopback
+    except (httpx.InvalidURL, ValueError):
+        here = False
+    if not url.startswith("https://") and not (here and url.startswith("http://")):
+        raise SettingError(f"a VTN must be at https://, or http:// on this machine, got {url!r}")

@@ -27,12 +27,12 @@ from vpp.program import Index
 
 GROUPS = 200
 """Into how many groups the sites are summed: the more, the freer the mix, the larger the master."""
-SAMPLE = 200
-SAMPLE_GAP = 5e-4
+SAMPLE = 100
+SAMPLE_GAP = 1e-3
 POINTS = 6
 """How many price vectors of one plan serve the next."""
 GAP, ROUNDS = 1e-3, 60
-MARGIN = 0.8
+MARGIN = 0.9
 """Part of the gap at which the rounds end: making plans of the mix may cost a little."""
 SMOOTHING = 0.5
 
@@ -63,12 +63,12 @@ def decomposed(
     began = time.perf_counter()
     sites, width = len(fleet.members), sum(limit.slots.size for limit in fleet.limits)
     order = np.random.default_rng(seed).permutation(sites)
-    if points is None or points.shape[1:] != (width,):
-        points = _sampled(fleet, order, seed) if sites > 2 * SAMPLE else np.zeros((1, width))
     workers = workers or Hall()
     parts = [sorted(part.tolist()) for part in np.array_split(order, min(groups, sites))]
     workers.take(fleet, parts)
-    master, search, tried = Master(fleet), _Search(fleet), []
+    if points is None or points.shape[1:] != (width,):
+        points = _sampled(fleet, order, seed) if sites > 2 * SAMPLE else np.zeros((1, width))
+    master, search, tried = Master(fleet, len(parts)), _Search(fleet), []
     waiting = [admissible(fleet, point) for point in (*_within_hard_limits(fleet), *points)]
     while True:
         prices = waiting.pop(0)
@@ -107,14 +107,11 @@ def _within_hard_limits(fleet: Fleet) -> list[Array]:
     """Return prices at which no site offers reserve, if what can be sold of it is limited, nor
     answers a call: those limits have no breach, and with this schedule among them some mix keeps
     them."""
-    offered = {"reserve up": fleet.reserve_up, "reserve down": fleet.reserve_down}
     parts, is_needed = [], False
     for limit in fleet.limits:
         price = np.zeros(limit.slots.size)
         if limit.is_least and np.isfinite(np.broadcast_to(limit.upper, price.shape)).any():
-            reserve = offered.get(limit.kind)
-            most = fleet.softness.area if reserve is None else np.max(np.asarray(reserve.price))
-            price += most + 1.0
+            price += (limit.paid or fleet.softness.area) + 1.0
             is_needed = True
         parts.append(price)
     return [np.concatenate(parts)] if is_needed else []
@@ -138,7 +135,7 @@ class _Search:
             self._reach = max(self._reach * 0.7, 0.5)
             return
         at_edge = np.abs(prices - self.centre) > 0.99 * SMOOTHING * self.radius
-        if at_edge.mean() > 0.05:
+        if at_edge.size and at_edge.mean() > 0.05:
             self._reach *= 2
         self.centre, self.bound = prices, bound
 

@@ -43,7 +43,7 @@ class Group:
     def __init__(self, fleet: Fleet) -> None:
         self.fleet = fleet
         self._relaxed: set[int] = set()
-        self._solvers = [HighsSolver() for _ in fleet.members]
+        self._solvers = [HighsSolver(primal=True) for _ in fleet.members]
         self._build()
 
     def _build(self) -> None:
@@ -119,7 +119,7 @@ def plans_of(fleet: Fleet, program: Program, tries: tuple[Array, ...]) -> list[S
     for number, (member, block) in enumerate(
         zip(fleet.members, blocks_of(program, sites), strict=True)
     ):
-        problem = fleet.problem(number)
+        problem = fleet.problems[number]
         own = replace(program_at(program, block), columns=names[number])
         for x in tries:
             plan = site_plan(member.name, plan_from(problem, own, x[block.columns]))

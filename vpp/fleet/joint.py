@@ -13,7 +13,9 @@ from itertools import pairwise
 import numpy as np
 from scipy.sparse import csc_array, csr_array
 
-from vpp.fleet.model import Fleet, Limit
+from vpp.fleet.limits import Limit
+from vpp.fleet.model import Fleet
+from vpp.fleet.slim import slim
 from vpp.matrix import add_site
 from vpp.model import Array, Softness
 from vpp.program import Builder, Index, Program, Terms
@@ -31,22 +33,24 @@ def blocks_program(fleet: Fleet, relaxed: Collection[int] = ()) -> Program:
     """
     builder = Builder()
     _add_blocks(builder, fleet, relaxed)
-    return builder.program()
+    return slim(builder.program())
 
 
 def joint_program(fleet: Fleet, relaxed: Collection[int] = ()) -> Program:
     """Return the program of all of a fleet's sites and of what they share."""
     builder = Builder()
     _add_blocks(builder, fleet, relaxed)
-    problems = [fleet.problem(number) for number in range(len(fleet.members))]
+    problems = fleet.problems
     for limit in fleet.limits:
         terms: list[tuple[Index | int, Array | float]] = []
         constant = np.zeros(limit.slots.size)
         for number, problem in enumerate(problems):
+            if not limit.concerns(fleet.members[number].name):
+                continue
             terms += limit.terms(problem, builder.columns, prefix_of(number))
             constant += limit.constant(problem)
         add_limit(builder, limit, terms, constant, fleet.softness)
-    return builder.program()
+    return slim(builder.program(), [limit.kind for limit in fleet.limits])
 
 
 def add_limit(
@@ -87,15 +91,17 @@ def uses_of(fleet: Fleet, program: Program) -> tuple[csr_array, Array]:
     height, width = sum(limit.slots.size for limit in fleet.limits), program.cost.size
     constants = np.zeros((height, len(fleet.members)))
     for number in range(len(fleet.members)):
-        problem, first = fleet.problem(number), 0
+        problem, first = fleet.problems[number], 0
         for limit in fleet.limits:
             span = np.arange(first, first + limit.slots.size)
+            first += limit.slots.size
+            if not limit.concerns(fleet.members[number].name):
+                continue
             for index, factor in limit.terms(problem, program.columns, prefix_of(number)):
                 rows.append(span)
                 places.append(np.asarray(index))
                 factors.append(np.broadcast_to(np.asarray(factor, dtype=float), span.shape))
             constants[span, number] = limit.constant(problem)
-            first += limit.slots.size
     entries = (np.concatenate(factors), (np.concatenate(rows), np.concatenate(places)))
     return csr_array(entries, shape=(height, width)), constants
 
@@ -160,4 +166,4 @@ def names_of(program: Program, sites: int) -> list[dict[str, Index]]:
 
 def _add_blocks(builder: Builder, fleet: Fleet, relaxed: Collection[int]) -> None:
     for number in range(len(fleet.members)):
-        add_site(builder, fleet.problem(number), prefix_of(number), relaxed=number in relaxed)
+        add_site(builder, fleet.problems[number], prefix_of(number), relaxed=number in relaxed)

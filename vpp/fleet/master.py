@@ -11,94 +11,102 @@ Prices are JPY for a unit that a site adds to a shared sum; below 0 where adding
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
+from scipy.sparse import csc_array, hstack
 
 from vpp.fleet.group import Answer
 from vpp.fleet.joint import add_limit
 from vpp.fleet.model import Fleet
+from vpp.fleet.result import by_limit
 from vpp.model import Array
-from vpp.program import Builder, Index, Program
+from vpp.program import Builder, Program
 from vpp.solver import HighsSolver
+
+MASTER_TIME = 60.0
+"""Seconds that the master may take where it must begin from nothing."""
 
 
 @dataclass(frozen=True)
 class Mix:
-    """A solution of the master: its cost with breaches, the part of it that is steering, weights of
-    groups x rounds, prices, and the breaches by limit."""
+    """A solution of the master: its cost with breaches, weights of groups x rounds, and prices."""
 
     cost: float
-    steering: float
     weights: Array
     prices: Array
-    breaches: dict[str, Array]
 
 
 class Master:
-    """Holds each group's answers, round by round."""
+    """Holds each group's answers, round by round, as columns of one program that grows."""
 
-    def __init__(self, fleet: Fleet) -> None:
-        self.fleet = fleet
-        self.rounds: list[list[Answer]] = []
-        self._free, self._boxed = HighsSolver(), HighsSolver()
+    def __init__(self, fleet: Fleet, groups: int) -> None:
+        self.fleet, self._groups, self._rounds = fleet, groups, 0
+        self._program = _without_rounds(fleet, groups)
+        self._fixed = self._program.cost.size
+        names = [each.kind for each in fleet.limits]
+        self._shared = np.concatenate([np.zeros(0, int), *(self._program.rows[n] for n in names)])
+        self._free, self._boxed = HighsSolver(primal=True), HighsSolver(primal=True)
 
-    def add(self, answers: list[Answer]) -> None:
+    def add(self, answers: Sequence[Answer]) -> None:
         """Take a round: an answer of each group."""
-        self.rounds.append(answers)
+        old, groups = self._program, self._groups
+        entries = np.zeros((old.row_lower.size, groups))
+        entries[self._shared] = np.array([answer.uses for answer in answers]).T
+        entries[old.rows["whole"], np.arange(groups)] = 1.0
+        nothing = np.zeros(groups, bool)
+        self._program = replace(
+            old,
+            matrix=csc_array(hstack([old.matrix, csc_array(entries)])),
+            cost=np.append(old.cost, [answer.cost for answer in answers]),
+            lower=np.append(old.lower, np.zeros(groups)),
+            upper=np.append(old.upper, np.full(groups, np.inf)),
+            integral=np.append(old.integral, nothing),
+            steering=np.append(old.steering, nothing),
+        )
+        self._rounds += 1
 
     def mix(self) -> Mix:
         """Return the best mix."""
-        return self._solved(self._program(None), self._free)
+        return self._solved(self._program, self._free)
 
     def prices_near(self, centre: Array, radius: Array) -> Array:
-        """Return the master's prices within a box."""
-        return self._solved(self._program((centre - radius, centre + radius)), self._boxed).prices
-
-    def _program(self, box: tuple[Array, Array] | None) -> Program:
-        builder, fleet = Builder(), self.fleet
-        groups = len(self.rounds[0])
-        costs = np.array([[answer.cost for answer in answers] for answers in self.rounds])
-        columns = np.array(
-            [builder.column(f"round {n}", groups, costs[n]) for n in range(len(self.rounds))]
-        )
-        first = 0
-        for limit in fleet.limits:
-            count = limit.slots.size
-            terms: list[tuple[Index | int, Array | float]] = [
-                (int(columns[n, group]), answer.uses[first : first + count])
-                for n, answers in enumerate(self.rounds)
-                for group, answer in enumerate(answers)
-            ]
-            if box is not None:
-                low, high = (each[first : first + count] for each in box)
-                less = builder.column(f"less {limit.kind}", count, high)
-                more = builder.column(f"more {limit.kind}", count, -low)
-                terms += [(less, -1.0), (more, 1.0)]
-            add_limit(builder, limit, terms, np.zeros(count), fleet.softness)
-            first += count
-        builder.row("whole", groups, [(each, 1.0) for each in columns], 1.0, 1.0)
-        return builder.program()
+        """Return the master's prices within a box: beyond its edges one can buy and sell."""
+        cost, upper = self._program.cost.copy(), self._program.upper.copy()
+        ends = by_limit(self.fleet, centre - radius), by_limit(self.fleet, centre + radius)
+        for limit in self.fleet.limits:
+            less, more = (self._program.columns[f"{w} {limit.kind}"] for w in ("less", "more"))
+            cost[less], cost[more] = ends[1][limit.kind], -ends[0][limit.kind]
+            upper[less] = upper[more] = np.inf
+        return self._solved(replace(self._program, cost=cost, upper=upper), self._boxed).prices
 
     def _solved(self, program: Program, solver: HighsSolver) -> Mix:
-        solution = solver.solve(program)
+        solution = solver.widened(program)
+        if solution.x is None or solution.duals is None:
+            solution = HighsSolver(MASTER_TIME).solve(program)
         x, duals = solution.x, solution.duals
         assert x is not None, solution.status
         assert duals is not None
-        weights = np.array([x[program.columns[f"round {n}"]] for n in range(len(self.rounds))]).T
-        kinds = [limit.kind for limit in self.fleet.limits]
-        prices = [-duals[program.rows[kind]] for kind in kinds]
+        weights = np.maximum(x[self._fixed :].reshape(self._rounds, self._groups).T, 0.0)
         return Mix(
             cost=float(program.cost @ x),
-            steering=float((program.cost * program.steering) @ x),
-            weights=np.maximum(weights, 0.0) / np.maximum(weights, 0.0).sum(axis=1, keepdims=True),
-            prices=np.concatenate(prices) if prices else np.zeros(0),
-            breaches={
-                kind: x[program.columns[f"breach {kind}"]]
-                for kind in kinds
-                if f"breach {kind}" in program.columns
-            },
+            weights=weights / weights.sum(axis=1, keepdims=True),
+            prices=-duals[self._shared],
         )
+
+
+def _without_rounds(fleet: Fleet, groups: int) -> Program:
+    """Return the master's program before any answer: rows, breaches, and the sides of a box, which
+    are shut."""
+    builder = Builder()
+    for limit in fleet.limits:
+        count = limit.slots.size
+        less = builder.column(f"less {limit.kind}", count, 0.0, 0.0, 0.0)
+        more = builder.column(f"more {limit.kind}", count, 0.0, 0.0, 0.0)
+        add_limit(builder, limit, [(less, -1.0), (more, 1.0)], np.zeros(count), fleet.softness)
+    builder.row("whole", groups, [], 1.0, 1.0)
+    return builder.program()
 
 
 def bound_of(fleet: Fleet, prices: Array, answers: list[Answer]) -> float:

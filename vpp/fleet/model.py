@@ -1,31 +1,21 @@
-"""What a joint plan is made for: many sites, and the limits that they share.
+"""What a joint plan is made for: many sites, and the limits that they share (`vpp.fleet.limits`).
 
-Units as in `vpp.model`. A shared limit is on sums over all sites, slot by slot:
-
-| Limit          | What is summed over the sites                                              |
-| -------------- | -------------------------------------------------------------------------- |
-| import, export | net flow at the meters, with the reserve that the same wires would carry    |
-| reserve up     | power held ready to export more or import less, at least what is sold       |
-| reserve down   | power held ready to import more or export less                             |
-| call           | what batteries give towards the grid (a call up) or take (a call down)      |
-
-Caps, what has been sold of a reserve and what is called for are soft, as at a site: breaches are
-priced by area and by height, so that there is a plan in any case, which says what it broke. What
-can be sold of a reserve, and a call exceeded, are hard limits: doing less is always possible.
+Units as in `vpp.model`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
 
 from energy.errors import SettingError
+from vpp.fleet.limits import CALL_WEIGHT, LATER_WEIGHT, Call, Limit, Pool, scaled
 from vpp.model import Array, Problem, Reserve, Series, Softness
 from vpp.plan import TINY
-from vpp.program import Index, Terms
 
 
 @dataclass(frozen=True)
@@ -38,26 +28,13 @@ class Member:
     share: float | None = None
 
 
-CALL_WEIGHT, LATER_WEIGHT = 0.5, 0.05
-"""Parts of the usual price of a breach: a call yields to caps, and while one is answered, reserve
-sold for other slots yields to the call."""
-
-
-@dataclass(frozen=True)
-class Call:
-    """What the grid calls for: in each of `slots`, `kw` of all sites together beyond `planned_kw`
-    (of their batteries, out of them positive, one a slot called). Above 0: up, below 0: down."""
-
-    slots: tuple[int, ...]
-    kw: float
-    planned_kw: tuple[float, ...]
-
-
 @dataclass(frozen=True)
 class Fleet:
     """Sites of the same slots, and what they share. Powers in kW, of all sites together.
 
-    While a `call` is answered, the reserve of its way is not offered again in its slots.
+    Sites in one of the `pools` offer their reserve to it; `reserve_up` and `reserve_down` are the
+    pools of all others. While a `call` is answered, the reserve of its way is not offered a second
+    time in its slots.
     """
 
     members: tuple[Member, ...]
@@ -65,6 +42,7 @@ class Fleet:
     export_kw: Series = np.inf
     reserve_up: Reserve | None = None
     reserve_down: Reserve | None = None
+    pools: tuple[Pool, ...] = ()
     softness: Softness = field(default_factory=Softness)
     call: Call | None = None
 
@@ -105,6 +83,31 @@ class Fleet:
         )
         for name in ("import_kw", "export_kw", "reserve_up", "reserve_down"):
             object.__setattr__(self, name, getattr(checked, name))
+        object.__setattr__(self, "pools", tuple(map(self._checked_pool, self.pools)))
+        self._check_pools()
+
+    def _checked_pool(self, pool: Pool) -> Pool:
+        reserve = replace(self.members[0].problem, reserve_up=pool.reserve).reserve_up
+        assert reserve is not None
+        return replace(pool, reserve=reserve)
+
+    def _check_pools(self) -> None:
+        taken: dict[tuple[str, str], str] = {}
+        for pool in self.pools:
+            if pool.way not in ("up", "down"):
+                raise SettingError(f"pool {pool.name} must be up or down, got {pool.way}")
+            if not pool.name:
+                raise SettingError("a pool must have a name, got none")
+            for site in pool.sites:
+                other = taken.setdefault((site, pool.way), pool.name)
+                if other != pool.name:
+                    raise SettingError(
+                        f"site {site} must be in one pool {pool.way} at most, "
+                        f"got {other} and {pool.name}"
+                    )
+        kinds = [pool.kind for pool in self.pools]
+        if len(set(kinds)) < len(kinds):
+            raise SettingError(f"pools of a way must have different names, got {sorted(kinds)}")
 
     @property
     def slots(self) -> int:
@@ -126,15 +129,17 @@ class Fleet:
             if slots.size:
                 found.append(Limit(kind, slots, -np.inf, most[slots], soft=True))
         weight = 1.0 if self.call is None else LATER_WEIGHT
-        for kind in ("reserve up", "reserve down"):
-            reserve = self._offered(kind)
-            if reserve is None:
-                continue
-            least, most = np.asarray(reserve.least_kw), np.asarray(reserve.most_kw)
-            slots = np.flatnonzero((least > 0) | np.isfinite(most))
+        for pool in self.all_pools:
+            reserve = pool.beside(self.call)
+            least, most, price = (
+                np.asarray(each) for each in (reserve.least_kw, reserve.most_kw, reserve.price)
+            )
+            slots = np.flatnonzero((least > 0) | ((price > 0) & np.isfinite(most)))
             if slots.size:
                 soft = bool(least.any())
-                found.append(Limit(kind, slots, least[slots], most[slots], soft, weight))
+                bounds = (least[slots], most[slots])
+                paid = float(price.max())
+                found.append(Limit(pool.kind, slots, *bounds, soft, weight, paid, pool.sites))
         if self.call is not None:
             way = 1 if self.call.kw > 0 else -1
             kwh = way * (np.array(self.call.planned_kw) + self.call.kw) * self.hours
@@ -142,48 +147,88 @@ class Fleet:
             found.append(Limit(kind, np.array(self.call.slots), kwh, kwh, True, CALL_WEIGHT))
         return tuple(found)
 
-    def _offered(self, kind: str) -> Reserve | None:
-        """Return a reserve as it can be offered beside a call of its way."""
-        reserve = {"reserve up": self.reserve_up, "reserve down": self.reserve_down}[kind]
-        call = self.call
-        if reserve is None or call is None or (call.kw > 0) != (kind == "reserve up"):
-            return reserve
-        price, least = np.array(reserve.price), np.array(reserve.least_kw)
-        price[list(call.slots)] = least[list(call.slots)] = 0.0
-        return replace(reserve, price=price, least_kw=least)
+    @cached_property
+    def all_pools(self) -> tuple[Pool, ...]:
+        """The pools, with one of each way for the sites that are in none."""
+        found = []
+        for way, reserve in (("up", self.reserve_up), ("down", self.reserve_down)):
+            own = [pool for pool in self.pools if pool.way == way]
+            if reserve is not None:
+                pooled = frozenset().union(*(pool.sites for pool in own))
+                others = frozenset(member.name for member in self.members) - pooled
+                found.append(Pool("", way, reserve, others))
+            found += own
+        return tuple(found)
 
-    def problem(self, number: int) -> Problem:
-        """Return a site's own problem, with the fleet's reserves to offer at the fleet's price."""
-        own = self.members[number].problem
-        if not own.batteries:
-            return own
-        offers = [
-            None if each is None else Reserve(each.price, each.hours)
-            for each in map(self._offered, ("reserve up", "reserve down"))
-        ]
-        return replace(own, reserve_up=offers[0], reserve_down=offers[1])
+    @cached_property
+    def problems(self) -> tuple[Problem, ...]:
+        """Each site's own problem, with its pools' reserves to offer in the slots in which they are
+        paid or sold."""
+        offers: dict[str, dict[str, Reserve]] = {member.name: {} for member in self.members}
+        for pool in self.all_pools:
+            reserve = pool.beside(self.call)
+            price, least = np.asarray(reserve.price), np.asarray(reserve.least_kw)
+            most = np.where((price > 0) | (least > 0), np.inf, 0.0)
+            offer = Reserve(price, reserve.hours, np.zeros(self.slots), most)
+            for site in pool.sites & offers.keys():
+                offers[site][f"reserve_{pool.way}"] = offer
+        return tuple(_offering(member.problem, offers[member.name]) for member in self.members)
 
     def only(self, numbers: Sequence[int]) -> Fleet:
         """Return some of the sites, with the limits of all."""
-        return replace(self, members=tuple(self.members[number] for number in numbers))
+        members = tuple(self.members[number] for number in numbers)
+        names = frozenset(member.name for member in members)
+        pools = tuple(replace(pool, sites=pool.sites & names) for pool in self.pools)
+        return replace(self, members=members, pools=pools)
 
     def part(self, numbers: Sequence[int]) -> Fleet:
-        """Return a smaller fleet with limits in proportion to the energy that its sites use."""
-        used = self.used_kwh + TINY
-        scale = float(used[list(numbers)].sum() / used.sum())
+        """Return a smaller fleet that is as short of what is shared as the whole one.
 
-        def scaled(reserve: Reserve | None) -> Reserve | None:
-            if reserve is None:
-                return None
-            least, most = np.asarray(reserve.least_kw), np.asarray(reserve.most_kw)
-            return replace(reserve, least_kw=least * scale, most_kw=most * scale)
+        What the caps leave to batteries beyond their sites' net load is in proportion to the
+        batteries' power, and so are the reserves: the smaller fleet's prices are then near those
+        of the whole, however unlike their loads are.
+        """
+        chosen = list(numbers)
+        scale = float(self.power_kw[chosen].sum() / self.power_kw.sum())
+        net = np.array([member.problem.net_load_kwh for member in self.members]) / self.hours
+        whole, own = net.sum(axis=0), net[chosen].sum(axis=0)
 
+        def cap(most: Series, sign: int) -> Array:
+            return np.asarray(
+                np.maximum(sign * own + scale * (np.asarray(most) - sign * whole), 0.0)
+            )
+
+        small = self.only(numbers)
         return replace(
-            self.only(numbers),
-            import_kw=np.asarray(self.import_kw) * scale,
-            export_kw=np.asarray(self.export_kw) * scale,
-            reserve_up=scaled(self.reserve_up),
-            reserve_down=scaled(self.reserve_down),
+            small,
+            import_kw=cap(self.import_kw, 1),
+            export_kw=cap(self.export_kw, -1),
+            reserve_up=self.reserve_up and scaled(self.reserve_up, scale),
+            reserve_down=self.reserve_down and scaled(self.reserve_down, scale),
+            pools=tuple(
+                replace(own, reserve=scaled(pool.reserve, self._power_share(own, pool)))
+                for own, pool in zip(small.pools, self.pools, strict=True)
+            ),
+            call=self.call and self.call.scaled(scale),
+        )
+
+    def _power_share(self, part: Pool, whole: Pool) -> float:
+        power = {m.name: kw for m, kw in zip(self.members, self.power_kw, strict=True)}
+        own, all_ = (sum(power.get(name, 0.0) for name in pool.sites) for pool in (part, whole))
+        return float(own / max(all_, TINY))
+
+    @cached_property
+    def power_kw(self) -> Array:
+        """What each site's batteries can give or take at most, kW; a little where it is none."""
+        return np.array(
+            [
+                TINY
+                + sum(
+                    max(np.max(battery.charge_kw), np.max(battery.discharge_kw))
+                    for battery in member.problem.batteries
+                )
+                for member in self.members
+            ]
         )
 
     @cached_property
@@ -204,57 +249,11 @@ class Fleet:
         return given / total if total > 0 else np.full(len(given), 1 / len(given))
 
 
-@dataclass(frozen=True)
-class Limit:
-    """A shared limit: in each of `slots`, lower <= sum over sites <= upper (kWh, a reserve kW).
-
-    Where it is `soft`, a breach costs `weight` of what the fleet's softness says.
-    """
-
-    kind: str
-    slots: Index
-    lower: Array | float
-    upper: Array | float
-    soft: bool
-    weight: float = 1.0
-
-    @property
-    def is_least(self) -> bool:
-        """Whether what may be missed is the lower bound, a duty, and not the upper one, a cap."""
-        return self.kind not in ("import", "export")
-
-    def terms(self, problem: Problem, columns: Mapping[str, Index], prefix: str) -> Terms:
-        """Return a site's part of the sum, one term a column and slot, `constant` left out."""
-        batteries = range(len(problem.batteries))
-
-        def offers(way: str, factor: float) -> list[tuple[Index | int, Array | float]]:
-            if getattr(problem, f"reserve_{way}") is None:
-                return []
-            names = (f"{prefix}reserve {way}.{number}" for number in batteries)
-            return [(columns[name][self.slots], factor) for name in names]
-
-        if self.kind.startswith("reserve "):
-            return offers(self.kind.removeprefix("reserve "), 1.0)
-        if self.kind.startswith("call "):
-            way = 1.0 if self.kind == "call up" else -1.0
-            ways = [("discharge", way), ("charge", -way)]
-            given: list[tuple[Index | int, Array | float]] = [
-                (columns[f"{prefix}{flow}.{number}"][self.slots], side)
-                for flow, side in ways
-                for number in batteries
-            ]
-            # What PV is curtailed beyond the plan never counts as an answer.
-            return [*given, (columns[f"{prefix}curtailed"][self.slots], -1.0)]
-        sign = 1.0 if self.kind == "export" else -1.0
-        sides = ((problem.purchases, -sign), (problem.sales, sign))
-        flows: list[tuple[Index | int, Array | float]] = [
-            (columns[prefix + tier.name][self.slots], side)
-            for tiers, side in sides
-            for tier in tiers
-        ]
-        return [*flows, *offers("up" if sign > 0 else "down", problem.hours)]
-
-    def constant(self, problem: Problem) -> Array:
-        """Return what is in a site's part already: what it has sold in the book."""
-        sold = np.asarray(problem.sold_kwh)[self.slots]
-        return {"import": -sold, "export": sold}.get(self.kind, np.zeros(self.slots.size))
+def _offering(own: Problem, offers: Mapping[str, Reserve]) -> Problem:
+    """Return a problem with other reserves, which have been checked: nothing is checked again."""
+    if not own.batteries or not offers:
+        return own
+    found = copy(own)
+    for name, reserve in offers.items():
+        object.__setattr__(found, name, reserve)
+    return found

@@ -15,7 +15,9 @@ from functools import cached_property
 
 import numpy as np
 
-from vpp.fleet.model import Fleet, Limit
+from vpp.fleet.apart import idle_money
+from vpp.fleet.limits import Limit
+from vpp.fleet.model import Fleet
 from vpp.fleet.schedule import SitePlan
 from vpp.model import Array
 
@@ -76,10 +78,8 @@ class JointPlan:
 
     def uses(self, limit: Limit) -> Array:
         """Return what each site takes of a shared limit: sites x the limit's slots."""
-        if limit.kind == "reserve up":
-            taken = [site.reserve_up for site in self.sites]
-        elif limit.kind == "reserve down":
-            taken = [site.reserve_down for site in self.sites]
+        if limit.kind.startswith("reserve"):
+            taken = [getattr(site, f"reserve_{limit.way}") for site in self.sites]
         elif limit.kind.startswith("call"):
             toward = 1 if limit.kind == "call up" else -1
             taken = [toward * site.battery_out - site.curtailed for site in self.sites]
@@ -87,7 +87,8 @@ class JointPlan:
             sign, way = (1, "reserve_up") if limit.kind == "export" else (-1, "reserve_down")
             hours = self.fleet.hours
             taken = [sign * site.net_export + hours * getattr(site, way) for site in self.sites]
-        return np.array(taken)[:, limit.slots]
+        concerned = np.array([limit.concerns(site.name) for site in self.sites])
+        return np.where(concerned[:, None], np.array(taken)[:, limit.slots], 0.0)
 
     @cached_property
     def breaches(self) -> tuple[SharedBreach, ...]:
@@ -134,6 +135,23 @@ class JointPlan:
         """The certificate: cost less bound, as a part of the cost."""
         return (self.cost - self.bound) / max(abs(self.cost), 1.0)
 
+    @property
+    def gap_of_money(self) -> float:
+        """The same without steering: what may be left to save, as a part of what is paid."""
+        return (self.cost - self.bound) / max(abs(self.money), 1.0)
+
+    @cached_property
+    def gain(self) -> float:
+        """What the batteries earn: money of the same sites with their batteries idle, less the
+        plan's, JPY."""
+        return sum(idle_money(member.problem) for member in self.fleet.members) - self.money
+
+    @property
+    def gap_of_gain(self) -> float:
+        """What may be left to save, as a part of what the batteries earn: the strictest measure.
+        Infinite where they earn nothing, as where caps cost more than they save."""
+        return (self.cost - self.bound) / self.gain if self.gain > 0 else np.inf
+
     @cached_property
     def faults(self) -> list[str]:
         """What is wrong with the plan, in words; nothing if it may be handed on."""
@@ -164,7 +182,9 @@ class JointPlan:
         owed: dict[str, Array] = {}
         for limit in self.fleet.limits:
             uses = self.uses(limit)
-            beyond = uses - np.outer(shares, uses.sum(axis=0))
+            own = shares * [limit.concerns(site.name) for site in self.sites]
+            own = own / own.sum() if own.sum() > 0 else np.full(own.size, 1 / own.size)
+            beyond = uses - np.outer(own, uses.sum(axis=0))
             owed[limit.kind] = beyond @ self.prices[limit.kind]
         return tuple(
             Account(

@@ -18,7 +18,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from energy.errors import SettingError
-from vpp.fleet.model import Call, Fleet, Member
+from vpp.fleet.limits import Call
+from vpp.fleet.model import Fleet, Member
 from vpp.fleet.planner import joint_plan
 from vpp.fleet.result import JointPlan
 from vpp.fleet.workers import Workers
@@ -114,16 +115,18 @@ def split(
 def _money_without(plan: JointPlan, call: Call, present: Sequence[int]) -> float:
     """Return what the sites that answer would pay by the plan. Reserve of the call's way is paid
     for whether it is called or not, so its price in the slots called is on neither side."""
-    way, reserve = (
-        ("reserve_up", plan.fleet.reserve_up)
-        if call.kw > 0
-        else ("reserve_down", plan.fleet.reserve_down)
-    )
-    sites, called = [plan.sites[number] for number in present], list(call.slots)
-    money = sum(site.money.total for site in sites)
-    if reserve is not None:
-        held = np.sum([getattr(site, way)[called] for site in sites], axis=0)
-        money += float(np.asarray(reserve.price)[called] @ held)
+    called, way = list(call.slots), "up" if call.kw > 0 else "down"
+    prices = {
+        name: np.asarray(pool.reserve.price)[called]
+        for pool in plan.fleet.all_pools
+        if pool.way == way
+        for name in pool.sites
+    }
+    money = 0.0
+    for number in present:
+        site = plan.sites[number]
+        held = getattr(site, f"reserve_{way}")[called]
+        money += site.money.total + float(held @ prices.get(site.name, np.zeros(held.size)))
     return money
 
 

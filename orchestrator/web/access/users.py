@@ -5,20 +5,20 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import datetime
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from energy.errors import SettingError
-from energy.units import JST
+from orchestrator.dates import moment
 from orchestrator.listing import Listing
-from orchestrator.options import DEFAULT_STORE, Json, StorePath, site_number, store_at
+from orchestrator.options import DEFAULT_STORE, InLanguage, Json, StorePath, site_number, store_at
 from orchestrator.web.access.access import Access
 from orchestrator.web.access.accounts import INVITATION_SECONDS, User
 from orchestrator.web.access.disk import Disk
 from orchestrator.web.viewer import Role
+from orchestrator.words import Language
 
 DEFAULT_ACCOUNTS = Path(".yui/accounts.sqlite")
 ORIGIN = "origin"
@@ -116,6 +116,7 @@ def remove(name: Name, accounts: AccountsPath = DEFAULT_ACCOUNTS) -> None:
 @app.command("list")
 def list_users(
     accounts: AccountsPath = DEFAULT_ACCOUNTS,
+    language: InLanguage = Language.ENGLISH,
     as_json: Json = False,
     as_csv: Annotated[bool, typer.Option("--csv", help="Print CSV instead of a table.")] = False,
 ) -> None:
@@ -130,11 +131,11 @@ def list_users(
                 "password": user.has_password,
                 "passkeys": len(access.passkeys.of(user)),
                 "sessions": access.sessions.count(user),
-                "since": _time(user.since),
+                "since": moment(user.since),
             }
             for user in access.accounts.users()
         ]
-    Listing(columns, rows).show(as_json, as_csv)
+    Listing(columns, rows).show(as_json, as_csv, language)
 
 
 @app.command("log")
@@ -142,6 +143,7 @@ def log(
     accounts: AccountsPath = DEFAULT_ACCOUNTS,
     name: Annotated[str | None, typer.Option(help="Only those of a user.")] = None,
     most: Annotated[int, typer.Option(min=1, help="How many, the newest first.")] = 50,
+    language: InLanguage = Language.ENGLISH,
     as_json: Json = False,
     as_csv: Annotated[bool, typer.Option("--csv", help="Print CSV instead of a table.")] = False,
 ) -> None:
@@ -151,7 +153,7 @@ def log(
         found = access.limits.log_ins(name and access.accounts.user(name).name, most)
     rows = [
         {
-            "time": _time(one.time),
+            "time": moment(one.time),
             "user": one.user,
             "address": one.address,
             "way": one.way,
@@ -159,7 +161,7 @@ def log(
         }
         for one in found
     ]
-    Listing(columns, rows).show(as_json, as_csv)
+    Listing(columns, rows).show(as_json, as_csv, language)
 
 
 def _invite(access: Access, user: User) -> None:
@@ -186,7 +188,3 @@ def _password() -> str:
         found: str = typer.prompt("Password", hide_input=True, confirmation_prompt=True)
         return found
     return sys.stdin.readline().rstrip("\n")
-
-
-def _time(seconds: float) -> str:
-    return datetime.fromtimestamp(int(seconds), JST).isoformat(sep=" ", timespec="seconds")

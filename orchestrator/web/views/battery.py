@@ -14,7 +14,6 @@ import numpy as np
 
 from chain.overview import Charge, charges
 from energy.attestation import date_of
-from energy.errors import SettingError
 from energy.records import Reading
 from energy.units import (
     MICROYEN_PER_YEN,
@@ -25,7 +24,7 @@ from energy.units import (
     slots_of,
 )
 from orchestrator.planned_day import CHEMISTRY, WH, DayPlan, planned_day
-from orchestrator.web.reads import Ref, Source
+from orchestrator.web.reads import NotThere, Ref, Source
 from vpp.chemistry import Chemistry, chemistry
 from vpp.explain import reasons
 from vpp.model import HALF_HOUR, Array
@@ -127,7 +126,7 @@ def battery_view(source: Source, site: int, day: date | None) -> BatteryPage:
     terms = source.store.sites_at(slots[-1])
     batteries = tuple(source.ref(one) for one, has in terms.items() if has["battery_capacity"])
     if site not in [one.number for one in batteries]:
-        raise SettingError(f"{source.ref(site).en} must have a battery on {the_day}, and has none")
+        raise NotThere(f"{source.ref(site).en} must have a battery on {the_day}, and has none")
     capacity, efficiency = 100 * terms[site]["battery_capacity"], terms[site]["battery_efficiency"]
     described = source.described(site)
     is_shown = source.viewer.sees_load_of(site)
