@@ -23,13 +23,8 @@ from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-<<<<<<< HEAD
-from energy.errors import SettingError, YuiError
-from orchestrator.web import commanding, prints
-=======
 from energy.errors import SettingError, StoreError, YuiError
-from orchestrator.web import openapi, prints
->>>>>>> main
+from orchestrator.web import commanding, openapi, prints
 from orchestrator.web.access import pages as access_pages
 from orchestrator.web.access.access import Access
 from orchestrator.web.access.guard import Guard, visit_of

@@ -22,13 +22,10 @@ from energy.errors import YuiError
 from orchestrator.setting.sites import Setting
 from orchestrator.web.reads import RECORD_SECONDS
 
-<<<<<<< HEAD
 if TYPE_CHECKING:
     from orchestrator.web.commanding import Commander
 
-=======
 log = logging.getLogger("yui.web")
->>>>>>> main
 PULSE_SECONDS = 1.0
 """How often, at most, the store is asked whether anything has changed."""
 MOST_KEPT = 512

@@ -5,23 +5,14 @@ One list says all of it: routes, templates and the OpenAPI description are made 
 
 from __future__ import annotations
 
-<<<<<<< HEAD
-from collections.abc import Callable, Mapping
-=======
 import re
-from collections.abc import Callable
->>>>>>> main
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
 from energy.errors import SettingError
-<<<<<<< HEAD
-from energy.units import SLOT_LIMIT
 from orchestrator.web.draw import audit, battery, fleet, now, site, slot
-=======
-from orchestrator.web.draw import audit, battery, now, site, slot
->>>>>>> main
 from orchestrator.web.drawing import Pen
 from orchestrator.web.reads import LAST_SLOT, Source, check_year, days_of_month
 from orchestrator.web.views.audit import AuditPage, audit_view
@@ -31,12 +22,8 @@ from orchestrator.web.views.now import Now, now_view
 from orchestrator.web.views.site import SitePage, site_view
 from orchestrator.web.views.slot import SlotPage, slot_view
 
-<<<<<<< HEAD
 LONGEST_TEXT = 100
-DAY, MONTH = r"^\d{4}-\d{2}-\d{2}$", r"^\d{4}-\d{2}$"
-=======
 DAY, MONTH = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$", r"^[12][0-9]{3}-(0[1-9]|1[0-2])$"
->>>>>>> main
 
 
 @dataclass(frozen=True, slots=True)
