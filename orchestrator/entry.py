@@ -13,7 +13,7 @@ from importlib.util import find_spec
 SITE_COMMANDS = (
     ("oracle",),
     ("simulate",),
-    *(("vpp", name) for name in ("init", "check", "run", "status", "override")),
+    *(("vpp", name) for name in ("init", "check", "run", "let-go", "status", "override")),
 )
 DESK_COMMANDS = (
     ("vpp", "room"),

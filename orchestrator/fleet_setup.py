@@ -99,7 +99,7 @@ def certificate(
     else:
         place = fleet / "sites" / user_of(number)
         print(f"{found[0].name}: renewed for {CERTIFICATE_DAYS} days; carry {place} to the site")
-    print("restart the broker, or send it SIGHUP, for its list of revoked certificates")
+    print("restart the broker: it reads its list of revoked certificates when it starts")
 
 
 def _list(folder: Path, sites: tuple[Member, ...]) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import signal
 import socket
 import ssl
 import subprocess
@@ -82,15 +81,6 @@ class RunningBroker:
         assert self._running is not None
         self._running.kill()
         self._running.wait()
-
-    def reload(self) -> None:
-        assert self._running is not None
-        self._running.send_signal(signal.SIGHUP)
-
-    @property
-    def pid(self) -> int:
-        assert self._running is not None
-        return self._running.pid
 
     def stop(self) -> None:
         if self._running is not None and self._running.poll() is None:

@@ -43,8 +43,9 @@ from vpp.calls.desk import Desk
 from vpp.calls.evidence import fulfilled
 from vpp.calls.fulfilment import Fulfilment
 from vpp.calls.joint import JointSplit
+from vpp.calls.kept import Entry
 from vpp.calls.linked import LinkedRoom
-from vpp.calls.store import CallStore, Entry
+from vpp.calls.store import CallStore
 from vpp.calls.watch import Patience
 from vpp.commands import Action
 from vpp.fleet.model import Fleet

@@ -75,8 +75,9 @@ def _statement(source: Source, request: Request, language: Language) -> Statemen
 
 
 def _names(source: Source, language: Language) -> dict[int, str]:
-    place = 1 if language is Language.JAPANESE else 0
-    return {site: pair[place] for site, pair in source.names.items()}
+    # A store need not have been told of every site's name.
+    refs = map(source.ref, {*source.names, *source.store.sites_at(2**32 - 1)})
+    return {ref.number: ref.ja if language is Language.JAPANESE else ref.en for ref in refs}
 
 
 def style(_: Request) -> Response:

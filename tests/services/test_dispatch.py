@@ -398,8 +398,11 @@ def test_killed_it_leaves_the_battery_to_itself_within_the_revert_time(control: 
     play(scene, simulated(controlled_by=(control,)))
 
 
-def test_a_stop_outlives_whoever_gave_it(tmp_path: Path):
+@pytest.mark.parametrize("before", [Action.HOLD, Action.DISCHARGE])
+def test_a_stop_outlives_whoever_gave_it(before: Action, tmp_path: Path):
     async def scene(stand: Stand) -> None:
+        await stand.told(before, power_w=5_000 if before is Action.DISCHARGE else 0)
+        await stand.run(5)
         await stand.told(Action.STOP)
         await stand.run(2)
         stand.hang_up()
@@ -425,6 +428,8 @@ def test_killed_in_a_half_hour_it_goes_on_with_what_is_owed(tmp_path: Path):
         await stand.run(SLOT_SECONDS - 1_000 + 5, every=5)
         (result,) = stand.store.slots()
         assert result.delivered_wh == pytest.approx(3_000, abs=15)
+        flows = stand.site.plant.counters_wh
+        assert flows.discharged - flows.charged == pytest.approx(3_000, abs=20), "by the plant"
 
     play(scene, state=tmp_path / "state.sqlite")
 

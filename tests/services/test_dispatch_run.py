@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -22,17 +22,15 @@ from typer.testing import CliRunner
 from energy.errors import SettingError
 from energy.units import SLOT_SECONDS
 from orchestrator.site_commands import app
+from tests.broker import RunningBroker, fleet_in, free_port
+from vpp.commands import Action, Answer
+from vpp.link.folders import room_at
+from vpp.room.room import Room
+from vpp.room.store import opened
 
 YUI = (sys.executable, "-m", "orchestrator.entry")
 REVERT_SECONDS = 4
 PATIENCE = 30.0
-
-
-def free_port() -> int:
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        port: int = taken.getsockname()[1]
-        return port
 
 
 @dataclass
@@ -215,6 +213,65 @@ def test_a_stop_stays_when_the_daemon_is_killed_and_is_written_without_one(site:
     assert site.shown()["battery"]["held"]["setpoint"] == {"least_w": 0, "most_w": 0}
 
 
+def told_by_room(folder: Path, action: Action, **more: Any) -> Answer:
+    """Tell site 0 something from the control room, and return its answer once power followed."""
+
+    async def sent() -> Answer:
+        place = room_at(folder)
+        engine = opened(str(place.store))
+        try:
+            async with Room(place, engine, place.key()).at_work(20) as room:
+                (told,) = await room.send(
+                    [room.instruction(0, action, **more)],
+                    "tanaka",
+                    "trial",
+                    until_changed=True,
+                    patience=20,
+                )
+        finally:
+            engine.dispose()
+        assert told.answer is not None
+        return told.answer
+
+    return asyncio.run(sent())
+
+
+def test_the_control_room_is_followed_and_its_loss_leaves_the_battery_to_itself(
+    site: Site, tmp_path: Path
+):
+    fleet = tmp_path / "fleet"
+    fleet_in(fleet, 1)
+    broker = RunningBroker(fleet)
+    broker.start()
+    path = Path(site.settings)
+    text = path.read_text(encoding="utf-8").replace("number = 6", "number = 0")
+    text = text.replace("link_seconds = 60", "link_seconds = 2")
+    text = text.replace('# [link]\n# folder = "link" ', '[link]\nfolder = "fleet/sites/site-0" ')
+    path.write_text(text, encoding="utf-8")
+    try:
+        site.start_daemon()
+        answer = told_by_room(fleet, Action.DISCHARGE, power_w=4_000)
+        assert answer.taken
+        assert answer.changed_at is not None
+        site.until(lambda: site.follows("command", 4_000), "the command must be followed")
+        answer = told_by_room(fleet, Action.DISCHARGE, power_w=15_001)
+        assert "must be at most 15000 W (the owner's limit), got 15001 W" in answer.refused
+        broker.kill()
+        site.until(
+            lambda: "link-lost" in str((site.status() or {})["alarms"]), "its loss must be told"
+        )
+        site.until(lambda: (site.status() or {})["following"] == "self", "nobody is followed")
+        assert site.shown()["battery"]["held"]["setpoint"] is None
+        site.kill(site.daemon)
+        broker.start()
+        site.start_daemon()
+        site.until(lambda: site.follows("command", 4_000), "the command goes on")
+        assert told_by_room(fleet, Action.STOP).taken
+        site.until(lambda: site.follows("stop", 0), "the stop must be followed")
+    finally:
+        broker.stop()
+
+
 def test_told_to_end_it_lets_the_battery_go_at_once(site: Site):
     site.start_daemon()
     site.told("override", "discharge", "3000", "--minutes", "5")
@@ -226,6 +283,20 @@ def test_told_to_end_it_lets_the_battery_go_at_once(site: Site):
     os.kill(site.daemon.pid, signal.SIGTERM)
     assert site.daemon.wait(10) == 0
     assert site.shown()["battery"]["held"]["setpoint"] is None
+
+
+def test_when_the_daemon_has_died_the_battery_is_let_go_at_once_unless_it_is_stopped(site: Site):
+    site.start_daemon()
+    site.told("override", "discharge", "3000")
+    site.until(lambda: site.follows("override", 3_000), "the override must be followed")
+    with pytest.raises(SettingError, match="must be free: another yui vpp run commands"):
+        site.told("let-go")
+    site.kill(site.daemon)
+    assert "let go" in site.told("let-go")
+    assert site.shown()["battery"]["held"]["setpoint"] is None
+    site.told("override", "stop")
+    assert "stopped: it stays so" in site.told("let-go")
+    assert site.shown()["battery"]["held"]["setpoint"] == {"least_w": 0, "most_w": 0}
 
 
 def test_a_check_tells_what_is_wrong_and_writes_nothing(site: Site):

@@ -13,6 +13,7 @@ import threading
 import time
 from contextlib import contextmanager
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -305,3 +306,15 @@ def test_a_duty_gets_the_room_beside_its_watch(folder):
 
     asyncio.run(keep_room(folder, duties=[duty]))
     assert done[0].answer.taken
+
+
+def test_a_sites_dispatch_opens_the_link_of_its_own_folder_alone(tmp_path):
+    from vpp.dispatch.service import link_of
+
+    made(tmp_path, "2")
+    site: Any = SimpleNamespace(place=SimpleNamespace(site=1))
+    link = link_of(tmp_path / "sites" / "site-1", site)
+    assert link.place.site == 1
+    assert not link.connected
+    with pytest.raises(SettingError, match="must be of site 1, got 0"):
+        link_of(tmp_path / "sites" / "site-0", site)

@@ -597,6 +597,15 @@ def test_no_page_and_no_data_tells_the_load_of_who_keeps_it(
     assert not figures & {kwh(one.generated) for one in hidden if one.generated}
 
 
+@pytest.mark.parametrize("people", PEOPLE)
+@pytest.mark.parametrize("file", ["statement", "statement.csv"])
+def test_a_statement_is_for_who_may_see_the_office(trades_only, people, file):
+    may = {"member": {OWN}, "operator": {OWN, OTHER}, "auditor": {OWN, OTHER}}.get(people, set())
+    for site in (OWN, OTHER):
+        answer = trades_only[people].get(f"/site/{site}/{file}?day={DAY}")
+        assert answer.status_code == (200 if site in may else 403)
+
+
 @pytest.mark.parametrize(("name", "path", "query"), [*addresses()])
 @pytest.mark.parametrize("people", PEOPLE)
 def test_where_all_is_for_all_everyone_sees_the_same(all_of_all, people, name, path, query):

@@ -128,6 +128,16 @@ def test_a_limit_of_the_state_of_charge_that_was_met_holds_until_there_is_room_a
     assert limits.room(replace(WELL, stored_wh=22_200)).discharge_w == 15_000
 
 
+def test_what_the_device_keeps_back_by_itself_is_no_room():
+    limits = OwnerLimits(15_000, 15_000, least_percent=10)
+    kept = replace(WELL, stored_wh=8_800, reserve_wh=8_800)
+    assert limits.room(kept).discharge_w == 0
+    assert limits.room(replace(kept, stored_wh=8_801)).discharge_w == 15_000
+    held = storage(MinRsvPct=20, MinRsvPct_SF=0)
+    capacity = Block(MODELS[713], 0, tuple(registers_from(713, {"WHRtg": 44_000, "WH_SF": 0})))
+    assert shown_by({124: held, 713: capacity}).reserve_wh == 8_800
+
+
 def test_a_battery_that_does_not_tell_what_it_holds_has_no_room():
     assert OwnerLimits(1, 1).room(replace(WELL, stored_wh=None)) == Room(0, 0)
 
@@ -405,6 +415,8 @@ def test_a_battery_away_from_its_set_point_does_not_follow_unless_it_is_near_its
     assert trusted(*at(22_000, 3_900), told_w=5_000).alarm == "does-not-follow"
     assert not trusted(*at(4_000, 1_000), told_w=5_000).out
     assert not trusted(*at(42_000, -1_000), told_w=-5_000).out
+    reserved = [replace(each, reserve_wh=11_000) for each in at(12_000, 1_000)]
+    assert not trusted(*reserved, told_w=5_000).out
     assert trusted(*at(42_000, 1_000), told_w=-5_000).alarm == "does-not-follow"
 
 
@@ -451,20 +463,30 @@ def hand(**more: Any) -> Hand:
 def test_a_command_waits_for_the_last_one_but_a_stop_does_not():
     one, other = Setpoint.exactly(1), Setpoint.exactly(2)
     last = hand(told=one, held=one, at=100.0, tried_at=100.0)
-    assert not last.is_due(other, 109.9, urgent=False, strayed=False)
-    assert last.is_due(other, 110.0, urgent=False, strayed=False)
-    assert last.is_due(Setpoint.exactly(0), 100.1, urgent=True, strayed=False)
-    assert not last.is_due(one, 129.9, urgent=False, strayed=False)
-    assert last.is_due(one, 130.0, urgent=False, strayed=False), "half of its time"
+    assert not last.is_due(other, 109.9)
+    assert last.is_due(other, 110.0)
+    assert last.is_due(Setpoint.exactly(0), 100.1, stop=True)
+    assert not last.is_due(one, 129.9)
+    assert last.is_due(one, 130.0), "half of its time"
+    last.failures = 8
+    assert last.is_due(Setpoint.exactly(0), 100.1, stop=True), "whatever failed before"
 
 
 def test_what_has_no_timer_is_not_renewed():
     zero = Setpoint.exactly(0)
-    stopped = hand(told=zero, held=zero, at=100.0, tried_at=100.0)
-    assert not stopped.is_due(zero, 10**9, urgent=True, strayed=False)
-    assert stopped.is_due(zero, 10**9, urgent=True, strayed=True)
+    stopped = hand(told=zero, stopped=True, held=zero, at=100.0, tried_at=100.0, tried_stop=True)
+    assert not stopped.is_due(zero, 10**9, stop=True)
+    assert stopped.is_due(zero, 10**9, stop=True, strayed=True)
     let_go = hand(at=100.0, tried_at=100.0)
-    assert not let_go.is_due(None, 10**9, urgent=False, strayed=False)
+    assert not let_go.is_due(None, 10**9)
+
+
+def test_a_stop_is_another_thing_than_holding_still():
+    zero = Setpoint.exactly(0)
+    holding = hand(told=zero, held=zero, at=100.0, tried_at=100.0)
+    assert holding.is_due(zero, 100.1, stop=True), "a timer runs"
+    stopped = hand(told=zero, stopped=True, held=zero, at=100.0, tried_at=100.0, tried_stop=True)
+    assert stopped.is_due(zero, 110.0), "no timer runs"
 
 
 def test_a_device_that_declines_is_tried_ever_later_but_within_its_time():
@@ -472,12 +494,8 @@ def test_a_device_that_declines_is_tried_ever_later_but_within_its_time():
     pauses = []
     for failures in range(6):
         failing = hand(told=one, at=0.0, tried_at=100.0, failures=failures)
-        after = next(
-            pause
-            for pause in range(100)
-            if failing.is_due(one, 100 + pause, urgent=False, strayed=True)
-        )
-        pauses.append(after)
+        due = (pause for pause in range(100) if failing.is_due(one, 100 + pause, strayed=True))
+        pauses.append(next(due))
     assert pauses == [10, 20, 30, 30, 30, 30]
 
 
@@ -485,13 +503,11 @@ def test_what_the_device_holds_from_before_is_taken_over():
     fresh = hand()
     fresh.take_over(Held(Setpoint.exactly(7), 60), 5.0)
     assert (fresh.told, fresh.at) == (Setpoint.exactly(7), None)
-    assert fresh.is_due(None, 5.0, urgent=False, strayed=False)
-    assert fresh.is_due(Setpoint.exactly(7), 5.0, urgent=False, strayed=False), (
-        "its time is not known"
-    )
+    assert fresh.is_due(None, 5.0)
+    assert fresh.is_due(Setpoint.exactly(7), 5.0), "how much of its time is left is not known"
     idle = hand()
     idle.take_over(Held(None), 5.0)
-    assert not idle.is_due(None, 5.0, urgent=False, strayed=False)
+    assert not idle.is_due(None, 5.0)
 
 
 # SunSpec.

@@ -83,7 +83,7 @@ def test_each_command_of_the_terminal_runs_without_the_operators_packages(
     assert done.returncode == 0, done.stderr
 
 
-@pytest.mark.parametrize("command", ["init", "check", "run", "status", "override"])
+@pytest.mark.parametrize("command", ["init", "check", "run", "let-go", "status", "override"])
 def test_each_command_of_the_battery_runs_without_the_operators_packages(others: str, command: str):
     done = alone(others, "vpp", command, "--help")
     assert done.returncode == 0, done.stderr

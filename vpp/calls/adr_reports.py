@@ -22,7 +22,7 @@ from typing import Any
 from energy.units import SLOT_SECONDS, kwh
 from vpp.calls.call import Basis, Call, Direction
 from vpp.calls.fulfilment import Fulfilment
-from vpp.calls.store import Share
+from vpp.calls.kept import Share
 
 ALL = "AGGREGATED_REPORT"
 Document = dict[str, Any]

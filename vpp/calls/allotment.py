@@ -12,11 +12,11 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from vpp.calls.call import Call, Step
+from vpp.calls.kept import Share
 from vpp.calls.reserve import Caution, headroom
 from vpp.calls.room import Planned
 from vpp.calls.runs import shares_of
 from vpp.calls.split import Candidate, split
-from vpp.calls.store import Share
 from vpp.commands import Report
 
 

@@ -19,11 +19,12 @@ from energy.errors import SettingError, StoreError
 from energy.units import SLOT_SECONDS
 from vpp.calls.allotment import Known, allotted, busy_sites, overlap, steps_left
 from vpp.calls.call import Call, State, Step
+from vpp.calls.kept import Kept, Share, Told
 from vpp.calls.reserve import Caution
 from vpp.calls.room import Planned, Room, unplanned
 from vpp.calls.runs import Run, run_at
 from vpp.calls.split import Costs, by_charge
-from vpp.calls.store import CallStore, Kept, Share, Told
+from vpp.calls.store import CallStore
 from vpp.calls.teller import Teller, holding
 from vpp.calls.watch import VANISHED, Fault, Patience, fault_of
 from vpp.commands import Report

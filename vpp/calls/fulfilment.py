@@ -17,7 +17,7 @@ from energy.records import Reading
 from energy.units import SLOT_SECONDS
 from vpp.calls.baseline import Baseline
 from vpp.calls.call import Basis, Call
-from vpp.calls.store import Kept, Minute, Share, Told
+from vpp.calls.kept import Kept, Minute, Share, Told
 
 HALF_HOURS_IN_HOUR = 3600 // SLOT_SECONDS
 

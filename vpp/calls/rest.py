@@ -28,8 +28,8 @@ from energy.errors import SettingError, StoreError
 from vpp.calls.call import Direction, Product
 from vpp.calls.desk import Desk
 from vpp.calls.document import posted, to_json
+from vpp.calls.kept import Kept
 from vpp.calls.reserve import offers
-from vpp.calls.store import Kept
 
 MOST_BYTES = 100_000
 MOST_MINUTES = 24 * 60

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from vpp.calls.call import Step
-from vpp.calls.store import Share, Told
+from vpp.calls.kept import Share, Told
 
 
 @dataclass(frozen=True, slots=True)

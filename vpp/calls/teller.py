@@ -12,9 +12,10 @@ import logging
 from collections.abc import Callable, Mapping, Sequence
 
 from energy.errors import StoreError, YuiError
+from vpp.calls.kept import Told
 from vpp.calls.room import Room
 from vpp.calls.runs import Run
-from vpp.calls.store import CallStore, Told
+from vpp.calls.store import CallStore
 from vpp.calls.watch import Fault, Patience
 from vpp.commands import Action, Following, Instruction, Report
 

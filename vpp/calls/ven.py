@@ -23,8 +23,8 @@ from vpp.calls.call import Product, Source, State
 from vpp.calls.desk import Desk
 from vpp.calls.document import in_words
 from vpp.calls.fulfilment import Fulfilment
+from vpp.calls.kept import Kept
 from vpp.calls.openadr import Event, Program, calls_of
-from vpp.calls.store import Kept
 from vpp.calls.teller import holding
 from vpp.calls.vtn import Vtn, VtnError
 

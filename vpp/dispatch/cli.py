@@ -17,7 +17,7 @@ from energy.errors import SettingError
 from energy.journal import log_to_stdout
 
 app = typer.Typer(
-    no_args_is_help=True, help="The battery on site: follow the plan, calls and commands."
+    no_args_is_help=True, help="The virtual power plant: a site's battery, and the control room."
 )
 override = typer.Typer(
     no_args_is_help=True,
@@ -79,6 +79,16 @@ def run(settings: SettingsPath = DEFAULT_SETTINGS) -> None:
 
     log_to_stdout(log)
     asyncio.run(run_until_told(load_settings(settings)))
+
+
+@app.command("let-go")
+def let_go(settings: SettingsPath = DEFAULT_SETTINGS) -> None:
+    """Leave the battery to itself now, unless it is stopped; for when the daemon has died."""
+    from vpp.dispatch.opening import let_go_now
+    from vpp.dispatch.settings import load_settings
+
+    went = asyncio.run(let_go_now(load_settings(settings)))
+    print("let go: self-consumption" if went else "stopped: it stays so until it is released")
 
 
 @app.command()

@@ -66,6 +66,8 @@ class BatteryShown:
     power_w: int | None = None
     stored_wh: int | None = None
     capacity_wh: int | None = None
+    reserve_wh: int = 0
+    """What it keeps back by itself, whatever it is told."""
     charge_w: int | None = None
     """The most that it can charge with, above 0."""
     discharge_w: int | None = None

@@ -34,16 +34,18 @@ class Rhythm:
 
 @dataclass
 class Hand:
-    """What a battery was told last, and when."""
+    """What a battery was told last, and when; `stopped` is whether that stands for good."""
 
     battery: Battery
     rhythm: Rhythm
     told: Setpoint | None = None
+    stopped: bool = False
     held: Setpoint | None = None
     """What the device made of it: it may have coarser steps."""
     at: float | None = None
     """When it was told; None before the first command of this run."""
     tried_at: float | None = None
+    tried_stop: bool = False
     failures: int = 0
     commands: int = 0
     _times: deque[float] = field(default_factory=deque)
@@ -60,33 +62,40 @@ class Hand:
             return ""
         return f"it must hold {_spelled(self.held)}, got {_spelled(held.setpoint)}"
 
-    def is_due(self, wanted: Setpoint | None, now: float, *, urgent: bool, strayed: bool) -> bool:
-        """Return whether the device has to be commanded now."""
-        same = wanted == self.told and not self.failures and not strayed and self.at is not None
-        if same and (wanted is None or urgent):
-            return False
-        if same and self.at is not None and now - self.at < self.rhythm.refresh_seconds:
-            return False
-        if self.tried_at is None or (urgent and not self.failures and wanted != self.told):
+    def is_due(
+        self, wanted: Setpoint | None, now: float, *, stop: bool = False, strayed: bool = False
+    ) -> bool:
+        """Return whether the device has to be commanded now.
+
+        A `stop` is another thing than a set-point of nothing: that has its timer.
+        """
+        is_told = (wanted, stop) == (self.told, self.stopped)
+        if is_told and self.at is not None and not self.failures and not strayed:
+            lasts = wanted is None or stop
+            return not lasts and now - self.at >= self.rhythm.refresh_seconds
+        if self.tried_at is None or (stop and not self.tried_stop):
             return True
-        pause = self.rhythm.write_seconds * float(2 ** min(self.failures, 8))
+        # Ever later where it declines; a stop is tried on and on.
+        doubled = 0 if stop else min(self.failures, 8)
+        pause = self.rhythm.write_seconds * float(2**doubled)
         return now - self.tried_at >= min(pause, max(self.rhythm.refresh_seconds, 1.0))
 
-    async def command(self, wanted: Setpoint | None, now: float, *, urgent: bool) -> None:
-        """Command the device; with `urgent`, so that it stands for good.
+    async def command(self, wanted: Setpoint | None, now: float, *, stop: bool = False) -> None:
+        """Command the device; a `stop` so that it stands for good.
 
         Raises:
             DeviceError: if it does not take or hold it; what it holds then is not known.
         """
-        self.tried_at = now
+        self.tried_at, self.tried_stop = now, stop
         self.commands += 1
         self._times.append(now)
         try:
-            held = await self.battery.command(wanted, 0 if urgent else self.rhythm.revert_seconds)
+            held = await self.battery.command(wanted, 0 if stop else self.rhythm.revert_seconds)
         except DeviceError:
             self.failures += 1
             raise
-        self.told, self.held, self.at, self.failures = wanted, held, now, 0
+        self.told, self.stopped, self.held = wanted, stop, held
+        self.at, self.failures = now, 0
 
     def commands_an_hour(self, now: float) -> int:
         """Return how many commands were written in the last hour."""

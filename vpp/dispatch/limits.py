@@ -95,7 +95,8 @@ class OwnerLimits:
             charge_w = min(charge_w, max(surplus_w, 0))
         if shown.stored_wh is None or not shown.capacity_wh:
             return Room(0, 0)
-        above_wh = shown.stored_wh - shown.capacity_wh * self.least_percent / 100
+        least_wh = max(shown.capacity_wh * self.least_percent / 100, shown.reserve_wh)
+        above_wh = shown.stored_wh - least_wh
         below_wh = shown.capacity_wh * self.most_percent / 100 - shown.stored_wh
         again_wh = RETURN_SHARE * shown.capacity_wh
         is_empty = above_wh <= (again_wh if before is not None and before.empty else 0)

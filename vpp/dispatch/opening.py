@@ -189,5 +189,21 @@ def _locked(handle: int) -> bool:
     return True
 
 
+async def let_go_now(settings: Settings) -> bool:
+    """Leave the battery to itself without a daemon; return False where it is stopped, and stays so.
+
+    A device with a revert timer does so by itself, a little later; one without needs it.
+
+    Raises:
+        SettingError: if a daemon commands it.
+        DeviceError: if it does not take it.
+    """
+    with alone(settings), site_of(settings) as site:
+        if site.standing.stopped or site.standing.stopped_here:
+            return False
+        await site.instruments.battery.command(None, settings.rhythm.revert_seconds)
+        return True
+
+
 def _lock(state: Path) -> Path:
     return state.with_name(state.name + ".lock")

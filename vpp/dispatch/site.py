@@ -341,15 +341,15 @@ class SiteDispatch:
         strayed = self.hand.strayed(read.battery.held) if read.battery is not None else ""
         if strayed:
             self.trust = self.trust.refusing(strayed, self.patience)
-        wanted, urgent = self.decision.setpoint, self.duty.is_urgent
-        if self.image.shown is None and not urgent:
+        wanted, stop = self.decision.setpoint, self.duty.following is Following.STOP
+        if self.image.shown is None and not stop:
             return  # a device that is silent takes no command; its timer sees to it
-        if not self.hand.is_due(wanted, now, urgent=urgent, strayed=bool(strayed)):
+        if not self.hand.is_due(wanted, now, stop=stop, strayed=bool(strayed)):
             self.alarms.set("readback", strayed)
             return
         before = self.hand.told
         try:
-            await self.hand.command(wanted, now, urgent=urgent)
+            await self.hand.command(wanted, now, stop=stop)
         except DeviceError as error:
             self.trust = self.trust.refusing(str(error), self.patience)
             self.alarms.set("readback", str(error))

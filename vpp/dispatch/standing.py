@@ -49,11 +49,6 @@ class Duty:
     call: str = ""
     limit_w: int | None = None
 
-    @property
-    def is_urgent(self) -> bool:
-        """Whether it must not wait for anything."""
-        return self.following is Following.STOP
-
 
 @dataclass(frozen=True, slots=True)
 class Standing:

@@ -306,6 +306,8 @@ def shown_by(blocks: Mapping[int, Block], held: Held | None = None) -> BatterySh
         nonsense.append(f"802 State must be connected, got {state}")
     if told(CAPACITY, "Sta") == BROKEN:
         nonsense.append(f"713 Sta must be OK or a warning, got {BROKEN} (error)")
+    capacity_wh = told(CAPACITY, "WHRtg") or told(BASE, "WHRtg")
+    reserve = told(STORAGE, "MinRsvPct") or 0
     rated_w = told(STORAGE, "WChaMax")
     ratings = ("WChaRteMax", "WChaRteMaxRtg"), ("WDisChaRteMax", "WDisChaRteMaxRtg")
     charge_w, discharge_w = (
@@ -315,7 +317,8 @@ def shown_by(blocks: Mapping[int, Block], held: Held | None = None) -> BatterySh
     return BatteryShown(
         power_w=power_w,
         stored_wh=stored_wh,
-        capacity_wh=told(CAPACITY, "WHRtg") or told(BASE, "WHRtg"),
+        capacity_wh=capacity_wh,
+        reserve_wh=(capacity_wh or 0) * reserve // 100,
         charge_w=charge_w,
         discharge_w=discharge_w,
         charged_mwh=charged,

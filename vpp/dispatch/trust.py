@@ -214,5 +214,6 @@ def _excused(shown: BatteryShown, told_w: int) -> bool:
     if shown.power_w is None or not shown.capacity_wh or shown.stored_wh is None:
         return False
     charge = shown.stored_wh / shown.capacity_wh
-    near = charge >= FULL if told_w < 0 else charge <= EMPTY
+    reserve = shown.reserve_wh / shown.capacity_wh
+    near = charge >= FULL if told_w < 0 else charge <= reserve + EMPTY
     return near and abs(shown.power_w) <= abs(told_w) and shown.power_w * told_w >= 0

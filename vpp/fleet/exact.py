@@ -28,7 +28,7 @@ def exact(fleet: Fleet, time_limit: float = TIME_LIMIT) -> JointPlan:
         NoJointPlan: if the solver does not end within `time_limit` seconds.
     """
     began = time.perf_counter()
-    solver = HighsSolver(time_limit)
+    solver = HighsSolver(time_limit, once=True)
     program = joint_program(fleet)
     solution = solver.solve(program)
     if solution.status == "infeasible":

@@ -13,6 +13,7 @@ import random
 import ssl
 from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -74,9 +75,10 @@ def properties(packet: int, **values: Any) -> Properties:
     return made
 
 
-def expiring(seconds: float) -> Properties:
+@lru_cache(maxsize=16)
+def expiring(seconds: int) -> Properties:
     """Return the properties of a message that the broker drops after some seconds."""
-    return properties(PacketTypes.PUBLISH, MessageExpiryInterval=max(1, int(seconds)))
+    return properties(PacketTypes.PUBLISH, MessageExpiryInterval=max(1, seconds))
 
 
 def client_of(

@@ -23,6 +23,9 @@ SESSION_SECONDS = 86_400
 class Listener(Protocol):
     """What is told of all that sites say."""
 
+    def on_connected(self) -> None:
+        """The broker is there, for the first time or again."""
+
     def on_report(self, report: Report, live: bool) -> None:
         """A report came; not live: the broker had kept it."""
 
@@ -85,13 +88,15 @@ class RoomLink:
         client, left = self._client, outgoing.expires_at - self._clock()
         if client is None or left <= 0:
             return False
-        where = topic(self.place.fleet.name, outgoing.site, "instruction")
+        going = client.publish(
+            topic(self.place.fleet.name, outgoing.site, "instruction"),
+            outgoing.payload,
+            qos=1,
+            retain=outgoing.lasts,
+            properties=expiring(int(left)),
+        )
         try:
-            await heeded(
-                client.publish(
-                    where, outgoing.payload, qos=1, retain=outgoing.lasts, properties=expiring(left)
-                )
-            )
+            await heeded(going)
         except MqttError:
             return False
         return True
@@ -105,6 +110,7 @@ class RoomLink:
         await heeded(client.subscribe(wanted))
         self._client = client
         self.connected.set()
+        self._listener.on_connected()
         async for message in client.messages:
             self._hear(message)
 

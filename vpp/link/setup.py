@@ -29,7 +29,7 @@ MOST_SITES = 100_000
 
 _SETTINGS = """\
 # Mosquitto's settings for the fleet {fleet}: mosquitto -c {folder}/mosquitto.conf
-# Written by `yui fleet init`. After `yui fleet certificate`, restart or send it SIGHUP.
+# Written by `yui fleet init`. After `yui fleet certificate`, start it again.
 per_listener_settings false
 allow_anonymous false
 acl_file {folder}/acl

@@ -177,6 +177,10 @@ class Room:
         """
         return await self._sending.send(instructions, by, why, progress, until_changed, patience)
 
+    def on_connected(self) -> None:
+        """Take in that the broker is there, for the first time or again."""
+        self._sending.back()
+
     def on_report(self, report: Report, live: bool) -> None:
         """Take in a report."""
         self._hearing.report(report, live)
@@ -189,6 +193,8 @@ class Room:
     def on_link(self, site: int, up: bool) -> None:
         """Take in that a site has connected or gone."""
         self._hearing.link(site, up)
+        if up:
+            self._sending.back(site)
 
     def on_stray(self, topic: str, reason: str) -> None:
         """Take in a message that makes no sense."""

@@ -20,9 +20,12 @@ from vpp.link.wire import Envelope, envelope_from, enveloped
 from vpp.room.keeper import keeping
 from vpp.room.store import Outcome, Sent
 
-RESEND_SECONDS, MOST_RESEND_SECONDS = 4.0, 60.0
-"""How long an answer is waited for before the first time that it is sent again, and the longest;
-in between twice as long each time, so that a busy link is not made busier."""
+RESEND_SECONDS, MOST_RESEND_SECONDS = 30.0, 120.0
+"""How long an answer is waited for until it is sent again though nothing has broken, at first and
+at most; in between twice as long each time. Once the broker has an instruction it gets there
+unless something breaks: then, when site or broker are back, it is sent again at once."""
+ADOPT_SECONDS = 3.0
+"""How old an instruction must be for another than its sender to look after it."""
 LOOK_SECONDS = 1.0
 AT_ONCE = 200
 """Envelopes on their way to the broker at a time."""
@@ -137,11 +140,17 @@ class Sending:
         if each is not None and answer.sequence == each.instruction.sequence:
             each.hear(answer)
 
+    def back(self, site: int | None = None) -> None:
+        """Send again soon what is meant for a site that has come back, or for all of them."""
+        for each in self._waiting.values():
+            if site in (None, each.instruction.site):
+                each.sent_at = 0.0
+
     def adopt(self, sent: Sent) -> bool:
         """Look after an instruction that was sent before, or by another; return if it is new."""
         told, now = sent.instruction, self._clock()
         key = (told.site, sent.of)
-        if key in self._waiting or told.expires_at < now or sent.made_at + RESEND_SECONDS > now:
+        if key in self._waiting or told.expires_at < now or sent.made_at + ADOPT_SECONDS > now:
             return False
         self._waiting[key] = _waiting(envelope_from(sent.envelope), None)
         return True
@@ -166,6 +175,7 @@ class Sending:
             if late and self._link.connected.is_set():
                 for each in late:
                     if each.sent_at:
+                        # Nothing was heard to break.
                         each.patience = min(2 * each.patience, MOST_RESEND_SECONDS)
                 await self._publish(late)
 
