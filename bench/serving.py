@@ -10,17 +10,20 @@ from contextlib import contextmanager
 
 import uvicorn
 
+from orchestrator.web.access.access import Access
 from orchestrator.web.app import application
 from orchestrator.web.desk import Desk
 
 
 @contextmanager
-def serving(desk: Desk) -> Iterator[str]:
-    """Serve the pages; give their address."""
+def serving(desk: Desk, access: Access | None = None) -> Iterator[str]:
+    """Serve the pages, to all without `access`; give their address."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    server = uvicorn.Server(uvicorn.Config(application(desk), port=port, log_level="warning"))
+    server = uvicorn.Server(
+        uvicorn.Config(application(desk, access), port=port, log_level="warning")
+    )
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
     while not server.started:

@@ -56,7 +56,7 @@ def opened(url: str, steps: Steps | None = None, durable: bool = False) -> Engin
     return engine
 
 
-def opened_to_read(url: str) -> Engine:
+def opened_to_read(url: str, steps: Steps | None = None) -> Engine:
     """Return the store at a URL or path for readers alone: nothing of it is written.
 
     An SQLite file may belong to somebody else, or lie where nothing can be written. Only an
@@ -68,7 +68,7 @@ def opened_to_read(url: str) -> Engine:
     """
     path = _file_of(url)
     if path is None:
-        return opened(url)
+        return opened(url, steps)
     if not path.is_file():
         raise SettingError(f"{path} must be a store, got no such file")
     engine = create_engine(f"{SQLITE}:///{path}", creator=lambda: _read_only(path))
@@ -78,9 +78,9 @@ def opened_to_read(url: str) -> Engine:
         connection.exec_driver_sql("BEGIN")
 
     with reading(engine) as connection:
-        behind = pending(connection)
+        behind = pending(connection, steps)
     if behind:
-        opened(str(path)).dispose()
+        opened(str(path), steps).dispose()
     return engine
 
 

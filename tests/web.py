@@ -20,6 +20,7 @@ ADDRESSES = (
     f"/site/{KESENNUMA}?day={DAY}",
     "/site/1?month=2019-06",
     f"/battery/{KESENNUMA}?day={DAY}",
+    "/fleet?type=battery",
     f"/audit?day={DAY}",
 )
 

@@ -16,7 +16,7 @@ from starlette.responses import Response
 
 from energy.errors import SettingError
 from orchestrator.web.access.guard import visit_of
-from orchestrator.web.desk import Desk, Made
+from orchestrator.web.desk import LIVE_SECONDS, Desk, Made
 from orchestrator.web.drawing import Pen
 from orchestrator.web.pages import MENU, Page
 from orchestrator.web.reads import Source, source_of
@@ -44,7 +44,9 @@ async def page_answer(request: Request, page: Page, *, json: bool) -> Response:
         return Made(body, gzip.compress(body, PACKED_LEVEL, mtime=0), f'W/"{tag}"')
 
     # A page says nothing of a user but what viewer and language do: it is kept for all such.
-    key = (page.name, json, None if json else language, viewer, has_users, *arguments.items())
+    beat = int(desk.clock()) // LIVE_SECONDS if page.tells_time else 0
+    spoken = None if json else language
+    key = (page.name, json, spoken, viewer, has_users, beat, *arguments.items())
     made = await desk.made(key, make)
     headers = {
         "ETag": made.tag,
@@ -92,13 +94,17 @@ def _html(request: Request, page: Page, view: Any, source: Source, language: Lan
     known = {parameter.name for parameter in page.parameters}
     pairs = [pair for pair in request.query_params.multi_items() if pair[0] in known]
     query = f"?{urlencode(pairs)}" if pairs else ""
+    # What tells the time asks again by itself; the rest is told when the store has changed.
+    is_current = not source.is_record and getattr(view, "is_live", True)
+    listens = is_current and not page.tells_time
     return rendered(
         request,
         f"{page.name}.html",
         pairs,
         page=page.name,
         view=view,
-        is_live=not source.is_record and getattr(view, "is_live", True),
+        is_live=page.tells_time or listens,
+        listens=listens,
         json_url=f"{request.url.path}.json{query}",
         **page.draw(Pen(language, desk.environment), view),
     )
@@ -125,6 +131,7 @@ def rendered(
         "log_in_url": f"/log-in?{urlencode({'next': here})}",
         "json_url": None,
         "is_live": False,
+        "listens": False,
         "page": None,
         **values,
     }
@@ -141,7 +148,9 @@ def _menu(view: Any) -> dict[str, str]:
 def source_for(request: Request) -> AbstractContextManager[Source]:
     """Open the store for who looks."""
     desk: Desk = request.app.state.desk
-    return source_of(desk.engine, desk.setting, int(desk.clock()), viewer_of(request), desk.audit)
+    return source_of(
+        desk.engine, desk.setting, int(desk.clock()), viewer_of(request), desk.audit, desk.room
+    )
 
 
 def viewer_of(request: Request) -> Viewer:

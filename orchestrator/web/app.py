@@ -24,7 +24,7 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from energy.errors import SettingError, StoreError, YuiError
-from orchestrator.web import openapi, prints
+from orchestrator.web import commanding, openapi, prints
 from orchestrator.web.access import pages as access_pages
 from orchestrator.web.access.access import Access
 from orchestrator.web.access.guard import Guard, visit_of
@@ -54,6 +54,7 @@ def application(desk: Desk, access: Access | None = None) -> Starlette:
         Route("/events", _events, name="events"),
         Route(openapi.ADDRESS, _openapi, name="openapi"),
         *access_pages.routes(rendered),
+        *commanding.routes(),
         *(route for page in PAGES for route in _routes(page)),
         Mount("/static", _Static(directory=str(files("orchestrator.web").joinpath("static")))),
     ]

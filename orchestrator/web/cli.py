@@ -18,6 +18,7 @@ from urllib.parse import urlsplit
 import typer
 import uvicorn
 
+from chain.database import opened_to_read
 from energy.errors import SettingError
 from energy.health import notify
 from orchestrator.options import DEFAULT_STORE, StorePath, reader_at
@@ -30,10 +31,12 @@ from orchestrator.web.access.users import DEFAULT_ACCOUNTS, ORIGIN, AccountsPath
 from orchestrator.web.app import application
 from orchestrator.web.desk import Desk
 from orchestrator.web.viewer import Others
+from vpp.room.tables import STEPS
 
 HOST, PORT = "127.0.0.1", 8480
 AUDIT = "audit.state"
 """The file beside a store that an audit leaves."""
+ROOM = Path(".yui/fleet/room/room.sqlite")
 OPEN_AFTER_SECONDS = 1.0
 MOST_CONNECTIONS = 2_000
 KEEP_ALIVE_SECONDS = 60
@@ -77,6 +80,13 @@ def web(
         Path | None,
         typer.Option(help="What an audit left (yui audit --state); audit.state beside the store."),
     ] = None,
+    room: Annotated[
+        str | None,
+        typer.Option(
+            help="The control room's store, for the fleet: a path, or a postgresql:// URL; "
+            f"{ROOM} if it is there."
+        ),
+    ] = None,
     sites: Annotated[Path | None, typer.Option(help="A sites file of your own.")] = None,
     open_: Annotated[
         bool, typer.Option("--open", help="Open the pages in this machine's browser.")
@@ -95,6 +105,7 @@ def web(
             certificate,
             key,
             audit,
+            room,
             sites,
             open_,
         )
@@ -111,6 +122,7 @@ def serve(
     certificate: Path | None = None,
     key: Path | None = None,
     audit: Path | None = None,
+    room: str | None = None,
     sites: Path | None = None,
     open_: bool = False,
 ) -> None:
@@ -124,7 +136,14 @@ def serve(
     disk = Disk(accounts)
     has_users = not Access(disk=disk).accounts.is_empty()
     policy = policy_of(host, port, reading, others, origin, certificate is not None, has_users)
-    desk = Desk(reader_at(store_path), load_setting(sites), audit=audit or beside(store_path))
+    if room is None and ROOM.exists():
+        room = str(ROOM)
+    desk = Desk(
+        reader_at(store_path),
+        load_setting(sites),
+        audit=audit or beside(store_path),
+        room=opened_to_read(room, STEPS) if room else None,
+    )
     disk.note(ORIGIN, policy.origin)
     _log_to_stderr()
     # While a page is made in a thread, others are answered in between.

@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from sqlalchemy import Engine
@@ -21,6 +21,9 @@ from chain.store import stored
 from energy.errors import YuiError
 from orchestrator.setting.sites import Setting
 from orchestrator.web.reads import RECORD_SECONDS
+
+if TYPE_CHECKING:
+    from orchestrator.web.commanding import Commander
 
 log = logging.getLogger("yui.web")
 PULSE_SECONDS = 1.0
@@ -86,6 +89,10 @@ class Desk:
     """Whether the server is about to end, and streams with it."""
     audit: Path | None = None
     """The file that the chain's last audit left."""
+    room: Engine | None = None
+    """The control room's store."""
+    commander: Commander | None = None
+    """What carries operators' commands to the fleet."""
     environment: Environment = field(init=False)
     assets: dict[str, str] = field(init=False)
 

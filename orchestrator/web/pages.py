@@ -6,21 +6,23 @@ One list says all of it: routes, templates and the OpenAPI description are made 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
 from energy.errors import SettingError
-from orchestrator.web.draw import audit, battery, now, site, slot
+from orchestrator.web.draw import audit, battery, fleet, now, site, slot
 from orchestrator.web.drawing import Pen
 from orchestrator.web.reads import LAST_SLOT, Source, check_year, days_of_month
 from orchestrator.web.views.audit import AuditPage, audit_view
 from orchestrator.web.views.battery import BatteryPage, battery_view
+from orchestrator.web.views.fleet import Filters, FleetPage, fleet_view
 from orchestrator.web.views.now import Now, now_view
 from orchestrator.web.views.site import SitePage, site_view
 from orchestrator.web.views.slot import SlotPage, slot_view
 
+LONGEST_TEXT = 100
 DAY, MONTH = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$", r"^[12][0-9]{3}-(0[1-9]|1[0-2])$"
 
 
@@ -86,6 +88,36 @@ IN_MONTH = Parameter(
 )
 
 
+def _text(text: str) -> str:
+    if len(text) > LONGEST_TEXT:
+        raise SettingError(f"a filter must have at most {LONGEST_TEXT} characters, got {len(text)}")
+    return text
+
+
+def _standing(text: str) -> str:
+    if text not in fleet.STANDINGS:
+        raise SettingError(f"standing must be one of {', '.join(fleet.STANDINGS)}, got {text!r}")
+    return text
+
+
+_PER_CENT = {"type": "integer", "minimum": 0, "maximum": 100}
+_TEXT = {"type": "string", "maxLength": LONGEST_TEXT}
+FILTERS = (
+    Parameter("municipality", "query", _TEXT, "a municipality", _text),
+    Parameter("type", "query", _TEXT, "what is at the site, as pv+battery", _text),
+    Parameter(
+        "standing", "query", {"type": "string", "enum": list(fleet.STANDINGS)},
+        "whether it can be counted on", _standing,
+    ),
+    Parameter("from", "query", _PER_CENT, "charged at least, per cent", _number("from", 101)),
+    Parameter("to", "query", _PER_CENT, "charged at most, per cent", _number("to", 101)),
+)  # fmt: skip
+PAGE = Parameter(
+    "page", "query", {"type": "integer", "minimum": 1, "maximum": 9_999}, "which 50 of them",
+    _number("page", 10_000),
+)  # fmt: skip
+
+
 @dataclass(frozen=True, slots=True)
 class Page:
     """A page: its name, addresses, what it shows, and how that is found and drawn."""
@@ -97,6 +129,8 @@ class Page:
     parameters: tuple[Parameter, ...]
     view: Callable[..., Any]
     draw: Callable[[Pen, Any], dict[str, Any]]
+    tells_time: bool = False
+    """Whether it is another one each few seconds, whatever the store says."""
 
 
 def _now(source: Source, at: int | None = None, day: date | None = None) -> Now:
@@ -115,6 +149,21 @@ def _site(
 
 def _battery(source: Source, site: int = 0, day: date | None = None) -> BatteryPage:
     return battery_view(source, site, day)
+
+
+def filters_of(found: Mapping[str, Any]) -> Filters:
+    """Return the filters that an address's parameters, as they were read, ask for."""
+    return Filters(
+        found.get("municipality"),
+        found.get("type"),
+        found.get("standing"),
+        found.get("from"),
+        found.get("to"),
+    )
+
+
+def _fleet(source: Source, page: int = 1, **found: Any) -> FleetPage:
+    return fleet_view(source, filters_of(found), max(page, 1))
 
 
 def _audit(source: Source, day: date | None = None, month: str | None = None) -> AuditPage:
@@ -140,9 +189,13 @@ PAGES = (
         BatteryPage, (SITE, ON_DAY), _battery, battery.drawn,
     ),
     Page(
+        "fleet", "/fleet", "All sites as the control room knows them, filtered.", FleetPage,
+        (*FILTERS, PAGE), _fleet, fleet.drawn, tells_time=True,
+    ),
+    Page(
         "audit", "/audit", "Roots by day and who attests them, what was checked, finality.",
         AuditPage, (ON_DAY, IN_MONTH), _audit, audit.drawn,
     ),
 )  # fmt: skip
 
-MENU = ("now", "slot", "site", "battery", "audit")
+MENU = ("now", "slot", "site", "battery", "fleet", "audit")

@@ -46,16 +46,23 @@ class Ref:
 
 
 class Source:
-    """A store within one transaction, with the sites file, the time, who is looking, and the file
-    that the chain's last audit left, if there is one."""
+    """A store within one transaction, with the sites file, the time, who is looking, and where
+    they are: the file that the chain's last audit left, and the control room's store."""
 
     def __init__(
-        self, store: Store, setting: Setting, now: int, viewer: Viewer, audit: Path | None = None
+        self,
+        store: Store,
+        setting: Setting,
+        now: int,
+        viewer: Viewer,
+        audit: Path | None = None,
+        room: Engine | None = None,
     ) -> None:
         self.store = store
         self.now = now
         self.viewer = viewer
         self.audit = audit
+        self.room = room
         self._setting = setting
 
     @cached_property
@@ -177,11 +184,16 @@ class Source:
 
 @contextmanager
 def source_of(
-    engine: Engine, setting: Setting, now: int, viewer: Viewer, audit: Path | None = None
+    engine: Engine,
+    setting: Setting,
+    now: int,
+    viewer: Viewer,
+    audit: Path | None = None,
+    room: Engine | None = None,
 ) -> Iterator[Source]:
     """Read a store within one transaction."""
     with stored(engine) as store:
-        yield Source(store, setting, now, viewer, audit)
+        yield Source(store, setting, now, viewer, audit, room)
 
 
 def check_year(day: date) -> None:

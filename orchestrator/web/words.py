@@ -8,6 +8,7 @@ from energy.units import day_of, half_hour
 from orchestrator import words
 from orchestrator.web.access import words as access_words
 from orchestrator.web.reads import Ref
+from orchestrator.web.words_fleet import FLEET_WORDS
 from orchestrator.web.words_plant import PLANT_WORDS
 from orchestrator.words import Language, short
 
@@ -27,6 +28,8 @@ _WORDS = {
     "api": ("OpenAPI description", "OpenAPI仕様"),
     "table": ("The numbers as a table", "数値を表で見る"),
     "record": ("Recorded", "記録"),
+    "stop_renewing": ("Stop updates", "更新を止める"),
+    "go_on_renewing": ("Go on updating", "更新を再開"),
     "live": ("Live", "最新"),
     "final": ("final", "確定"),
     "not_final": ("not final yet", "未確定"),
@@ -229,7 +232,7 @@ _WORDS = {
     "error_back": ("To the first page", "最初のページへ"),
 }
 
-_ALL = {**_WORDS, **PLANT_WORDS, **access_words.WORDS}
+_ALL = {**_WORDS, **PLANT_WORDS, **FLEET_WORDS, **access_words.WORDS}
 
 
 def say(language: Language, word: str, **values: object) -> str:

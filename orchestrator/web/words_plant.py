@@ -1,4 +1,4 @@
-"""What the pages of batteries, the audit and the fleet say, in English and Japanese."""
+"""What the pages of batteries and the audit say, in English and Japanese."""
 
 from __future__ import annotations
 
@@ -82,6 +82,7 @@ PLANT_WORDS = {
     "why_empty": ("empty", "空"),
     "why_power": ("at its power", "出力上限"),
     "why_no_spread": ("no spread", "価格差なし"),
+    "why_either": ("as good either way", "どちらでも同じ"),
     "why_rule": ("self-consumption", "自家消費"),
     "whylong_surplus": (
         "What it charges would else be sold for less than it is worth later.",
@@ -112,6 +113,10 @@ PLANT_WORDS = {
     "whylong_no_spread": (
         "No other half hour's price is far enough off: it rests.",
         "見合う価格差がなく、待機する。",
+    ),
+    "whylong_either": (
+        "Moving it now or resting costs the same: another plan is as good.",
+        "充放電しても待機しても損得が同じで、他の計画も同等である。",
     ),
     "whylong_rule": ("Surplus is stored, and used when needed.", "余剰を蓄え、必要時に使う。"),
     "wear_by_day": ("Wear by day", "日ごとの劣化費用"),

@@ -28,10 +28,15 @@ from orchestrator.web.desk import Desk
 from orchestrator.web.draw.audit import COMMANDS
 from orchestrator.web.pages import MENU, PAGES
 from orchestrator.web.viewer import Others
+from orchestrator.web.words import say
 from orchestrator.words import Language
+from tests.room import room_of
 from tests.web import ADDRESSES, DAY, EVENING, KESENNUMA, NOON, SLOTS
 from vpp.chemistry import chemistry
+from vpp.explain import Why
 from vpp.wear import wear_cost
+
+NOW = 1_760_000_400
 
 
 @pytest.fixture(scope="module")
@@ -46,8 +51,10 @@ def client_of(engine, **options):
 
 
 @pytest.fixture(scope="module")
-def client(engine, played_day):
-    return client_of(engine, audit=played_day / "audit.state")
+def client(engine, played_day, tmp_path_factory):
+    room = room_of(str(tmp_path_factory.mktemp("room") / "room.sqlite"), 60, NOW)
+    yield client_of(engine, clock=lambda: NOW, audit=played_day / "audit.state", room=room)
+    room.dispose()
 
 
 def test_now_shows_the_flows_and_sums_of_the_half_hour(engine, client):
@@ -360,3 +367,10 @@ def test_a_store_that_lies_where_nothing_can_be_written_is_read(played_day, tmp_
 def test_every_page_is_in_the_list_and_the_menu():
     assert [page.name for page in PAGES] == list(MENU)
     assert {address.split("/")[1].split("?")[0] for address in ADDRESSES} == set(MENU)
+
+
+@pytest.mark.parametrize("why", Why)
+def test_every_reason_of_a_plan_has_its_words(why):
+    for language in Language:
+        for word in ("why", "whylong"):
+            assert say(language, f"{word}_{why.name.lower()}")

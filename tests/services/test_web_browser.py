@@ -1,6 +1,7 @@
 """The pages in a real browser: whole, light, within reach of keyboard and screen reader."""
 
 import shutil
+import time
 from pathlib import Path
 
 import pytest
@@ -12,13 +13,17 @@ from chain.database import opened, opened_to_read
 from chain.writer import written
 from energy.units import SLOT_SECONDS
 from orchestrator.setting.sites import load_setting
+from orchestrator.web.access.access import Access
 from orchestrator.web.desk import Desk
+from orchestrator.web.viewer import Role
+from tests.room import room_of
 from tests.web import ADDRESSES, DAY, KESENNUMA, NOON, SLOTS
 
 CHROMIUM = Path("/usr/bin/chromium")
 AXE = Path(__file__).parents[2] / "node_modules" / "axe-core" / "axe.min.js"
 RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
 MOST_BYTES = 200_000
+PASSWORD = "seven roofs one river"
 WIDTHS = (1280, 390)
 SCHEMES = ("light", "dark")
 REACH = "a[href], button, input, select, summary, [tabindex='0']"
@@ -39,11 +44,14 @@ pytestmark = pytest.mark.skipif(
 
 
 @pytest.fixture(scope="module")
-def address(played_day):
+def address(played_day, tmp_path_factory):
     engine = opened_to_read(str(played_day / "store.sqlite"))
-    with serving(Desk(engine, load_setting(), audit=played_day / "audit.state")) as found:
+    room = room_of(str(tmp_path_factory.mktemp("room") / "room.sqlite"), 120, int(time.time()))
+    desk = Desk(engine, load_setting(), audit=played_day / "audit.state", room=room)
+    with serving(desk) as found:
         yield found
     engine.dispose()
+    room.dispose()
 
 
 @pytest.fixture(scope="module")
@@ -96,6 +104,36 @@ def test_every_page_keeps_the_rules_of_wcag_22(browser, address, language):
                 page.emulate_media(color_scheme=scheme)
                 assert broken_rules(page) == [], (where, language, width, scheme)
     context.close()
+
+
+@pytest.mark.skipif(not AXE.exists(), reason="needs axe-core: npm ci")
+def test_the_form_for_commands_keeps_them_as_well(browser, played_day, tmp_path):
+    room = room_of(str(tmp_path / "room.sqlite"), 60, int(time.time()))
+    engine = opened_to_read(str(played_day / "store.sqlite"))
+    access = Access()
+    user = access.accounts.add("abe", Role.OPERATOR, None)
+    access.accounts.set_password(user, PASSWORD)
+    with serving(Desk(engine, load_setting(), room=room), access) as desk:
+        context = browser.new_context(locale="en", bypass_csp=True)
+        page = context.new_page()
+        page.goto(f"{desk}/log-in?next=/fleet")
+        page.get_by_label("Name").fill("abe")
+        page.locator("input[type=password]").fill(PASSWORD)
+        page.locator("input[type=password]").press("Enter")
+        page.get_by_role("link", name="Command these sites").click()
+        page.get_by_label("Power, kW").fill("5")
+        for action in ("look", "send"):
+            if action == "send":
+                page.get_by_label("Why").fill("noon")
+                page.get_by_role("button", name="Send to 60 sites").click()
+                assert "yui fleet charge --all --power 5 --for 30m" in page.content()
+            page.add_script_tag(path=str(AXE))
+            for scheme in SCHEMES:
+                page.emulate_media(color_scheme=scheme)
+                assert broken_rules(page) == [], (action, scheme)
+        context.close()
+    engine.dispose()
+    room.dispose()
 
 
 def broken_rules(page: Page) -> list[str]:
@@ -198,3 +236,19 @@ def test_a_page_renews_itself_when_the_store_grows(browser, played_day, tmp_path
         assert renewed.value.ok
         page.close()
     engine.dispose()
+
+
+def test_the_fleet_renews_itself_until_it_is_told_to_stand_still(browser, address):
+    page = browser.new_page(locale="en")
+    page.goto(f"{address}/fleet")
+    with page.expect_response(lambda answer: answer.url.endswith("/fleet"), timeout=60_000):
+        pass
+    page.get_by_role("button", name="Stop updates").click()
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    page.wait_for_timeout(6_000)
+    assert asked == []
+    page.get_by_role("button", name="Go on updating").click()
+    with page.expect_response(lambda answer: answer.url.endswith("/fleet"), timeout=60_000):
+        pass
+    page.close()

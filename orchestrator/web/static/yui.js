@@ -1,4 +1,5 @@
-// What the pages cannot do without a script: play the day, and keep what is unfolded unfolded.
+// What the pages cannot do without a script: play the day, keep what is unfolded unfolded, and
+// stand still when asked.
 "use strict";
 
 const STEP_MS = 700;
@@ -43,5 +44,21 @@ function unfolded() {
   });
 }
 
+// Who reads slowly, or by ear, can keep a page from renewing itself.
+function renewing() {
+  const button = document.getElementById("renew");
+  if (!button) return;
+  let stopped = false;
+  button.hidden = false;
+  button.addEventListener("click", () => {
+    stopped = !stopped;
+    button.textContent = stopped ? button.dataset.go : button.dataset.stop;
+  });
+  document.body.addEventListener("htmx:beforeRequest", (event) => {
+    if (stopped && event.detail.elt.id === "live") event.preventDefault();
+  });
+}
+
 player();
 unfolded();
+renewing();

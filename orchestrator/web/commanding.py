@@ -1,0 +1,232 @@
+"""Commands to the fleet: an operator chooses sites by the fleet's filters, says what and why, sees
+which sites are meant, and sends. Nobody else comes here.
+
+What carries the commands is the desk's `Commander`. Without one the page says which command of
+`yui fleet` does the same.
+"""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import wraps
+from typing import Any, Protocol
+from urllib.parse import quote, urlencode
+
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+from starlette.routing import Route
+
+from energy.errors import SettingError
+from orchestrator.web.access.guard import visit_of
+from orchestrator.web.answers import rendered, source_for
+from orchestrator.web.pages import FILTERS, filters_of
+from orchestrator.web.views.fleet import Filters, FleetSite, matching_sites
+from vpp.commands import Action
+
+ACTIONS = (
+    Action.CHARGE,
+    Action.DISCHARGE,
+    Action.HOLD,
+    Action.LIMIT,
+    Action.RESUME,
+    Action.STOP,
+)
+WITH_POWER = (Action.CHARGE, Action.DISCHARGE, Action.LIMIT)
+ENDLESS = (Action.RESUME, Action.STOP)
+MOST_KW, MOST_MINUTES, LONGEST_WHY = 100_000, 31 * 1_440, 200
+PATH = "/fleet/command"
+EMPTY = {"action": "", "power": "", "minutes": "30", "why": ""}
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """What is to be told, whoever is told: `seconds` is how long it holds, None without an end."""
+
+    action: Action
+    power_w: int
+    seconds: int | None
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """What became of a command at a site: `outcome` as in `vpp.room.store.Outcome`."""
+
+    site: int
+    outcome: str
+    refused: str = ""
+
+
+class Commander(Protocol):
+    """What carries commands to sites, and waits for their answers."""
+
+    async def give(self, sites: Sequence[int], command: Command, by: str) -> Sequence[Answered]:
+        """Tell sites, and return what they answered within a few seconds."""
+        ...
+
+
+Answer = Callable[[Request], Awaitable[Response]]
+
+
+def routes() -> list[Route]:
+    """Return the routes; whatever is posted has passed the guard: its token is right."""
+    return [
+        Route(PATH, _operators(_form), name="command"),
+        Route(PATH, _operators(_give), methods=["POST"]),
+    ]
+
+
+def _operators(answer: Answer) -> Answer:
+    @wraps(answer)
+    async def checked(request: Request) -> Response:
+        visit = visit_of(request)
+        if visit.session is None and request.method == "GET":
+            here = quote(f"{PATH}?{request.url.query}" if request.url.query else PATH)
+            return RedirectResponse(f"/log-in?next={here}", status_code=303)
+        if not visit.viewer.may_command:
+            raise HTTPException(403, "commands are for operators")
+        return await answer(request)
+
+    return checked
+
+
+async def _form(request: Request) -> Response:
+    filters, asked = _filters(request)
+    return _page(request, filters, asked)
+
+
+async def _give(request: Request) -> Response:
+    visit = visit_of(request)
+    filters, asked = _filters(request)
+    fields = {name: str(value) for name, value in (await request.form()).items()}
+    commander = request.app.state.desk.commander
+    try:
+        command = command_of(fields)
+        if commander is None:
+            raise SettingError(
+                f"commands must go by the control room, here: {as_typed(command, filters)}"
+            )
+        sites = _listed(request, fields)
+    except SettingError as error:
+        return _page(request, filters, asked, fields, told=str(error), status=400)
+    assert visit.session is not None
+    answers = await commander.give(sites, command, visit.session.user.name)
+    return _page(request, filters, asked, fields, answers=answers)
+
+
+def _listed(request: Request, fields: Mapping[str, str]) -> list[int]:
+    """Return the sites that were shown as those that are meant: they, whatever has changed since.
+
+    Raises:
+        SettingError: if there is none, or one that the fleet does not have.
+    """
+    known = {site.site.number for site in _meant(request, Filters())}
+    listed = [text for text in fields.get("sites", "").split(",") if text]
+    if not listed or not all(text.isdecimal() and int(text) in known for text in listed):
+        raise SettingError(f"sites must be some of the fleet's, got {fields.get('sites')!r:.80}")
+    return [int(text) for text in listed]
+
+
+def command_of(fields: Mapping[str, str]) -> Command:
+    """Return the command that a form's fields say.
+
+    >>> command_of({"action": "charge", "power": "7.5", "minutes": "30", "why": "cheap noon"})
+    Command(action=<Action.CHARGE: 'charge'>, power_w=7500, seconds=1800, why='cheap noon')
+
+    Raises:
+        SettingError: if a field is missing or makes no sense.
+    """
+    wanted, why = fields.get("action", ""), fields.get("why", "").strip()
+    if wanted not in [action.value for action in ACTIONS]:
+        known = ", ".join(action.value for action in ACTIONS)
+        raise SettingError(f"an action must be one of {known}, got {wanted!r}")
+    action = Action(wanted)
+    if not why or len(why) > LONGEST_WHY:
+        raise SettingError(
+            f"a reason must be given, in at most {LONGEST_WHY} characters, got {len(why)}"
+        )
+    least = 0.0 if action is Action.LIMIT else 0.001
+    power = _number(fields, "power", least, MOST_KW) if action in WITH_POWER else 0.0
+    seconds = None
+    if action not in ENDLESS:
+        seconds = round(_number(fields, "minutes", 1, MOST_MINUTES)) * 60
+    return Command(action, round(power * 1_000), seconds, why)
+
+
+def _number(fields: Mapping[str, str], name: str, least: float, most: float) -> float:
+    text = fields.get(name, "")
+    try:
+        value = float(text)
+    except ValueError as error:
+        raise SettingError(f"{name} must be a number, got {text!r}") from error
+    if not least <= value <= most:
+        raise SettingError(f"{name} must be from {least:g} to {most:g}, got {value:g}")
+    return value
+
+
+def as_typed(command: Command, filters: Filters) -> str:
+    """Return the command line that says the same.
+
+    >>> as_typed(Command(Action.STOP, 0, None, "smoke"), Filters(municipality="Osaki City"))
+    "yui fleet stop --municipality 'Osaki City' --why smoke"
+    """
+    words = ["yui", "fleet", command.action.value]
+    for option, value in (
+        ("municipality", filters.municipality),
+        ("type", filters.kind),
+        ("charge-above", filters.charge_from),
+        ("charge-below", filters.charge_to),
+    ):
+        if value is not None:
+            words += [f"--{option}", str(value)]
+    if len(words) == len(("yui", "fleet", "stop")):
+        words.append("--all")
+    if command.action in WITH_POWER:
+        words += ["--power", f"{command.power_w / 1_000:g}"]
+    if command.seconds is not None:
+        words += ["--for", f"{command.seconds // 60}m"]
+    return shlex.join([*words, "--why", command.why])
+
+
+def _filters(request: Request) -> tuple[Filters, dict[str, str]]:
+    query = request.query_params
+    asked = {one.name: query[one.name] for one in FILTERS if query.get(one.name)}
+    read = {one.name: one.read(asked[one.name]) for one in FILTERS if one.name in asked}
+    return filters_of(read), asked
+
+
+def _meant(request: Request, filters: Filters) -> list[FleetSite]:
+    with source_for(request) as source:
+        return matching_sites(source, filters)
+
+
+def _page(
+    request: Request,
+    filters: Filters,
+    asked: Mapping[str, str],
+    fields: Mapping[str, str] | None = None,
+    *,
+    told: str | None = None,
+    answers: Sequence[Answered] | None = None,
+    status: int = 200,
+) -> Response:
+    sites = _meant(request, filters)
+    values: dict[str, Any] = {
+        "page": "fleet",
+        "sites": sites,
+        "back": f"/fleet?{urlencode(asked)}",
+        "post_to": f"{PATH}?{urlencode(asked)}",
+        "actions": [action.value for action in ACTIONS],
+        "fields": {**EMPTY, **(fields or {})},
+        "told": told,
+        "answers": answers,
+        "names": {site.site.number: site.site for site in sites},
+        "most_minutes": MOST_MINUTES,
+        "token": visit_of(request).token,
+    }
+    body = rendered(request, "command.html", list(asked.items()), **values)
+    headers = {"Cache-Control": "no-store"}
+    return Response(body, status, headers, media_type="text/html; charset=utf-8")
