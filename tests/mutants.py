@@ -240,8 +240,8 @@ MUTANTS = [
     ),
     Mutant(
         MARKET,
-        "_pay(UTILITY / 2, -entry, 0);",
-        "_pay(UTILITY / 2, 0, 0);",
+        "_payOutside(uint256(-entry), 0);",
+        "_payOutside(0, 0);",
         "a correction sums to zero",
     ),
     Mutant(
@@ -270,8 +270,8 @@ MUTANTS = [
     ),
     Mutant(
         MARKET,
-        "uint256 even = entries.at(i) - fee * foreign.at(i);",
-        "uint256 even = entries.at(i);",
+        "uint256 first = entries.at(i) - fee * foreign.at(i);",
+        "uint256 first = entries.at(i);",
         "the importer owes the fee",
     ),
     Mutant(

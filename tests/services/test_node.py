@@ -520,11 +520,13 @@ def tampered(town: Town, mapping_key: int, value: int) -> int:
 
 def test_the_audit_names_a_balance_that_was_changed(town: Town) -> None:
     town.live(SLOT)
-    low, high = town.market.balance_of(KESENNUMA), town.market.balance_of(KESENNUMA + 1)
-    word = (high % 2**128) << 128 | low % 2**128
+    # Three accounts a word, of 85 bits each; what is added to it is the first one's.
+    first = KESENNUMA // 3 * 3
+    owed = [town.market.balance_of(first + lane) for lane in range(3)]
+    word = sum((each % 2**85) << 85 * lane for lane, each in enumerate(owed))
     audited(town.node, town.market.address)
-    tampered(town, KESENNUMA // 2, word)
-    message = f"account {KESENNUMA} must be owed {low} microyen, got {low + 1}"
+    tampered(town, first // 3, word)
+    message = f"account {first} must be owed {owed[0]} microyen, got {owed[0] + 1}"
     with pytest.raises(AuditError, match=f"^{message}$"):
         audited(town.node, town.market.address)
 
