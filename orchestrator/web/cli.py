@@ -29,8 +29,10 @@ from orchestrator.web.access.disk import Disk
 from orchestrator.web.access.limits import log
 from orchestrator.web.access.users import DEFAULT_ACCOUNTS, ORIGIN, AccountsPath
 from orchestrator.web.app import application
+from orchestrator.web.carrying import Carrier
 from orchestrator.web.desk import Desk
 from orchestrator.web.viewer import Others
+from vpp.link.folders import room_at
 from vpp.room.tables import STEPS
 
 HOST, PORT = "127.0.0.1", 8480
@@ -87,12 +89,20 @@ def web(
             f"{ROOM} if it is there."
         ),
     ] = None,
+    fleet: Annotated[
+        Path | None,
+        typer.Option(
+            help="The fleet's folder, so that operators may command from its page: the process "
+            "then holds the control room's signing key. Its store is shown."
+        ),
+    ] = None,
     sites: Annotated[Path | None, typer.Option(help="A sites file of your own.")] = None,
     open_: Annotated[
         bool, typer.Option("--open", help="Open the pages in this machine's browser.")
     ] = False,
 ) -> None:
-    """Show the pages of a store, to read: they hold no member's key and sign nothing."""
+    """Show the pages of a store, to read: they hold no member's key, and sign nothing but an
+    operator's commands to a fleet (--fleet)."""
     if context.invoked_subcommand is None:
         serve(
             store_path,
@@ -106,6 +116,7 @@ def web(
             key,
             audit,
             room,
+            fleet,
             sites,
             open_,
         )
@@ -123,6 +134,7 @@ def serve(
     key: Path | None = None,
     audit: Path | None = None,
     room: str | None = None,
+    fleet: Path | None = None,
     sites: Path | None = None,
     open_: bool = False,
 ) -> None:
@@ -136,6 +148,8 @@ def serve(
     disk = Disk(accounts)
     has_users = not Access(disk=disk).accounts.is_empty()
     policy = policy_of(host, port, reading, others, origin, certificate is not None, has_users)
+    if room is None and fleet is not None:
+        room = str(room_at(fleet).store)
     if room is None and ROOM.exists():
         room = str(ROOM)
     desk = Desk(
@@ -143,6 +157,7 @@ def serve(
         load_setting(sites),
         audit=audit or beside(store_path),
         room=opened_to_read(room, STEPS) if room else None,
+        commander=Carrier(fleet) if fleet else None,
     )
     disk.note(ORIGIN, policy.origin)
     _log_to_stderr()

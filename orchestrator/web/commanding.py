@@ -19,7 +19,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
-from energy.errors import SettingError
+from energy.errors import LinkError, SettingError, StoreError
 from orchestrator.web.access.guard import visit_of
 from orchestrator.web.answers import rendered, source_for
 from orchestrator.web.pages import FILTERS, filters_of
@@ -64,7 +64,11 @@ class Commander(Protocol):
     """What carries commands to sites, and waits for their answers."""
 
     async def give(self, sites: Sequence[int], command: Command, by: str) -> Sequence[Answered]:
-        """Tell sites, and return what they answered within a few seconds."""
+        """Tell sites, and return what they answered within a few seconds.
+
+        Raises:
+            LinkError, StoreError: if it did not go out.
+        """
         ...
 
 
@@ -113,7 +117,10 @@ async def _give(request: Request) -> Response:
     except SettingError as error:
         return _page(request, filters, asked, fields, told=str(error), status=400)
     assert visit.session is not None
-    answers = await commander.give(sites, command, visit.session.user.name)
+    try:
+        answers = await commander.give(sites, command, visit.session.user.name)
+    except (LinkError, StoreError) as error:
+        return _page(request, filters, asked, fields, told=str(error), status=503)
     return _page(request, filters, asked, fields, answers=answers)
 
 

@@ -23,6 +23,8 @@ from typer.testing import CliRunner
 from chain import database
 from energy.errors import AuditError, LinkError, SettingError
 from orchestrator.cli import app
+from orchestrator.web.carrying import Carrier
+from orchestrator.web.commanding import Command
 from tests.broker import RunningBroker, free_port
 from vpp.commands import Action
 from vpp.link.folders import fleet_at, room_at, site_at
@@ -318,3 +320,19 @@ def test_a_sites_dispatch_opens_the_link_of_its_own_folder_alone(tmp_path):
     assert not link.connected
     with pytest.raises(SettingError, match="must be of site 1, got 0"):
         link_of(tmp_path / "sites" / "site-0", site)
+
+
+def test_a_command_from_the_pages_goes_the_same_way(folder):
+    command = Command(Action.HOLD, 0, 600, "from the page")
+    answers = asyncio.run(Carrier(folder).give([1, 2], command, "abe"))
+    assert [(each.site, each.outcome) for each in answers] == [(1, "taken"), (2, "taken")]
+    said = json.loads(told("trail", "--fleet", folder, "--json"))["entries"]
+    sent = [entry["said"] for entry in said if entry["kind"] == "sent"]
+    assert ("abe", "from the page") in [(each["by"], each["why"]) for each in sent]
+
+
+def test_a_command_from_the_pages_without_a_broker_is_told_so(tmp_path, monkeypatch):
+    made(tmp_path, "2")
+    monkeypatch.setattr("orchestrator.web.carrying.CONNECT_SECONDS", 0.5)
+    with pytest.raises(LinkError, match="broker must be reached"):
+        asyncio.run(Carrier(tmp_path).give([1], Command(Action.STOP, 0, None, "smoke"), "abe"))
