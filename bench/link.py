@@ -11,8 +11,6 @@ import asyncio
 import json
 import os
 import resource
-import shutil
-import socket
 import subprocess
 import sys
 import tempfile
@@ -24,10 +22,10 @@ from pathlib import Path
 from statistics import median
 
 from bench.figures import Figure
-from energy.errors import SettingError
 from vpp.commands import Action
-from vpp.link.folders import Member, room_at
-from vpp.link.setup import Where, new_fleet
+from vpp.link.broker import Broker, on_loopback
+from vpp.link.folders import room_at
+from vpp.link.setup import counted, new_fleet
 from vpp.room.room import Room
 from vpp.room.store import Outcome, opened, records
 
@@ -35,7 +33,6 @@ SITES = int(os.environ.get("YUI_LINK_SITES", "1000"))
 CALLED = 100
 STOP_SECONDS, CALL_SECONDS = 10.0, 5.0
 REPORT_SECONDS = 5.0
-_CITIES = ("Sendai", "Osaki", "Ishinomaki")
 _SITES = """
 import asyncio, sys
 from pathlib import Path
@@ -59,18 +56,17 @@ def figures() -> list[Figure]:
     with tempfile.TemporaryDirectory(prefix="yui-link-") as name:
         folder = Path(name)
         began = time.monotonic()
-        members = [
-            Member(site, f"{_CITIES[site % 3]} {site}", _CITIES[site % 3], "pv+battery")
-            for site in range(SITES)
-        ]
-        where = Where(port=_free_port(), room_port=_free_port(), bind="127.0.0.1")
-        new_fleet(folder, "bench", members, where)
+        new_fleet(folder, "bench", counted(SITES), on_loopback())
         made_seconds = time.monotonic() - began
-        with _broker(folder) as broker:
+        broker = Broker(folder)
+        broker.start()
+        try:
             began = time.monotonic()
             with _sites(folder) as sites:
                 up_seconds = time.monotonic() - began
-                found = _in_a_room(folder, [broker, *sites])
+                found = _in_a_room(folder, [broker.pid, *sites])
+        finally:
+            broker.stop()
         return [
             *found,
             Figure(f"a fleet of {SITES:,} made", made_seconds, "s"),
@@ -148,28 +144,6 @@ async def _measured(folder: Path, others: list[int]) -> list[Figure]:
 
 
 @contextmanager
-def _broker(folder: Path) -> Iterator[int]:
-    program = shutil.which("mosquitto") or shutil.which("mosquitto", path="/usr/sbin")
-    if program is None:
-        raise SettingError("Mosquitto must be installed (Debian: apt install mosquitto)")
-    settings = folder / "broker" / "mosquitto.conf"
-    with (folder / "broker" / "log").open("wb") as log:
-        running = subprocess.Popen([program, "-c", str(settings)], stdout=log, stderr=log)
-    try:
-        port = room_at(folder).broker.port
-        while True:
-            try:
-                socket.create_connection(("127.0.0.1", port), 1).close()
-                break
-            except OSError:
-                time.sleep(0.05)
-        yield running.pid
-    finally:
-        running.terminate()
-        running.wait()
-
-
-@contextmanager
 def _sites(folder: Path) -> Iterator[list[int]]:
     """Run the sites in two processes."""
     half = SITES // 2
@@ -215,12 +189,6 @@ def _megabytes(pid: int) -> float:
         if line.startswith("VmRSS:"):
             return int(line.split()[1]) / 1024
     return float("nan")
-
-
-def _free_port() -> int:
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return int(found.getsockname()[1])
 
 
 if __name__ == "__main__":

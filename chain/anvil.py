@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import socket
 import subprocess
 import time
 from collections.abc import Iterator
@@ -14,6 +13,7 @@ from pathlib import Path
 from web3.types import RPCEndpoint
 
 from chain.node import NodeChain
+from chain.ports import free_port
 from energy.errors import ChainError
 
 DEFAULT_CHAIN_ID = 7_000
@@ -64,7 +64,7 @@ def anvil(
 
     It ends with the `with` block. London's rules, blocks of 60 M gas, gas for nothing.
     """
-    port = _free_port()
+    port = free_port()
     command = [
         anvil_program(),
         *("--host", "127.0.0.1", "--port", str(port)),
@@ -102,9 +102,3 @@ def _answering(process: subprocess.Popen[bytes], url: str) -> AnvilChain:
             if time.monotonic() > end:
                 raise
             time.sleep(0.02)
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

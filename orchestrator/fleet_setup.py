@@ -15,13 +15,11 @@ from orchestrator.room_cli import FLEET_FOLDER, FleetPath
 from orchestrator.setting.sites import Site, load_setting
 from vpp.link.authority import CERTIFICATE_DAYS, certificate_at
 from vpp.link.folders import Member, fleet_at, room_at
-from vpp.link.setup import PORT, ROOM_PORT, Where, new_fleet, renewed, revoked
+from vpp.link.setup import PORT, ROOM_PORT, Where, counted, new_fleet, renewed, revoked
 from vpp.link.wire import user_of
 from vpp.room.keeper import keeping
 from vpp.room.store import opened
 
-REGIONS = ("Sendai", "Osaki", "Ishinomaki")
-"""The municipalities of a fleet that is only counted."""
 RENEW_DAYS = 60
 
 
@@ -123,11 +121,7 @@ def _noted(folder: Path, content: dict[str, object]) -> None:
 
 def _members(sites: str | None) -> list[Member]:
     if sites is not None and sites.isdecimal():
-        return [
-            Member(number, f"{region} {number}", region, "pv+battery")
-            for number in range(int(sites))
-            for region in [REGIONS[number % len(REGIONS)]]
-        ]
+        return counted(int(sites))
     return [_member(site) for site in load_setting(Path(sites) if sites else None).sites]
 
 

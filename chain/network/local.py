@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 import struct
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -13,6 +12,7 @@ from pathlib import Path
 from chain.network.folders import create, new_member
 from chain.network.node import MemberNode, member_nodes
 from chain.network.profile import Profile, profile_at
+from chain.ports import free_ports
 from energy.errors import ChainError
 
 START_SECONDS = 60.0
@@ -60,7 +60,7 @@ def create_local(
     Ports that are free now, where none is named. `start_time`: see `create`.
     """
     if first_port is None:
-        ports = _free_ports(2 * len(names))
+        ports = free_ports(2 * len(names))
     else:
         ports = list(range(first_port, first_port + 2 * len(names)))
     members = [
@@ -255,14 +255,3 @@ def _peers(node: MemberNode) -> int:
 def _last_words(node: MemberNode) -> str:
     lines = (node.folder / "geth.log").read_text(errors="replace").strip().splitlines()
     return lines[-1] if lines else "no output"
-
-
-def _free_ports(number: int) -> list[int]:
-    probes = [socket.socket() for _ in range(number)]
-    try:
-        for probe in probes:
-            probe.bind(("127.0.0.1", 0))
-        return [int(probe.getsockname()[1]) for probe in probes]
-    finally:
-        for probe in probes:
-            probe.close()

@@ -2,7 +2,6 @@
 
     site      a site: simulated devices behind Modbus, their dispatch, link and terminal
     plan      the day's joint plan, from what the sites used on days before
-    broker    the MQTT broker, to be killed and started again
     day       the day on a clock of its own, step by step
     cli       the command
 

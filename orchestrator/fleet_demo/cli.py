@@ -14,11 +14,10 @@ from rich.table import Table
 from energy.errors import SettingError
 from orchestrator import screen
 from orchestrator.call_view import at, report_json, report_view
-from orchestrator.fleet_setup import REGIONS
 from orchestrator.options import InLanguage, Json, day_from, print_json, progress_bar
 from orchestrator.setting.sites import load_setting
 from orchestrator.words import Language
-from vpp.link.folders import Member
+from vpp.link.setup import counted
 
 MARK = "demo"
 FOLDER = Path(".yui/fleet-demo")
@@ -48,14 +47,9 @@ def demo(
     _emptied(folder)
     # What daemons say of lost links and failing sites is theirs, and long.
     logging.basicConfig(filename=folder / "journal.log", level=logging.INFO)
-    members = [
-        Member(number, f"{region} {number}", region, "pv+battery")
-        for number in range(sites)
-        for region in [REGIONS[number % len(REGIONS)]]
-    ]
     with progress_bar() as progress:
         done = asyncio.run(
-            run_fleet_day(load_setting(None), members, day_from(day), folder, seed, progress)
+            run_fleet_day(load_setting(None), counted(sites), day_from(day), folder, seed, progress)
         )
     if as_json:
         print_json(

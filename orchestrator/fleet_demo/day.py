@@ -32,7 +32,6 @@ from energy.market import MarketRules
 from energy.messages import address_of
 from energy.units import SLOT_SECONDS, SLOTS_PER_DAY, slots_of
 from oracle.simulator import BATTERY, Fault
-from orchestrator.fleet_demo.broker import Broker, free_port
 from orchestrator.fleet_demo.plan import fleet_of, plan_of
 from orchestrator.fleet_demo.site import DemoSite
 from orchestrator.setting.series import load_series, pv_series
@@ -43,14 +42,14 @@ from vpp.calls.desk import Desk
 from vpp.calls.evidence import fulfilled
 from vpp.calls.fulfilment import Fulfilment
 from vpp.calls.joint import JointSplit
-from vpp.calls.kept import Entry
 from vpp.calls.linked import LinkedRoom
 from vpp.calls.store import CallStore
 from vpp.calls.watch import Patience
 from vpp.commands import Action
 from vpp.fleet.model import Fleet
+from vpp.link.broker import Broker, on_loopback
 from vpp.link.folders import Member, room_at
-from vpp.link.setup import Where, new_fleet
+from vpp.link.setup import new_fleet
 from vpp.room.room import Room
 from vpp.room.store import opened as room_opened
 
@@ -94,11 +93,7 @@ class FleetDay:
     folder: Path
     sites: dict[int, str]
     reports: list[Fulfilment] = field(default_factory=list)
-    journal: dict[str, list[Entry]] = field(default_factory=dict)
     faults: list[Happened] = field(default_factory=list)
-    plan_jpy: float = 0.0
-    transactions: int = 0
-    instructions: int = 0
 
 
 async def run_fleet_day(
@@ -115,9 +110,10 @@ async def run_fleet_day(
     begin = slots_of(past[0]).start
     done = FleetDay(day, folder, {member.site: member.name for member in members})
     progress("certify", 0, len(members))
-    where = Where(port=free_port(), room_port=free_port(), bind="127.0.0.1")
     fleet_folder = folder / "fleet"
-    new_fleet(fleet_folder, "demo", members, where, lambda n, of: progress("certify", n, of))
+    new_fleet(
+        fleet_folder, "demo", members, on_loopback(), lambda n, of: progress("certify", n, of)
+    )
     clock = Clock(slots.start * SLOT_SECONDS)
     chance, series = Random(seed), (load_series(), pv_series())
     columns = [str(site.load_column) for site in setting.sites]
@@ -131,17 +127,16 @@ async def run_fleet_day(
     ) as node:
         async with AsyncExitStack() as stack:
             broker.start()
-            stack.callback(lambda: broker.stop())
+            stack.callback(broker.stop)
             market = await asyncio.to_thread(_deployed, node, setting, sites, begin)
             for site in sites:
                 await site.start(stack, node, market.address)
+                stack.push_async_callback(site.kill)
             await _fill(node, market, sites, past, progress)
             engine = opened(str(folder / "store.sqlite"))
             stack.callback(engine.dispose)
             day_ = _Day(done, clock, node, market, engine, sites, broker, slots, progress)
             await day_.run(fleet_folder)
-            for site in sites:
-                stack.push_async_callback(site.kill)
     return done
 
 
@@ -230,15 +225,11 @@ class _Day:
         with stored(self.engine) as chain:
             for call in self.calls:
                 self.done.reports.append(fulfilled(calls, chain, call.name))
-                self.done.journal[call.name] = calls.journal(call.name)
-        self.done.instructions = len(calls.told()) + len(self.sites)
-        self.done.transactions = self.node.height()
         room_engine.dispose()
 
     async def _plan(self, room: Room, fleet: Fleet) -> None:
         """Make the joint plan, and have every site take its part of it."""
-        plan, by_name = await asyncio.to_thread(plan_of, fleet)
-        self.done.plan_jpy = plan.money
+        by_name = await asyncio.to_thread(plan_of, fleet)
         told = [
             room.instruction(
                 site.number,

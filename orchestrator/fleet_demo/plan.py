@@ -14,8 +14,7 @@ from orchestrator.fleet_demo.site import DemoSite
 from orchestrator.setting.fleet import BY_TIME, SOLD_PRICE
 from vpp.fleet.model import Fleet, Member
 from vpp.fleet.planner import joint_plan
-from vpp.fleet.result import JointPlan
-from vpp.model import Array, Battery, Problem, Tier, Wear
+from vpp.model import HALF_HOUR, Array, Battery, Problem, Tier, Wear
 
 WEAR_PRICE = 6.0
 """JPY for a kWh that goes through a battery."""
@@ -29,14 +28,12 @@ def fleet_of(sites: Sequence[DemoSite], slots: range) -> Fleet:
     """Return the fleet's problem for a day."""
     members = tuple(Member(site.name, _problem(site, slots)) for site in sites)
     net = np.sum([member.problem.net_load_kwh for member in members], axis=0)
-    fleet = Fleet(members)
-    return Fleet(members, import_kw=IMPORT_SHARE * float(net.max()) / fleet.hours)
+    return Fleet(members, import_kw=IMPORT_SHARE * float(net.max()) / HALF_HOUR)
 
 
-def plan_of(fleet: Fleet) -> tuple[JointPlan, dict[str, tuple[int, ...]]]:
-    """Return the joint plan, and what leaves each site's battery in each slot, Wh."""
-    plan = joint_plan(fleet)
-    return plan, {site.name: _whole(site.battery_out) for site in plan.sites}
+def plan_of(fleet: Fleet) -> dict[str, tuple[int, ...]]:
+    """Return what leaves each site's battery in each slot by the joint plan, Wh."""
+    return {site.name: _whole(site.battery_out) for site in joint_plan(fleet).sites}
 
 
 def _whole(kwh: Array) -> tuple[int, ...]:
@@ -62,7 +59,7 @@ def _problem(site: DemoSite, slots: range) -> Problem:
         end_value=float(np.mean(BY_TIME)),
         wear=Wear((0.0,), (2 * WEAR_PRICE,)),
     )
-    reach = 2 * float(load.max() + pv.max()) * 2 + size.power_w / 1000
+    reach = 2 * float(load.max() + pv.max()) / HALF_HOUR + size.power_w / 1000
     return Problem(
         load_kwh=load,
         pv_kwh=pv,

@@ -1,7 +1,6 @@
 """Log-in in a real browser: by password without a script, by passkey, in both languages."""
 
 import re
-import socket
 import threading
 import time
 from pathlib import Path
@@ -12,6 +11,7 @@ from playwright.sync_api import sync_playwright
 
 from bench.desk import fill
 from chain.database import opened
+from chain.ports import free_port
 from orchestrator.setting.sites import load_setting
 from orchestrator.web.access.access import Access, Policy, Reading
 from orchestrator.web.access.disk import Disk
@@ -34,9 +34,7 @@ def desk(tmp_path_factory):
     folder = tmp_path_factory.mktemp("browser")
     engine = opened(str(folder / "store.sqlite"))
     fill(engine, 7, 1)
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     origin = f"http://localhost:{port}"
     policy = Policy(Reading.LOG_IN, origin=origin, hosts=("localhost", "127.0.0.1"))
     access = Access(policy, Disk(folder / "accounts.sqlite"))

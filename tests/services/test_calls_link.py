@@ -17,7 +17,7 @@ from typer.testing import CliRunner
 from energy.table import Table
 from energy.units import JST, SLOT_SECONDS
 from orchestrator.cli import app
-from tests.broker import RunningBroker, fleet_in
+from tests.broker import fleet_in, running_broker
 from vpp.calls.call import State
 from vpp.calls.linked import LinkedRoom, calls_duty, planned_in
 from vpp.calls.settings import call_settings
@@ -36,8 +36,7 @@ CALL_SECONDS = 5.0
 @pytest.fixture
 def folder(tmp_path):
     fleet_in(tmp_path / "fleet", SITES)
-    running = RunningBroker(tmp_path / "fleet")
-    running.start()
+    running = running_broker(tmp_path / "fleet")
     (tmp_path / "calls.token").write_text(TOKEN)
     yield tmp_path
     running.stop()

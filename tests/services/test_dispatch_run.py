@@ -19,10 +19,11 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
+from chain.ports import free_port
 from energy.errors import SettingError
 from energy.units import SLOT_SECONDS
 from orchestrator.site_commands import app
-from tests.broker import RunningBroker, fleet_in, free_port
+from tests.broker import fleet_in, running_broker
 from vpp.commands import Action, Answer
 from vpp.link.folders import room_at
 from vpp.room.room import Room
@@ -241,8 +242,7 @@ def test_the_control_room_is_followed_and_its_loss_leaves_the_battery_to_itself(
 ):
     fleet = tmp_path / "fleet"
     fleet_in(fleet, 1)
-    broker = RunningBroker(fleet)
-    broker.start()
+    broker = running_broker(fleet)
     path = Path(site.settings)
     text = path.read_text(encoding="utf-8").replace("number = 6", "number = 0")
     text = text.replace("link_seconds = 60", "link_seconds = 2")

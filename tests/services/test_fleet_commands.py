@@ -21,11 +21,12 @@ from sqlalchemy import delete
 from typer.testing import CliRunner
 
 from chain import database
+from chain.ports import free_port
 from energy.errors import AuditError, LinkError, SettingError
 from orchestrator.cli import app
 from orchestrator.web.carrying import Carrier
 from orchestrator.web.commanding import Command
-from tests.broker import RunningBroker, free_port
+from tests.broker import running_broker
 from vpp.commands import Action
 from vpp.link.folders import fleet_at, room_at, site_at
 from vpp.link.simulated import simulated_fleet
@@ -57,8 +58,7 @@ def made(folder: Path, sites: str) -> str:
 def folder(tmp_path_factory):
     folder = tmp_path_factory.mktemp("fleet")
     made(folder, str(SITES))
-    broker = RunningBroker(folder)
-    broker.start()
+    broker = running_broker(folder)
     with running(folder):
         yield folder
     broker.stop()

@@ -20,7 +20,7 @@ from aiomqtt import MqttError
 from sqlalchemy import create_engine
 
 from energy.errors import SettingError, StoreError
-from tests.broker import RunningBroker, fleet_in
+from tests.broker import fleet_in, running_broker
 from vpp.commands import Action, Following, Report
 from vpp.link.client import client_of
 from vpp.link.folders import room_at, site_at
@@ -44,8 +44,7 @@ def folder(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def broker(folder):
-    running = RunningBroker(folder)
-    running.start()
+    running = running_broker(folder)
     yield running
     running.stop()
 
@@ -232,8 +231,7 @@ def test_who_has_no_certificate_or_another_fleets_is_not_let_in(folder, broker, 
 
 def test_a_revoked_certificate_is_not_let_in_and_a_renewed_one_is(tmp_path):
     fleet_in(tmp_path, 2)
-    broker = RunningBroker(tmp_path)
-    broker.start()
+    broker = running_broker(tmp_path)
 
     async def story():
         place = tmp_path / "sites" / "site-1"
@@ -318,8 +316,7 @@ def test_a_site_that_ends_or_goes_silent_is_lost_and_planned_around(folder, brok
 
 def test_kill_9_of_the_broker_in_the_middle_of_a_command(tmp_path):
     fleet_in(tmp_path, SITES)
-    broker = RunningBroker(tmp_path)
-    broker.start()
+    broker = running_broker(tmp_path)
 
     async def story():
         async with simulated_fleet(tmp_path, None, 0.3), room_of(tmp_path, True) as room:

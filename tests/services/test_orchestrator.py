@@ -30,6 +30,7 @@ from chain.anvil import AnvilChain, anvil
 from chain.indexer import indexed
 from chain.node import fresh_key
 from chain.origin import OriginContract
+from chain.ports import free_port
 from chain.store import opened, stored
 from chain.writer import written
 from energy.attestation import Attestation, day_number, signed
@@ -179,14 +180,6 @@ stalled_seconds = {stalled}
 
     def now(self, moment: int) -> None:
         self.town.at(max(moment, self.town.node.now()))
-
-
-def free_port() -> int:
-    import socket
-
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def wait_for(holds: Callable[[], object], place: Place, what: str) -> None:

@@ -26,6 +26,8 @@ from vpp.link.wire import MOST_BYTES, ROOM, user_of
 
 PORT, ROOM_PORT = 8883, 8884
 MOST_SITES = 100_000
+REGIONS = ("Sendai", "Osaki", "Ishinomaki")
+"""The municipalities of a fleet that is only counted."""
 
 _SETTINGS = """\
 # Mosquitto's settings for the fleet {fleet}: mosquitto -c {folder}/mosquitto.conf
@@ -97,6 +99,15 @@ class Where:
     room_port: int = ROOM_PORT
     bind: str = ""
     user: str = ""
+
+
+def counted(sites: int) -> list[Member]:
+    """Return so many sites with a roof and a battery, in three municipalities in turn."""
+    return [
+        Member(number, f"{region} {number}", region, "pv+battery")
+        for number in range(sites)
+        for region in [REGIONS[number % len(REGIONS)]]
+    ]
 
 
 def new_fleet(

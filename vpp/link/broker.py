@@ -1,4 +1,4 @@
-"""Mosquitto with a fleet's settings, in a process that can be killed."""
+"""Mosquitto with a fleet's settings on this machine, in a process that can be killed."""
 
 from __future__ import annotations
 
@@ -9,8 +9,10 @@ import subprocess
 import time
 from pathlib import Path
 
+from chain.ports import free_ports
 from energy.errors import SettingError
 from vpp.link.folders import room_at
+from vpp.link.setup import Where
 
 START_SECONDS = 20.0
 
@@ -28,6 +30,12 @@ def mosquitto() -> str:
             "macOS: brew install mosquitto), found none"
         )
     return found
+
+
+def on_loopback() -> Where:
+    """Return where a fleet's broker is reached that serves this machine alone."""
+    port, room_port = free_ports(2)
+    return Where(port=port, room_port=room_port, bind="127.0.0.1")
 
 
 class Broker:
@@ -65,6 +73,13 @@ class Broker:
                 time.sleep(0.05)
 
     @property
+    def pid(self) -> int:
+        """The process that was started last."""
+        if self._running is None:
+            raise ValueError("a broker must have been started to have a process")
+        return self._running.pid
+
+    @property
     def is_running(self) -> bool:
         """Whether it runs."""
         return self._running is not None and self._running.poll() is None
@@ -80,10 +95,3 @@ class Broker:
         if self._running is not None and self._running.poll() is None:
             self._running.terminate()
             self._running.wait()
-
-
-def free_port() -> int:
-    """Return a port of loopback that nobody listens on now."""
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return int(found.getsockname()[1])
