@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from orchestrator.words import Language
+from orchestrator.words import Language, phrase
 
 _WORDS = {
     "title": ("Call {name}: {state}", "調整指令 {name}: {state}"),
@@ -74,5 +74,4 @@ _WORDS = {
 
 def say(language: Language, word: str, **values: object) -> str:
     """Return a phrase in a language, with values filled in."""
-    english, japanese = _WORDS[word]
-    return (japanese if language is Language.JAPANESE else english).format(**values)
+    return phrase(_WORDS, language, word, **values)

@@ -11,7 +11,7 @@ from chain.network.genesis import COIN
 from chain.network.profile import Profile
 from energy.registry import Ratings, Tariff
 from energy.units import start_of
-from orchestrator.words import Language, say_slot
+from orchestrator.words import Language, phrase, say_slot
 
 _WORDS: Mapping[str, tuple[str, str]] = {
     "enrol": (
@@ -81,8 +81,7 @@ def words_of(proposal: Proposal, profile: Profile, language: Language) -> list[s
 
 
 def _say(language: Language, word: str, **values: Any) -> str:
-    english, japanese = _WORDS[word]
-    return (japanese if language is Language.JAPANESE else english).format(**values)
+    return phrase(_WORDS, language, word, **values)
 
 
 def _sentence(act: Act, profile: Profile, language: Language) -> str:

@@ -12,7 +12,7 @@ from rich.text import Text
 
 from energy.units import half_hour
 from orchestrator.setting.fleet import municipality
-from orchestrator.words import Language
+from orchestrator.words import Language, phrase
 from vpp.fleet.apart import Apart
 from vpp.fleet.result import JointPlan
 
@@ -69,8 +69,7 @@ _WORDS: Mapping[str, tuple[str, str]] = {
 
 def say_fleet(language: Language, word: str, **values: object) -> str:
     """Return a phrase about a fleet in a language, with values filled in."""
-    english, japanese = _WORDS[word]
-    return (japanese if language is Language.JAPANESE else english).format(**values)
+    return phrase(_WORDS, language, word, **values)
 
 
 def say_limit(language: Language, kind: str) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from orchestrator.words import Language
+from orchestrator.words import Language, phrase
 
 _WORDS: Mapping[str, tuple[str, str]] = {
     "title": ("Fleet {name}: {alive} of {all} sites alive", "{name}: {all}拠点中{alive}拠点が稼働"),
@@ -76,5 +76,4 @@ _WORDS: Mapping[str, tuple[str, str]] = {
 
 def say(language: Language, word: str, **values: object) -> str:
     """Return a phrase in a language, with values filled in."""
-    english, japanese = _WORDS[word]
-    return (japanese if language is Language.JAPANESE else english).format(**values)
+    return phrase(_WORDS, language, word, **values)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import date
 from enum import StrEnum
 
@@ -14,6 +15,9 @@ class Language(StrEnum):
     ENGLISH = "en"
     JAPANESE = "ja"
 
+
+Phrases = Mapping[str, tuple[str, str]]
+"""Phrases by word, in English and Japanese."""
 
 _WORDS = {
     "statement": ("Statement of {site}, {day}", "{site} 電力消費・供給元証明 {day}"),
@@ -295,10 +299,19 @@ _WORDS = {
 }
 
 
+def phrase(table: Phrases, language: Language, word: str, **values: object) -> str:
+    """Return a phrase of a table in a language, with values filled in.
+
+    >>> phrase({"sites": ("{n} sites", "{n}拠点")}, Language.JAPANESE, "sites", n=7)
+    '7拠点'
+    """
+    english, japanese = table[word]
+    return (japanese if language is Language.JAPANESE else english).format(**values)
+
+
 def say(language: Language, word: str, **values: object) -> str:
     """Return a phrase in a language, with values filled in."""
-    english, japanese = _WORDS[word]
-    return (japanese if language is Language.JAPANESE else english).format(**values)
+    return phrase(_WORDS, language, word, **values)
 
 
 def short(name: str) -> str:

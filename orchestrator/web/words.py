@@ -239,8 +239,7 @@ def say(language: Language, word: str, **values: object) -> str:
     """Return a phrase in a language, with values filled in."""
     if word not in _ALL:
         return words.say(language, word, **values)
-    english, japanese = _ALL[word]
-    return (japanese if language is Language.JAPANESE else english).format(**values)
+    return words.phrase(_ALL, language, word, **values)
 
 
 def name_of(language: Language, ref: Ref) -> str:
