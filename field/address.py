@@ -6,7 +6,7 @@ of the device's class.
 
 from __future__ import annotations
 
-from energy.table import Table
+from daemon.table import Table
 from field.echonet import PORT
 from field.echonet_node import Echonet
 from field.modbus import Address, Serial, Tcp

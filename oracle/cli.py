@@ -21,8 +21,8 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
+from daemon.journal import log_to_stdout
 from energy.errors import SettingError, YuiError
-from energy.journal import log_to_stdout
 from energy.units import slot_from
 from field.modbus import Line, Serial, Tcp
 from oracle import screen

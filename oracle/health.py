@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, generate_latest
 
-from energy import health
-from energy.health import METRICS, Page, json_page
+from daemon import health
+from daemon.health import METRICS, Page, json_page
 from oracle.quantity import Sample
 
 if TYPE_CHECKING:

@@ -1,4 +1,4 @@
-"""The journal of a terminal; `energy.journal` says how an event is written."""
+"""The journal of a terminal; `daemon.journal` says how an event is written."""
 
 from __future__ import annotations
 

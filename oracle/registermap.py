@@ -27,8 +27,8 @@ from importlib.resources import as_file, files
 from pathlib import Path
 from typing import Literal, get_args
 
+from daemon.table import Table, load_table
 from energy.errors import DeviceError, SettingError
-from energy.table import Table, load_table
 from field.modbus import READ_LIMIT, Line
 from field.modbus import Table as RegisterTable
 from field.storage import Unmeasured

@@ -20,7 +20,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import signal
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
@@ -28,9 +27,10 @@ from dataclasses import dataclass, field
 from chain.attesting import Attestor
 from chain.funds import Funds, funds_of
 from chain.terminal import TerminalChain
+from daemon.health import notify
+from daemon.journal import said
+from daemon.told import until_told
 from energy.errors import ChainError, Refusal, SettingError
-from energy.health import notify
-from energy.journal import said
 from oracle import health
 from oracle.attestation import attestor_of
 from oracle.clock import REFUSE_SECONDS, ClockWatch
@@ -310,20 +310,9 @@ async def run_until_told(settings: Settings) -> None:
     Raises:
         YuiError: the first that ended a duty.
     """
-    loop = asyncio.get_running_loop()
     async with service_of(settings) as service:
         log.info(said("started", site=settings.site, address=service.terminal.signer.address))
-        task = asyncio.create_task(service.run())
-        for number in (signal.SIGINT, signal.SIGTERM):
-            loop.add_signal_handler(number, task.cancel)
-        try:
-            await task
-        except asyncio.CancelledError:
-            log.info(said("stopped"))
-        except BaseExceptionGroup as group:
-            raise group.exceptions[0] from None
-        finally:
-            notify("STOPPING=1")
+        await until_told(service.run(), log)
 
 
 async def run_once(settings: Settings) -> None:

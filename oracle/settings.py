@@ -54,9 +54,9 @@ from eth_utils.address import is_address, to_checksum_address
 
 from chain.funds import LOW_DAYS
 from chain.network.profile import profile_at
+from daemon.table import Table, load_table
 from energy.errors import SettingError
 from energy.messages import Domain
-from energy.table import Table, load_table
 from field.address import place_from
 from oracle.device import Device, SiteDevices
 from oracle.registermap import load_map

@@ -14,6 +14,7 @@ from dataclasses import replace
 from typing import Any, NamedTuple, Protocol
 
 from chain.terminal import Standing
+from daemon.journal import said
 from energy.errors import (
     ReadingImpossible,
     Refusal,
@@ -21,7 +22,6 @@ from energy.errors import (
     SlotNotOver,
     SlotUnsettled,
 )
-from energy.journal import said
 from energy.records import Quality, Reading
 from energy.units import SLOT_SECONDS
 from oracle.device import Instruments

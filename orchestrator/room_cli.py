@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from energy.journal import log_to_stdout
+from daemon.journal import log_to_stdout
 from vpp.room.store import LOST_SECONDS
 
 FLEET_FOLDER = Path(".yui/fleet")

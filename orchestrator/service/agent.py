@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 
 from chain.market import MarketContract
 from chain.store import Store
-from energy.journal import said
+from daemon.journal import said
 from energy.messages import sign
 from energy.records import Order, Reading
 from energy.registry import Tariff

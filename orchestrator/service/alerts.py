@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 
 import httpx
 
-from energy.journal import said
+from daemon.journal import said
 
 log = logging.getLogger("yui.orchestrator")
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import signal
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, closing
 from typing import TYPE_CHECKING
@@ -16,9 +15,9 @@ from chain.node import NodeChain
 from chain.sending import SteadyChain
 from chain.store import opened, stored
 from chain.writer import written
+from daemon.journal import said
+from daemon.told import until_told
 from energy.errors import SettingError
-from energy.health import notify
-from energy.journal import said
 from oracle.keys import passphrase_from, unlocked
 from orchestrator.agents import STRATEGIES, Limits
 from orchestrator.service.alerts import Alerts, log
@@ -158,18 +157,7 @@ async def run_until_told(settings: Settings) -> None:
     Raises:
         YuiError: the first that ended a duty.
     """
-    loop = asyncio.get_running_loop()
     async with opening(settings) as orchestrator:
         market, payer = orchestrator.market.address, orchestrator.chain.sender
         log.info(said("started", market=market, payer=payer))
-        task = asyncio.create_task(orchestrator.run())
-        for number in (signal.SIGINT, signal.SIGTERM):
-            loop.add_signal_handler(number, task.cancel)
-        try:
-            await task
-        except asyncio.CancelledError:
-            log.info(said("stopped"))
-        except BaseExceptionGroup as group:
-            raise group.exceptions[0] from None
-        finally:
-            notify("STOPPING=1")
+        await until_told(orchestrator.run(), log)

@@ -33,9 +33,9 @@ from chain.market import MarketContract
 from chain.node import NodeChain
 from chain.sending import SteadyChain
 from chain.store import Store, stored
+from daemon.health import notify
+from daemon.journal import said
 from energy.errors import ChainError, SettingError, StoreError
-from energy.health import notify
-from energy.journal import said
 from energy.market import MarketRules
 from energy.messages import signer_of
 from energy.records import Order

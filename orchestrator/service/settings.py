@@ -52,7 +52,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from energy.table import Table, load_table
+from daemon.table import Table, load_table
 from energy.units import PRICE_LIMIT, PRICE_PER_YEN
 from oracle.settings import ChainSettings, chain_settings
 from orchestrator.agents import STRATEGIES

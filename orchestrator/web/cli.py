@@ -19,8 +19,8 @@ import typer
 import uvicorn
 
 from chain.database import opened_to_read
+from daemon.health import notify
 from energy.errors import SettingError
-from energy.health import notify
 from orchestrator.options import DEFAULT_STORE, StorePath, reader_at
 from orchestrator.setting.sites import load_setting
 from orchestrator.web.access import users

@@ -14,7 +14,7 @@ import httpx
 import pytest
 from typer.testing import CliRunner
 
-from energy.table import Table
+from daemon.table import Table
 from energy.units import JST, SLOT_SECONDS
 from orchestrator.cli import app
 from tests.broker import fleet_in, running_broker

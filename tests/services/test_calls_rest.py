@@ -12,8 +12,8 @@ import httpx
 import pytest
 from typer.testing import CliRunner
 
+from daemon.table import Table
 from energy.errors import SettingError
-from energy.table import Table
 from energy.units import JST, SLOT_SECONDS
 from orchestrator.cli import app
 from tests.steered import Battery, Clock, MemoryRoom

@@ -14,17 +14,29 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-FOLDERS = ("energy", "chain", "field", "oracle", "vpp", "orchestrator", "deploy", "bench", "tests")
+FOLDERS = (
+    "energy",
+    "chain",
+    "daemon",
+    "field",
+    "oracle",
+    "vpp",
+    "orchestrator",
+    "deploy",
+    "bench",
+    "tests",
+)
 MAY_IMPORT = {
     "energy": set(),
     "chain": {"energy"},
-    "field": {"energy"},
-    "oracle": {"energy", "chain", "field"},
-    "vpp": {"energy", "chain", "field"},
-    "orchestrator": {"energy", "chain", "field", "oracle", "vpp"},
+    "daemon": {"energy"},
+    "field": {"energy", "daemon"},
+    "oracle": {"energy", "chain", "daemon", "field"},
+    "vpp": {"energy", "chain", "daemon", "field"},
+    "orchestrator": {"energy", "chain", "daemon", "field", "oracle", "vpp"},
     "deploy": {"energy", "chain", "orchestrator"},
-    "bench": {"energy", "chain", "field", "oracle", "vpp", "orchestrator"},
-    "tests": {"energy", "chain", "field", "oracle", "vpp", "orchestrator", "bench"},
+    "bench": {"energy", "chain", "daemon", "field", "oracle", "vpp", "orchestrator"},
+    "tests": {"energy", "chain", "daemon", "field", "oracle", "vpp", "orchestrator", "bench"},
 }
 
 

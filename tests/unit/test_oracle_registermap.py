@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
+from daemon.table import Table
 from energy.errors import SettingError
-from energy.table import Table
 from oracle.registermap import RegisterMap, load_map, map_from, shown_by
 from oracle.totals import Counter
 

@@ -32,8 +32,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from daemon.table import Table, load_table
 from energy.errors import SettingError
-from energy.table import Table, load_table
 from energy.units import PRICE_PER_YEN
 from vpp.calls.baseline import ReverseFlow
 from vpp.calls.call import Basis, Product

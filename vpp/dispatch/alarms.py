@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator
 
-from energy.journal import said
+from daemon.journal import said
 
 log = logging.getLogger("yui.dispatch")
 # Only a daemon has a journal; a check tells what it found.

@@ -13,8 +13,8 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
+from daemon.journal import log_to_stdout
 from energy.errors import SettingError
-from energy.journal import log_to_stdout
 
 app = typer.Typer(
     no_args_is_help=True, help="The virtual power plant: a site's battery, and the control room."

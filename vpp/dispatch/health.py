@@ -7,7 +7,7 @@ from typing import Any
 
 from prometheus_client import CollectorRegistry, Gauge, generate_latest
 
-from energy.health import METRICS, Page, json_page
+from daemon.health import METRICS, Page, json_page
 from vpp.commands import Following, Report
 from vpp.dispatch.site import SiteDispatch
 

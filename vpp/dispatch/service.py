@@ -16,15 +16,15 @@ Units: seconds.
 from __future__ import annotations
 
 import asyncio
-import signal
 from collections.abc import Callable
 from contextlib import AsyncExitStack, suppress
 from pathlib import Path
 from typing import Protocol
 
+from daemon.health import Page, json_page, notify, served
+from daemon.journal import said
+from daemon.told import until_told
 from energy.errors import ChainError, DeviceError, SettingError
-from energy.health import Page, json_page, notify, served
-from energy.journal import said
 from vpp.commands import Following
 from vpp.dispatch.alarms import log
 from vpp.dispatch.health import health_page, metrics_page, status_of
@@ -192,18 +192,7 @@ async def run_until_told(settings: Settings) -> None:
     Raises:
         YuiError: the first that ended a duty.
     """
-    loop = asyncio.get_running_loop()
     with alone(settings), site_of(settings) as site:
         log.info(said("started", site=settings.place.site, name=settings.place.name))
         link = link_of(settings.link, site) if settings.link else None
-        task = asyncio.create_task(Service(settings, site, link).run())
-        for number in (signal.SIGINT, signal.SIGTERM):
-            loop.add_signal_handler(number, task.cancel)
-        try:
-            await task
-        except asyncio.CancelledError:
-            log.info(said("stopped"))
-        except BaseExceptionGroup as group:
-            raise group.exceptions[0] from None
-        finally:
-            notify("STOPPING=1")
+        await until_told(Service(settings, site, link).run(), log)

@@ -67,8 +67,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from daemon.table import Table, load_table
 from energy.errors import SettingError
-from energy.table import Table, load_table
 from field.address import place_from
 from field.echonet_node import Echonet
 from field.modbus import Address

@@ -17,8 +17,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
+from daemon.journal import said
 from energy.errors import DeviceError, StoreError
-from energy.journal import said
 from vpp.commands import Action, Answer, Following, Instruction, Report
 from vpp.dispatch.alarms import Alarms, log
 from vpp.dispatch.answers import Answers

@@ -21,8 +21,8 @@ from aiomqtt import Client, MqttError, ProtocolVersion, Will
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
+from daemon.journal import said
 from energy.errors import LinkError, SettingError
-from energy.journal import said
 
 KEEPALIVE_SECONDS = 15
 FIRST_WAIT_SECONDS, LONGEST_WAIT_SECONDS = 0.5, 30.0

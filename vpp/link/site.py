@@ -21,8 +21,8 @@ from dataclasses import replace
 from aiomqtt import Client, MqttError, Will
 from paho.mqtt.packettypes import PacketTypes
 
+from daemon.journal import said
 from energy.errors import LinkError, StoreError
-from energy.journal import said
 from vpp.commands import Action, Answer, Instruction, Report, Steered
 from vpp.link.client import client_of, ended, heeded, kept_connected, properties, together
 from vpp.link.folders import SitePlace

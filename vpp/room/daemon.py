@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import fcntl
-import signal
+import logging
 from collections.abc import Awaitable, Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 
+from daemon.told import until_told
 from energy.errors import SettingError
 from vpp.link.folders import room_at
 from vpp.room.room import Room
 from vpp.room.store import LOST_SECONDS, opened
 
+log = logging.getLogger("yui.room")
 Duty = Callable[[Room], Awaitable[None]]
 """Something that a room does until it is cancelled, beside keeping watch."""
 
@@ -47,11 +49,7 @@ async def _until_told(room: Room, duties: Sequence[Duty]) -> None:
             for duty in duties:
                 group.create_task(_done(duty, room))
 
-    root = asyncio.create_task(all_of_them())
-    for each in (signal.SIGINT, signal.SIGTERM):
-        asyncio.get_running_loop().add_signal_handler(each, root.cancel)
-    with suppress(asyncio.CancelledError):
-        await root
+    await until_told(all_of_them(), log)
 
 
 async def _done(duty: Duty, room: Room) -> None:

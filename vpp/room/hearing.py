@@ -9,8 +9,8 @@ from dataclasses import dataclass, field, replace
 
 from sqlalchemy import Engine
 
+from daemon.journal import said
 from energy.errors import StoreError
-from energy.journal import said
 from vpp.commands import Answer, Report
 from vpp.room.keeper import keeping
 from vpp.room.store import State

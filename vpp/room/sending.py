@@ -9,8 +9,8 @@ from dataclasses import dataclass, replace
 
 from sqlalchemy import Engine
 
+from daemon.journal import said
 from energy.errors import StoreError
-from energy.journal import said
 from vpp.commands import Action, Answer, Instruction
 from vpp.link.folders import RoomPlace
 from vpp.link.room import Outgoing, RoomLink

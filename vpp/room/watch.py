@@ -8,8 +8,8 @@ from collections.abc import Awaitable, Callable
 
 from sqlalchemy import Engine
 
+from daemon.journal import said
 from energy.errors import StoreError
-from energy.journal import said
 from vpp.room.hearing import Hearing
 from vpp.room.keeper import keeping
 from vpp.room.sending import Sending
