@@ -94,13 +94,8 @@ def attestations_from(values: Sequence[Any]) -> tuple[int, bytes, list[int], lis
     """Read the arguments of an `attestTogether` call: day, root, sites and their signatures."""
     day, root, sites, signatures = values
     numbers = [int.from_bytes(sites[at : at + 2]) for at in range(0, len(sites), 2)]
-    size = SIGNATURE_BYTES
-    return (
-        day,
-        root,
-        numbers,
-        [signatures[at * size : (at + 1) * size] for at in range(len(numbers))],
-    )
+    ends = range(SIGNATURE_BYTES, len(signatures) + 1, SIGNATURE_BYTES)
+    return day, root, numbers, [signatures[end - SIGNATURE_BYTES : end] for end in ends]
 
 
 @dataclass(frozen=True)

@@ -252,12 +252,13 @@ class StorageShown:
     power_w: int | None
     stored_wh: int | None
     capacity_wh: int | None
-    percent: int | None
     charge_w: int | None
     discharge_w: int | None
     charged: Count | None
     discharged: Count | None
     is_faulty: bool
+    nonsense: str
+    """What of its state of charge cannot be, for which it then tells no stored energy; empty."""
     mode: int | None
     """As it was set (0xDA)."""
     charging_w: int | None
@@ -284,7 +285,10 @@ def storage_shown(properties: Properties) -> StorageShown:
     if stored is None or capacity is None:
         stored, capacity = unsigned(properties, 0xE2), unsigned(properties, 0xD0)
     percent = unsigned(properties, 0xE4)
-    if stored is None and capacity is not None and percent is not None:
+    nonsense = ""
+    if percent is not None and percent > 100:
+        nonsense, stored = f"state of charge must be at most 100 %, got {percent} %", None
+    elif stored is None and capacity is not None and percent is not None:
         stored = capacity * percent // 100
 
     def most(code: int) -> int | None:
@@ -295,12 +299,12 @@ def storage_shown(properties: Properties) -> StorageShown:
         None if power is None else -power,
         stored,
         capacity,
-        percent,
         most(0xC8),
         most(0xC9),
         wh_count(properties, 0xA8, 0xD8),
         wh_count(properties, 0xA9, 0xD6),
         unsigned(properties, 0x88) == _FAULT,
+        nonsense,
         unsigned(properties, 0xDA),
         unsigned(properties, 0xEB),
         unsigned(properties, 0xEC),

@@ -49,11 +49,8 @@ async def read_echonet(line: EchonetLine, role: Role, instance: int) -> Shown:
         storage = storage_shown(await line.get(target, STORAGE_CODES))
         power_w, stored_wh = storage.power_w, storage.stored_wh
         counts = {"charged": storage.charged, "discharged": storage.discharged}
-        if storage.percent is not None and storage.percent > 100:
-            errors.append(
-                DeviceError(f"state of charge must be at most 100 %, got {storage.percent} %")
-            )
-            stored_wh = None
+        if storage.nonsense:
+            errors.append(DeviceError(storage.nonsense))
     counters: dict[str, Counter] = {}
     for quantity, count in counts.items():
         try:

@@ -79,11 +79,8 @@ class EchonetBattery:
 
 def shown_by(shown: StorageShown) -> BatteryShown:
     """Return what a battery's properties tell; what cannot be is left out and named."""
-    nonsense = []
-    stored_wh, percent = shown.stored_wh, shown.percent
-    if percent is not None and percent > 100:
-        nonsense.append(f"state of charge must be at most 100 %, got {percent} %")
-        stored_wh = None
+    nonsense = [shown.nonsense] if shown.nonsense else []
+    stored_wh = shown.stored_wh
     if stored_wh is not None and shown.capacity_wh is not None and stored_wh > shown.capacity_wh:
         nonsense.append(f"stored must be at most {shown.capacity_wh} Wh, got {stored_wh} Wh")
         stored_wh = None
