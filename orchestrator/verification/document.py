@@ -12,12 +12,10 @@ from orchestrator.statement_page import write_pdf
 from orchestrator.verification.charts import DARK, LIGHT, PALETTE, style_of
 from orchestrator.verification.report import Figures
 from orchestrator.verification.section import Section, Table, Voice
-from orchestrator.verification.sections_energy import energy_section, flow_section
-from orchestrator.verification.sections_money import (
-    forecast_section,
-    money_section,
-    price_section,
-)
+from orchestrator.verification.sections_energy import energy_section
+from orchestrator.verification.sections_flow import flow_section
+from orchestrator.verification.sections_market import forecast_section, price_section
+from orchestrator.verification.sections_money import money_section
 from orchestrator.verification.sections_plant import (
     battery_section,
     call_section,
@@ -147,7 +145,7 @@ def write_markdown(
 
 
 def _recipe(section: Section, say: Voice) -> str:
-    if not section.again.startswith("select"):
+    if not section.again.startswith(("select", "--")):
         return f"**{say('again')}.** `{section.again}`"
     return f"**{say('again')}.** {say('again_note')}\n\n```sql\n{section.again}\n```"
 
@@ -162,4 +160,5 @@ def _markdown(table: Table) -> str:
     bold = len(shown) - table.totals
     for number, cells in enumerate(shown):
         rows.append(line([f"**{cell}**" if number >= bold else cell for cell in cells]))
-    return f"*{table.title}*\n\n" + "\n".join(rows)
+    note = f"\n\n{table.note}" if table.note else ""
+    return f"*{table.title}*\n\n" + "\n".join(rows) + note
