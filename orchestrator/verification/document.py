@@ -10,6 +10,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from energy.units import SLOTS_PER_DAY, day_of
 from orchestrator.statement_page import write_pdf
 from orchestrator.verification.charts import DARK, LIGHT, PALETTE, style_of
+from orchestrator.verification.published import FIGURES_FILE, READINGS_FILE, given_of
 from orchestrator.verification.report import Figures
 from orchestrator.verification.section import Section, Table, Voice
 from orchestrator.verification.sections_energy import energy_section, flow_section
@@ -106,6 +107,7 @@ def json_of(figures: Figures, names: Sequence[str]) -> dict[str, object]:
         "first_day": day_of(slots[0]).isoformat(),
         "last_day": day_of(slots[-1]).isoformat(),
         "slots": [slots[0], slots[-1]],
+        "given": given_of(figures.facts, figures.carbon.factor),
         "findings": {one.key: list(one.findings) for one in sections},
         "tables": {table.key: table.to_json() for section in sections for table in section.tables},
         "method": {one.key: list(one.method) for one in sections},
@@ -128,6 +130,7 @@ def write_markdown(
     folder.mkdir(parents=True, exist_ok=True)
     say = Voice(language, names, PALETTE)
     page = [f"# {say('title')}", period_line(figures, say) + "  ", source_line(figures, say)]
+    page.append(say("data_beside", readings=READINGS_FILE, figures=FIGURES_FILE))
     for section in sections_of(figures, say):
         page.append(f"## {section.title}")
         if section.findings:
