@@ -189,7 +189,7 @@ class _Case:
             least_kwh=self.least,
             end_least_kwh=self.least,
             wear=of_kind.wear(self.size) if of_kind else None,
-            rests=of_kind.rests(self.size) if of_kind else (),
+            rests=of_kind.rests() if of_kind else (),
         )
         buy, sell = Tier("buy", self.buy[slots]), Tier("sell", self.sell[slots])
         return Problem(self.used[slots], self.sun[slots], (buy,), (sell,), (unit,))
