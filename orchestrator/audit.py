@@ -28,9 +28,7 @@ from chain.recorded import RecordedChain
 from energy.errors import AuditError, SettingError
 from orchestrator.audit_market import Auditor, Findings
 from orchestrator.audit_origin import OriginAuditor
-
-CHAIN_FILE = "chain.sqlite"
-"""What a replay's chain is called in its folder."""
+from orchestrator.replay.indexing import CHAIN
 
 
 def audited(
@@ -97,10 +95,10 @@ def audited_again(
         AuditError, ChainError: at the first thing that is wrong.
         SettingError: if the folder holds no chain, or the state is of another one.
     """
-    file = folder / CHAIN_FILE
+    file = folder / CHAIN
     if not file.exists():
         raise SettingError(
-            f"{folder} must hold a replay's {CHAIN_FILE}, got none: a replay on a node leaves its "
+            f"{folder} must hold a replay's {CHAIN}, got none: a replay on a node leaves its "
             "chain with the node"
         )
     chain = RecordedChain(file)

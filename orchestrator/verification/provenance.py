@@ -20,12 +20,21 @@ from chain.store import Store
 from chain.tables import SETTINGS
 from energy.errors import SettingError
 from energy.units import SLOTS_PER_DAY, day_of
+from orchestrator.replay.folder import FILE
+from orchestrator.replay.plan import BUNDLED, KIND
+from orchestrator.setting.series import LOADS_NAME, PV_NAME
 from orchestrator.verification.section import Voice
 from orchestrator.words import say_day
 
-REPLAY, REPLAY_FILE = "replay", "replay.json"
-BUNDLED = "bundled"
 REPORTS = "docs/report"
+SITES_PRICES = "sites file"
+"""What a store says of prices that are the sites file's."""
+_OPTIONS = (
+    "mode", "battery", "agents", "seed", "sites", "loads", "pv", "tariffs", "exchange", "calls",
+)  # fmt: skip
+"""Of `yui replay`, by the settings that tell them."""
+_DEFAULTS = {BUNDLED, LOADS_NAME, PV_NAME, SITES_PRICES}
+"""What is said of what a replay takes without being told."""
 _FOLDER = "FOLDER"
 """Where a replay is made again: the reader's choice."""
 
@@ -45,7 +54,7 @@ class Provenance:
     @property
     def is_replay(self) -> bool:
         """Whether it was played, not metered."""
-        return self.settings.get("kind") == REPLAY
+        return self.settings.get("kind") == KIND
 
     @property
     def gap_days(self) -> int | None:
@@ -65,9 +74,10 @@ class Provenance:
         if not self.is_replay:
             return ()
         options = {"from": self.first.isoformat(), "days": str(self.days)}
-        for name in ("mode", "battery", "agents", "seed", "sites"):
+        for name in _OPTIONS:
             value = self.settings.get(name)
-            if value and (name, value) != ("sites", BUNDLED):
+            is_text = name == "tariffs" and bool(self.settings.get("exchange"))
+            if value and value not in _DEFAULTS and not is_text:
                 options[name] = value
         given = " ".join(f"--{name} {shlex.quote(value)}" for name, value in options.items())
         told = f"--store {_FOLDER}/store.sqlite --language {language} --markdown {REPORTS}"
@@ -93,7 +103,7 @@ def provenance_of(connection: Connection, settled: range, folder: Path | None = 
 
 def _beside(folder: Path | None) -> dict[str, str]:
     """Return what a replay's folder says of it."""
-    file = folder / REPLAY_FILE if folder else None
+    file = folder / FILE if folder else None
     if file is None or not file.exists():
         return {}
     try:
@@ -101,7 +111,7 @@ def _beside(folder: Path | None) -> dict[str, str]:
     except ValueError as error:
         raise SettingError(f"{file} must be JSON, got {error}") from error
     return {
-        "kind": REPLAY,
+        "kind": KIND,
         **{name: value for name, value in kept.items() if isinstance(value, str)},
     }
 
@@ -126,7 +136,7 @@ def source_lines(provenance: Provenance, say: Voice) -> list[str]:
                 "source_series",
                 loads=_named(settings.get("loads", BUNDLED), say),
                 pv=_named(settings.get("pv", BUNDLED), say),
-                tariffs=_named(settings.get("tariffs") or "sites file", say),
+                tariffs=_named(settings.get("tariffs") or SITES_PRICES, say),
             )
         )
         if provenance.gap_days:
