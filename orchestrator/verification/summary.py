@@ -31,10 +31,10 @@ from orchestrator.verification.cases import AS_RUN, IDLE, OWN_FIRST
 from orchestrator.verification.queries import script
 from orchestrator.verification.report import Figures
 from orchestrator.verification.section import Cell, Section, Table, Voice
+from orchestrator.verification.sections_chain import audit_found
 from orchestrator.verification.sections_energy import percent
 from orchestrator.verification.sections_market import quoting_found
 from orchestrator.verification.sections_money import yen
-from orchestrator.verification.sections_plant import audit_found
 from orchestrator.verification.storage import Store, Strategy
 from vpp.chemistry import DAYS_PER_YEAR
 
@@ -168,8 +168,8 @@ def _battery(figures: Figures, say: Voice) -> list[str]:
     years = float(figures.facts.settled.sum()) / SLOTS_PER_DAY / DAYS_PER_YEAR
     wear = 0.0
     for battery in figures.batteries:
-        ran = _strategy(battery, storage.AS_RUN)
-        wear += years * (ran.together - _net(battery, ran))
+        ran = battery.strategy(storage.AS_RUN)
+        wear += years * (ran.together - _net(ran))
     key = "conclude_battery_loss" if earned < wear else "conclude_battery_gain"
     found = [say(key, earned=_shown(earned), alone=_shown(alone), wear=_shown(wear))]
     for battery in figures.batteries:
@@ -180,8 +180,8 @@ def _battery(figures: Figures, say: Voice) -> list[str]:
 def _own_use(battery: Store, say: Voice) -> list[str]:
     """Say whether a battery that serves its own office first would have left more, wear taken off,
     and what it spares without a market."""
-    ran, own = _strategy(battery, storage.AS_RUN), _strategy(battery, storage.SELF_USE)
-    left, left_own = _net(battery, ran), _net(battery, own)
+    ran, own = battery.strategy(storage.AS_RUN), battery.strategy(storage.SELF_USE)
+    left, left_own = _net(ran), _net(own)
     margin = abs(ran.together) / 100
     values = {
         "site": say.names[battery.site],
@@ -199,15 +199,9 @@ def _own_use(battery: Store, say: Voice) -> list[str]:
     return found
 
 
-def _strategy(battery: Store, key: str) -> Strategy:
-    return next(one for one in battery.strategies if one.key == key)
-
-
-def _net(battery: Store, strategy: Strategy) -> float:
-    """Return what a strategy leaves a year of its worth in the market, less its wear beyond the
-    idle battery's, by the chemistry that leaves most."""
-    idle = _strategy(battery, storage.IDLE)
-    return max(strategy.together - strategy.wear(key) + idle.wear(key) for key in strategy.outlooks)
+def _net(strategy: Strategy) -> float:
+    """Return what is left of a strategy a year, by the chemistry that leaves most."""
+    return max(strategy.net(key) for key in strategy.outlooks)
 
 
 def _forecast(figures: Figures, say: Voice) -> list[str]:
