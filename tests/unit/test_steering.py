@@ -35,6 +35,7 @@ from orchestrator.steering.steering import (
     net_offers,
     position_of,
 )
+from orchestrator.web.words_plant import PLANT_WORDS
 from vpp.ahead import Ahead
 from vpp.calendar import works_on
 from vpp.control import setpoint_of
@@ -83,6 +84,7 @@ def test_a_steering_is_chosen_by_name() -> None:
         assert type(steering_of(how, with_battery, history(NOON), tariffs)) is kinds[how]
         assert type(steering_of(how, without, history(NOON), tariffs)) is Idle
         check_steering(how)
+        assert f"steered_by_{how}" in PLANT_WORDS
     with pytest.raises(
         SettingError, match="--battery must be one of none, rule, own-use, plan, got 'ai'"
     ):
