@@ -22,7 +22,7 @@ from energy.errors import SettingError
 from energy.records import Reading
 from energy.registry import Tariff
 from energy.units import SLOT_SECONDS, SLOTS_PER_DAY, day_of, slot_at, slots_of
-from orchestrator.report import newest
+from orchestrator.report import measured, newest
 from orchestrator.setting.sites import Setting, Site
 from orchestrator.web.viewer import Viewer
 
@@ -138,8 +138,13 @@ class Source:
         return range(begin, max(begin, min(slots.stop, slot_at(self.moment))))
 
     def readings(self, slots: range, site: int | None = None) -> list[Reading]:
-        """Return the newest readings of some slots, by slot and site."""
+        """Return the newest readings of some slots, by slot and site, also those that were
+        assumed."""
         return newest(self.store.readings(slots, site))
+
+    def measured(self, slots: range, site: int | None = None) -> list[Reading]:
+        """Return the newest readings of some slots that have come, by slot and site."""
+        return measured(self.store.readings(slots, site))
 
     def tariff(self, slot: int) -> Tariff:
         """Return the tariff of a slot."""

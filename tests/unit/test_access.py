@@ -3,6 +3,7 @@
 import json
 import re
 import stat
+import time
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -15,6 +16,7 @@ from bench.origin import SLOTS
 from chain.database import opened
 from chain.store import stored
 from energy.errors import SettingError, StoreError
+from energy.registry import NETWORK, UTILITY
 from energy.units import day_of
 from orchestrator.cli import app as program
 from orchestrator.setting.sites import load_setting
@@ -29,11 +31,15 @@ from orchestrator.web.desk import Desk
 from orchestrator.web.drawing import kwh
 from orchestrator.web.pages import PAGES
 from orchestrator.web.viewer import Others, Role, Viewer
+from tests.room import TOWNS, room_of
+from vpp.room.keeper import keeping
+from vpp.room.store import Registered
 
 ROOT = Path(__file__).resolve().parents[2]
 MATRIX = ROOT / "docs" / "access.md"
 PASSWORD = "seven roofs one river"
-OWN, OTHER = 3, 5
+OWN, OTHER, OFFICE = 3, 5, 1
+NOW = int(time.time())
 SLOT = SLOTS[30]
 DAY = day_of(SLOT).isoformat()
 BASE = "http://localhost:8480"
@@ -72,8 +78,9 @@ def client(engine, access):
     return client_of(engine, access)
 
 
-def client_of(engine, access, base=BASE):
-    app = application(Desk(engine, load_setting()), access)
+def client_of(engine, access, base=BASE, room=None):
+    clock = time.time if room is None else lambda: NOW
+    app = application(Desk(engine, load_setting(), clock, room=room), access)
     return TestClient(app, base_url=base, follow_redirects=False)
 
 
@@ -251,6 +258,17 @@ def test_a_page_that_renews_itself_keeps_no_session_alive(client, access, clock)
     for _ in range(2):
         clock.now += sessions.IDLE_SECONDS / 2
         client.get(f"/slot/{SLOT}", headers={"hx-request": "true", "hx-trigger": "live"})
+    assert client.get("/account").status_code == 303
+
+
+def test_what_listens_for_events_keeps_no_session_alive(engine, access, clock):
+    with_user(access)
+    client = client_of(engine, access)
+    client.app.state.desk.is_ending = True  # so that the stream ends with its first line
+    logged_in(client)
+    for _ in range(2):
+        clock.now += sessions.IDLE_SECONDS / 2
+        assert "retry: 3000" in client.get("/events").text
     assert client.get("/account").status_code == 303
 
 
@@ -530,25 +548,35 @@ LOAD = re.compile(
 )
 
 
-def clients(engine, others):
+@pytest.fixture(scope="module")
+def room(tmp_path_factory):
+    """A fleet that counts its sites as the market does."""
+    room = room_of(str(tmp_path_factory.mktemp("room") / "room.sqlite"), 20, NOW)
+    with keeping(room) as keep:
+        keep.register([Registered(n, f"Site {n}", TOWNS[n % 5]) for n in range(20)])
+    yield room
+    room.dispose()
+
+
+def clients(engine, room, others):
     """A client for each kind of people."""
     access = Access(Policy(others=others, origin=BASE))
-    found = {PEOPLE[0]: client_of(engine, access)}
+    found = {PEOPLE[0]: client_of(engine, access, room=room)}
     for role in Role:
         with_user(access, str(role), role)
-        found[str(role)] = client_of(engine, access)
+        found[str(role)] = client_of(engine, access, room=room)
         assert logged_in(found[str(role)], str(role)).status_code == 303
     return found
 
 
 @pytest.fixture(scope="module")
-def trades_only(engine):
-    return clients(engine, Others.TRADES)
+def trades_only(engine, room):
+    return clients(engine, room, Others.TRADES)
 
 
 @pytest.fixture(scope="module")
-def all_of_all(engine):
-    return clients(engine, Others.ALL)
+def all_of_all(engine, room):
+    return clients(engine, room, Others.ALL)
 
 
 def addresses():
@@ -587,6 +615,9 @@ def test_no_page_and_no_data_tells_the_load_of_who_keeps_it(
     assert told <= may, (path, told - may)
     page = client.get(f"{path}{query}")
     assert page.status_code == 200
+    if data.json().get("entries"):
+        accounts = {one["account"]["number"] for one in data.json()["entries"]}
+        assert accounts - may <= {UTILITY, NETWORK}
     if len(may) == 7 or f"/{OWN}" in path:
         return
     figures = set(re.findall(r"(?<![\d.,])[\d,]+\.\d{3}(?!\d)", page.text))
@@ -621,6 +652,20 @@ def matrix():
             yield cells[0], dict(zip(PEOPLE, (cell == "yes" for cell in cells[1:]), strict=True))
 
 
+def of_fleet(client, site):
+    """A site of the fleet as it is shown."""
+    shown = client.get("/fleet.json").json()
+    return next(one for one in shown["sites"] if one["site"]["number"] == site)
+
+
+def sees_of_fleet(client, site):
+    shown = of_fleet(client, site)
+    told = {one["site"]["number"] for one in client.get("/fleet.json").json()["told"]}
+    seen = [shown["charge"] is not None, shown["following"] is not None, site in told]
+    seen.append(any(":" in alarm for alarm in shown["alarms"]))
+    return any(seen)
+
+
 def sees(client, site):
     return client.get(f"/site/{site}.json?day={DAY}").json()["is_shown"]
 
@@ -636,6 +681,16 @@ PROBES = {
     "another office, with `--others all`": lambda _, everything: sees(everything, OTHER),
     "sums over offices of which three or more are hidden": lambda trades, _: (
         trades.get(f"/now.json?at={SLOT}").json()["used_wh"] is not None
+    ),
+    "the fleet: which sites are alive, and the names of their alarms": lambda trades, _: (
+        of_fleet(trades, OTHER)["standing"] is not None
+        and of_fleet(trades, OWN)["alarms"][0].partition(":")[0] == "battery"
+    ),
+    "the own site of the fleet: charge, powers, instructions, what an alarm says": (
+        lambda trades, _: sees_of_fleet(trades, OWN)
+    ),
+    "another site of the fleet, and sums over all, with `--others trades`": lambda trades, _: (
+        sees_of_fleet(trades, 8) or trades.get("/fleet.json").json()["stored_wh"] is not None
     ),
     "the own account: password, passkeys, log-ins": lambda trades, _: (
         trades.get("/account").status_code == 200
@@ -665,6 +720,24 @@ def test_a_sum_never_tells_the_load_of_one():
     assert not viewer.sees_sum_of([0, 1, 2])
     assert viewer.sees_sum_of([0, 1, 2, 3])
     assert Viewer(Role.AUDITOR, None, Others.TRADES).sees_sum_of([0, 1])
+
+
+def test_the_common_accounts_of_a_slot_are_a_sum_over_the_offices(tmp_path):
+    """All accounts sum to zero: what the utility and the network have, the others have not."""
+    for sites, shown in ((2, {OFFICE}), (3, {OFFICE}), (4, {OFFICE, UTILITY, NETWORK})):
+        engine = opened(str(tmp_path / f"{sites}.sqlite"))
+        fill(engine, sites, 1)
+        access = Access(Policy(others=Others.TRADES, origin=BASE))
+        with_user(access, site=OFFICE)
+        client = client_of(engine, access)
+        logged_in(client)
+        entries = client.get(f"/slot/{SLOT}.json").json()["entries"]
+        assert {one["account"]["number"] for one in entries} == shown, sites
+        claimed = client.get(f"/audit.json?day={DAY}").json()["claimed_wh"]
+        assert (claimed is None) is (UTILITY not in shown)
+        nobody = client_of(engine, access).get(f"/slot/{SLOT}.json").json()["entries"]
+        assert bool(nobody) is (sites >= 3)
+        engine.dispose()
 
 
 def test_offices_keep_to_themselves_from_the_first_user_on(engine, access, monkeypatch):

@@ -96,7 +96,8 @@ class AuditPage:
     """The day's root, computed again from its rows."""
     sites: tuple[SiteRoot, ...]
     checks: tuple[Check, ...]
-    claimed_wh: int
+    claimed_wh: int | None
+    """None where the sum would tell of an office that is not to be seen."""
 
 
 def audit_view(source: Source, day: date | None, month: str | None, kept: Path | None) -> AuditPage:
@@ -133,7 +134,9 @@ def audit_view(source: Source, day: date | None, month: str | None, kept: Path |
         root="0x" + root.hex() if root else None,
         sites=sites,
         checks=_checks(source, the_day, sites),
-        claimed_wh=store.claimed(range(day_number(the_day), day_number(the_day) + 1)),
+        claimed_wh=store.claimed(range(day_number(the_day), day_number(the_day) + 1))
+        if source.viewer.sees_sum_of([one.site.number for one in sites])
+        else None,
     )
 
 
@@ -195,8 +198,8 @@ def _checks(source: Source, day: date, sites: tuple[SiteRoot, ...]) -> tuple[Che
         sums[slot] += microyen
     cleared = list(store.prices(slots))
     orders = {slot: store.orders(range(slot, slot + 1)) for slot in cleared}
-    readings = source.readings(slots)
-    meters = {(one.slot, one.site): one for one in readings}
+    came = source.measured(slots)
+    meters = {(one.slot, one.site): one for one in source.readings(slots)}
     sent: Counter[tuple[int, int]] = Counter()
     for flow in store.flows(slots):
         sent[flow.slot, flow.seller] += flow.energy
@@ -209,7 +212,7 @@ def _checks(source: Source, day: date, sites: tuple[SiteRoot, ...]) -> tuple[Che
         said.setdefault((one.slot, one.site), set()).add(one.consumption)
     expected = sum(len(source.sites(slot)) for slot in settled)
     return (
-        Check("readings", sum(one.slot in settled for one in readings), expected),
+        Check("readings", sum(one.slot in settled for one in came), expected),
         Check(
             "recomputed",
             sum(bool(is_recomputed(source, slot, orders[slot])) for slot in cleared),
