@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 import pytest
 from starlette.testclient import TestClient
 from typer.testing import CliRunner
+from webauthn.helpers import bytes_to_base64url
 
 from bench.desk import fill
 from bench.origin import SLOTS
@@ -352,6 +353,88 @@ def test_an_invitation_is_void_after_three_days_and_by_the_next_one(client, acce
     assert client.get(f"/invitation/{second}").status_code == 200
     clock.now += INVITATION_SECONDS
     assert client.get(f"/invitation/{second}").status_code == 410
+
+
+# -- passkeys --------------------------------------------------------------------------------
+
+
+def with_passkey(access, user, label="telephone"):
+    """Keep a passkey as a browser would have made it: its answers are looked at in a real one."""
+    credential = f"credential of {label}".encode()
+    access.disk.write(
+        "INSERT INTO passkeys VALUES (?, ?, ?, 0, ?, ?, NULL)",
+        *(credential, user.number, b"key", label, access.clock()),
+    )
+    (found,) = [one for one in access.passkeys.of(user) if one.label == label]
+    return found
+
+
+def asks_to_add(client, **body):
+    headers = {"x-form-token": token_on(client.get("/account"))}
+    return client.post("/account/passkeys/ask", json=body, headers=headers)
+
+
+def test_a_passkey_is_added_only_by_who_knows_the_password(client, access):
+    with_user(access)
+    logged_in(client)
+    for body in ({}, {"password": "no idea at all"}, {"password": 5}):
+        refused = asks_to_add(client, **body)
+        assert refused.status_code == 403
+        assert refused.json()["is"] == "wrong"
+    assert "challenge" in asks_to_add(client, password=PASSWORD).json()
+    for _ in range(limits.FREE_OF_USER):
+        asks_to_add(client, password="a guess")
+    assert asks_to_add(client, password=PASSWORD).status_code == 429
+
+
+def test_a_challenge_to_log_in_is_none_to_add_a_passkey(access):
+    user = with_user(access)
+    asked = json.loads(access.passkeys.to_log_in(b"browser"))["challenge"]
+    told = json.dumps({"type": "webauthn.create", "challenge": asked, "origin": BASE}).encode()
+    credential = {"response": {"clientDataJSON": bytes_to_base64url(told)}}
+    with pytest.raises(SettingError, match="once, where it is asked"):
+        access.passkeys.register(user, b"browser", credential, "planted")
+    # It was for something else, and is still there for that.
+    with pytest.raises(SettingError, match="a passkey must answer as asked"):
+        access.passkeys.log_in(access.accounts, b"browser", credential)
+
+
+def test_a_log_in_that_is_given_anew_takes_the_passkeys_away(client, access):
+    user = with_user(access)
+    for give in (
+        access.accounts.invite,
+        lambda user: access.accounts.set_password(user, PASSWORD + "!"),
+    ):
+        with_passkey(access, user)
+        token = access.sessions.begin(user, "passkey", "192.0.2.1")
+        give(user)
+        assert access.passkeys.of(user) == []
+        assert access.sessions.of(token) is None
+
+
+def test_one_keeps_ones_passkeys_when_one_changes_the_password(client, access):
+    user = with_user(access)
+    with_passkey(access, user)
+    logged_in(client)
+    new = "eight roofs two rivers"
+    values = {"old": PASSWORD, "password": new, "again": new}
+    client.post("/account/password", data={"token": token_on(client.get("/account")), **values})
+    assert access.accounts.has_password(user, new)
+    assert len(access.passkeys.of(user)) == 1
+
+
+def test_that_a_passkey_was_removed_is_in_the_log(client, access):
+    user = with_user(access)
+    kept = with_passkey(access, user)
+    logged_in(client)
+    values = {"credential": bytes_to_base64url(kept.credential)}
+    page = client.get("/account")
+    client.post("/account/passkeys/remove", data={"token": token_on(page), **values})
+    assert access.passkeys.of(user) == []
+    assert (access.limits.log_ins("sato")[0].way, access.limits.log_ins("sato")[0].outcome) == (
+        *("passkey", "removed"),
+    )
+    assert "removed" in client.get("/account").text
 
 
 # -- limits ----------------------------------------------------------------------------------
@@ -790,6 +873,30 @@ def test_users_are_managed_at_the_command_line(users, tmp_path):
     assert users("remove", "sato").exit_code == 0
     missing = users("password", "sato", typed="x\n")
     assert str(missing.exception) == "a user must be one of abe, got 'sato'"
+
+
+def test_a_lost_passkey_is_taken_away_at_the_command_line(users, tmp_path):
+    users("add", "sato", "--role", "auditor", "--password", typed=f"{PASSWORD}\n")
+    access = Access(disk=Disk(tmp_path / "a.sqlite"))
+    user = access.accounts.user("sato")
+    lost, kept = with_passkey(access, user, "telephone"), with_passkey(access, user, "desk")
+    token = access.sessions.begin(user, "passkey", "192.0.2.1")
+    listed = json.loads(users("passkeys", "sato", "--json").output)
+    assert [(one["id"], one["label"]) for one in listed] == [
+        (lost.short, "telephone"),
+        (kept.short, "desk"),
+    ]
+    wrong = users("passkeys", "sato", "--remove", "telephone")
+    assert str(wrong.exception) == (
+        f"--remove must be all, or one of {lost.short}, {kept.short}, got 'telephone'"
+    )
+    done = users("passkeys", "sato", "--remove", lost.short)
+    assert done.output == "sato has 1 passkeys, and is logged out everywhere\n"
+    assert access.passkeys.of(user) == [kept]
+    assert access.sessions.of(token) is None
+    assert access.limits.log_ins("sato")[0].outcome == "removed"
+    users("passkeys", "sato", "--remove", "all")
+    assert access.passkeys.of(user) == []
 
 
 def test_a_user_whose_password_is_refused_is_not_added(users, tmp_path):

@@ -52,6 +52,7 @@ WORDS = {
     "passkeys": ("Passkeys", "パスキー"),
     "passkey_label": ("Name of this device", "端末の名前"),
     "passkey_add": ("Add a passkey", "パスキーを追加"),
+    "passkey_password": ("Your password, to add it", "現在のパスワード(追加に必要)"),
     "passkey_list": ("Your passkeys", "登録済みのパスキー"),
     "passkey_none": ("None yet.", "登録なし。"),
     "passkey_since": ("Added", "登録日時"),
@@ -106,5 +107,7 @@ WORDS = {
     "attempt_logged-in": ("logged in", "成功"),
     "attempt_refused": ("refused", "失敗"),
     "attempt_held": ("held: too many attempts", "制限(試行過多)"),
+    "attempt_added": ("added", "追加"),
+    "attempt_removed": ("removed", "削除"),
     "attempt_logged-out": ("logged out", "ログアウト"),
 }

@@ -11,9 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from chain import tables
-from chain.attesting import day_tree
 from energy.clearing import cleared, live_orders, ranking_of
-from energy.errors import SettingError
 from energy.lots import Kind
 from energy.merkle import leaf_of
 from energy.records import Order, Quality, Reading
@@ -259,10 +257,6 @@ def _proof(
     entries: Sequence[SlotEntry],
 ) -> Proof:
     store, span = source.store, range(slot, slot + 1)
-    try:
-        root: str | None = "0x" + day_tree(store, day_of(slot)).root.hex()
-    except SettingError:
-        root = None  # the day is not over, or not settled
     rows = store.origins("used", span)
     return Proof(
         orders_block=store.block_of(tables.ORDERS, slot=slot),
@@ -272,7 +266,7 @@ def _proof(
         is_final=slot in store.final_slots(span),
         is_recomputed=is_recomputed(source, slot, book),
         money_sum_microyen=sum(entry.microyen for entry in entries),
-        day_root=root,
+        day_root=source.root(day_of(slot)),
         leaves=tuple(
             Leaf(
                 source.ref(row.site),
