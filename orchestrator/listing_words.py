@@ -85,6 +85,8 @@ VALUES = {
     "refused": "失敗",
     "held": "制限(試行過多)",
     "logged-out": "ログアウト",
+    "added": "追加",
+    "removed": "削除",
     # What `yui status` tells.
     "market": "市場の契約",
     "origin": "由来の台帳",

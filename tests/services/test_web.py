@@ -5,6 +5,7 @@ import re
 import shlex
 import shutil
 from html import unescape
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -229,23 +230,21 @@ def test_an_office_has_its_statement_to_print_and_as_a_file(engine, client):
 
 
 def test_a_statement_is_made_once_and_a_days_root_as_well(engine, monkeypatch):
-    made, roots = [], []
-    monkeypatch.setattr(
-        prints, "statement_of", lambda *asked: made.append(asked) or statement_of(*asked)
-    )
-    monkeypatch.setattr(reads, "day_tree", lambda *asked: roots.append(asked) or day_tree(*asked))
+    made, roots = Mock(wraps=statement_of), Mock(wraps=day_tree)
+    monkeypatch.setattr(prints, "statement_of", made)
+    monkeypatch.setattr(reads, "day_tree", roots)
     client = client_of(engine)
     for language in ("en", "en", "ja", "en"):
         page = client.get(f"/site/6/statement?day={DAY}", headers={"accept-language": language})
         assert page.status_code == 200
         assert page.headers["cache-control"] == "private, no-cache"
-    assert len(made) == 2  # one a language
-    assert len(roots) == 1  # and one a day, for all offices
+    assert made.call_count == 2  # one a language
+    assert roots.call_count == 1  # and one a day, for all offices
     client.get(f"/site/5/statement?month={DAY:%Y-%m}")
-    assert len(roots) == 1
+    assert roots.call_count == 1
     for _ in range(2):
         client.get(f"/site/6/statement.csv?day={DAY}")
-    assert len(made) == 4
+    assert made.call_count == 4
     again = {"if-none-match": page.headers["etag"]}
     assert client.get(f"/site/6/statement?day={DAY}", headers=again).status_code == 304
 

@@ -18,7 +18,8 @@ from orchestrator.statement_page import html_of
 from orchestrator.web.app import application
 from orchestrator.web.desk import Desk
 from orchestrator.words import Language
-from tests.services.test_node import FIRST_SLOT, KESENNUMA, OGAWARA, SENDAI, SLOT, a_town
+from tests.services.test_node import KESENNUMA, OGAWARA, SENDAI, SLOT, a_town
+from tests.unit.test_twin import FIRST_SLOT
 
 MISSED = SLOT + 1
 """Sendai buys in it, and no reading of Sendai comes."""
