@@ -38,7 +38,7 @@ from orchestrator.verification.period import period_from
 from orchestrator.verification.queries import query
 from orchestrator.verification.report import Figures, figures_of
 from orchestrator.verification.section import Section, Voice
-from orchestrator.verification.sections_plant import chain_section
+from orchestrator.verification.sections_chain import chain_section
 from orchestrator.verification.summary import conclusions
 from orchestrator.words import Language
 
