@@ -9,6 +9,7 @@ processes. `YUI_YEAR_DAYS` plays fewer days, counted up to a year; the report is
 from __future__ import annotations
 
 import os
+import resource
 import subprocess
 import sys
 import time
@@ -26,7 +27,7 @@ from orchestrator.words import Language
 
 FIRST = date(2019, 1, 1)
 YEAR = 365
-_YUI = (sys.executable, "-c", "from orchestrator.entry import main; main()")
+_YUI = (sys.executable, "-m", "orchestrator.entry")
 _PLANNER = {RULE: "without the planner", PLAN: "with the planner each slot"}
 
 
@@ -57,7 +58,8 @@ def _year(battery: str, bar: float) -> Iterator[Figure]:
             for kind in ("chain", "store")
         }
         played = "that year" if days == YEAR else f"{days} days"
-        reports = [_reported(folder / "store.sqlite", each, played) for each in Language]
+        store = folder / "store.sqlite"
+        reports = [figure for each in Language for figure in _reported(store, each, played)]
     scale = YEAR / days
     name = f"a year, {len(setting.sites)} sites, in-process EVM, all checks on"
     yield Figure(
@@ -73,12 +75,18 @@ def _year(battery: str, bar: float) -> Iterator[Figure]:
     yield from reports
 
 
-def _reported(store: Path, language: str, name: str) -> Figure:
+def _reported(store: Path, language: str, name: str) -> Iterator[Figure]:
     """Have the command write the report in all forms, and say how long it took, start included."""
     folder = store.parent / f"report-{language}"
     forms = ("--markdown", str(folder), "--html", f"{folder}.html", "--pdf", f"{folder}.pdf")
     asked = ("report", "--store", str(store), "--language", language, *forms)
-    begun = time.monotonic()
+    begun, worked = time.monotonic(), _children_seconds()
     subprocess.run([*_YUI, *asked], check=True, stdout=subprocess.DEVNULL)
     spent = time.monotonic() - begun
-    return Figure(f"report of {name}, {language}: Markdown, HTML and PDF", spent, "s", 60)
+    yield Figure(f"report of {name}, {language}: Markdown, HTML and PDF", spent, "s", 60)
+    yield Figure("its processor time", _children_seconds() - worked, "s")
+
+
+def _children_seconds() -> float:
+    spent = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return spent.ru_utime + spent.ru_stime
