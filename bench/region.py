@@ -23,9 +23,11 @@ from chain.database import opened
 from chain.evm import EvmChain
 from chain.indexer import indexed
 from chain.market import MarketContract
+from chain.origin import OriginContract
 from chain.recorded import RecordedChain
 from energy.messages import address_of
 from energy.units import SLOT_SECONDS, SLOTS_PER_DAY, slots_of
+from orchestrator.audit import audited
 from orchestrator.replay.replay import Replay, SlotResult, known_tariffs
 from orchestrator.replay.scenarios import Town, base, resampled
 from orchestrator.replay.site import replayed_sites
@@ -39,7 +41,7 @@ DAY = date(2019, 6, 4)
 class Region:
     """What some half hours of a region took. The set-up stands apart: deployment, enrolments and
     what the sites' meters showed before. `memory` is the most that the process had meanwhile, and
-    `before` what it had when the region began, MB; bytes are 0 where nothing is kept."""
+    `before` what it had when the region began, MB; where nothing is kept, nothing is audited."""
 
     orders: int
     trades: int
@@ -50,6 +52,7 @@ class Region:
     set_up_bytes: int = 0
     chain_bytes: int = 0
     store_bytes: int = 0
+    audit_seconds: float = 0.0
 
 
 def sample(count: int) -> tuple[int, ...]:
@@ -71,12 +74,13 @@ def played(sites: int, seed: int, halves: Sequence[int], keeps: bool = False) ->
     """Play a region's half hours of the day; if it `keeps`, into files, and indexed."""
     before, begun = _memory_from_here(), time.process_time()
     town = resampled(sites, seed)(base())
-    first, last = [0, 0], [0, 0]
+    first, last, audit = [0, 0], [0, 0], 0.0
     with TemporaryDirectory(prefix="yui") as name, ExitStack() as stack:
         folder, start = Path(name), beginning_of(town)
         if keeps:
             chain = stack.enter_context(closing(RecordedChain(folder / "chain.sqlite", start)))
             game = Game(chain, town, chain.set_time)
+            origin = OriginContract.deployed(chain, game.replay.market.address)
             first = _indexed(folder, chain, game.replay.market.address)
         else:
             evm = EvmChain(start)
@@ -85,8 +89,13 @@ def played(sites: int, seed: int, halves: Sequence[int], keeps: bool = False) ->
         spent = game.play(halves)
         if keeps:
             last = _indexed(folder, chain, game.replay.market.address)
+            audit = time.process_time()
+            audited(chain, game.replay.market.address, origin.address)  # type: ignore[arg-type]
+            audit = time.process_time() - audit
     grown = [after - at_first for after, at_first in zip(last, first, strict=True)]
-    return Region(*game.came_to, set_up, spent, _peak(), before, sum(first), *grown)
+    return Region(
+        *game.came_to, set_up, spent, _peak(), before, sum(first), *grown, audit_seconds=audit
+    )
 
 
 def warmed() -> None:

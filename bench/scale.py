@@ -4,7 +4,8 @@ Regions know nothing of each other and are spread over two processes by Dask, fr
 size. All sizes play the same half hours, spread evenly over day and night, in memory; times are
 the processor's, summed over the regions, of the half hours alone, and all is counted up to a day.
 At 1,000 sites the whole day is played beside them, to see how well they stand for it. Chain and
-store on disk are measured for one region of each size, the last, and multiplied by the regions.
+store on disk are measured for one region of each size, the last, and multiplied by the regions;
+that region is audited as well.
 
 `YUI_SCALE_SLOTS` is how many half hours are played (6), `YUI_SCALE_SIZES` the sizes.
 """
@@ -74,6 +75,9 @@ class Size:
             "chain and store on disk after the set-up",
             self.kept.set_up_bytes * len(self.regions) / 2**20,
             "MiB",
+        )
+        found["audit"] = Figure(
+            "audit of a region's day, processor time", self.kept.audit_seconds * up, "s"
         )
         return found
 
