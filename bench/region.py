@@ -39,9 +39,9 @@ DAY = date(2019, 6, 4)
 
 @dataclass(frozen=True)
 class Region:
-    """What some half hours of a region took. The set-up stands apart: deployment, enrolments and
-    what the sites' meters showed before. `memory` is the most that the process had meanwhile, and
-    `before` what it had when the region began, MB; where nothing is kept, nothing is audited."""
+    """What some half hours of a region took, in memory. The set-up stands apart: deployment,
+    enrolments and what the sites' meters showed before. `memory` is the most that the process had
+    meanwhile, and `before` what it had when the region began, MB."""
 
     orders: int
     trades: int
@@ -49,10 +49,17 @@ class Region:
     slot_seconds: float
     memory: float
     before: float
-    set_up_bytes: int = 0
-    chain_bytes: int = 0
-    store_bytes: int = 0
-    audit_seconds: float = 0.0
+
+
+@dataclass(frozen=True)
+class Kept:
+    """What some half hours of a region left in files, beside what the set-up did, bytes; and what
+    their audit took."""
+
+    set_up_bytes: int
+    chain_bytes: int
+    store_bytes: int
+    audit_seconds: float
 
 
 def sample(count: int) -> tuple[int, ...]:
@@ -70,32 +77,33 @@ def beginning_of(town: Town) -> int:
     return (first - town.setting.market.horizon_slots - 3) * SLOT_SECONDS
 
 
-def played(sites: int, seed: int, halves: Sequence[int], keeps: bool = False) -> Region:
-    """Play a region's half hours of the day; if it `keeps`, into files, and indexed."""
+def played(sites: int, seed: int, halves: Sequence[int]) -> Region:
+    """Play a region's half hours of the day, in memory."""
     before, begun = _memory_from_here(), time.process_time()
     town = resampled(sites, seed)(base())
-    first, last, audit = [0, 0], [0, 0], 0.0
+    chain = EvmChain(beginning_of(town))
+    game = Game(chain, town, chain.set_time)
+    set_up = time.process_time() - begun
+    spent = game.play(halves)
+    return Region(*game.came_to, set_up, spent, _memory("VmHWM"), before)
+
+
+def kept(sites: int, seed: int, halves: Sequence[int]) -> Kept:
+    """Play a region's half hours of the day into files, index and audit them."""
+    town = resampled(sites, seed)(base())
     with TemporaryDirectory(prefix="yui") as name, ExitStack() as stack:
-        folder, start = Path(name), beginning_of(town)
-        if keeps:
-            chain = stack.enter_context(closing(RecordedChain(folder / "chain.sqlite", start)))
-            game = Game(chain, town, chain.set_time)
-            origin = OriginContract.deployed(chain, game.replay.market.address)
-            first = _indexed(folder, chain, game.replay.market.address)
-        else:
-            evm = EvmChain(start)
-            game = Game(evm, town, evm.set_time)
-        set_up = time.process_time() - begun
-        spent = game.play(halves)
-        if keeps:
-            last = _indexed(folder, chain, game.replay.market.address)
-            audit = time.process_time()
-            audited(chain, game.replay.market.address, origin.address)  # type: ignore[arg-type]
-            audit = time.process_time() - audit
-    grown = [after - at_first for after, at_first in zip(last, first, strict=True)]
-    return Region(
-        *game.came_to, set_up, spent, _peak(), before, sum(first), *grown, audit_seconds=audit
-    )
+        file = Path(name) / "chain.sqlite"
+        chain = stack.enter_context(closing(RecordedChain(file, beginning_of(town))))
+        game = Game(chain, town, chain.set_time)
+        market = game.replay.market.address
+        origin = OriginContract.deployed(chain, market).address
+        first = _indexed(Path(name), chain, market)
+        game.play(halves)
+        last = _indexed(Path(name), chain, market)
+        begun = time.process_time()
+        audited(chain, market, origin)
+        spent = time.process_time() - begun
+    return Kept(sum(first), last[0] - first[0], last[1] - first[1], spent)
 
 
 def warmed() -> None:
@@ -171,23 +179,19 @@ def _memory_from_here() -> float:
     return _memory("VmRSS")
 
 
-def _peak() -> float:
-    return _memory("VmHWM")
-
-
 def _memory(name: str) -> float:
     """Return a line of /proc/self/status in MB; see proc_pid_status(5)."""
     lines = Path("/proc/self/status").read_text().splitlines()
     return next(int(line.split()[1]) for line in lines if line.startswith(f"{name}:")) / 1024
 
 
-def _indexed(folder: Path, chain: RecordedChain, market: str) -> list[int]:
+def _indexed(folder: Path, chain: RecordedChain, market: str) -> tuple[int, int]:
     """Bring a chain's file and its store up to date, and return the bytes of both."""
     chain.commit()
     engine = opened(str(folder / "store.sqlite"))
     indexed(engine, chain, market)  # type: ignore[arg-type]
     engine.dispose()
-    return [_bytes_of(folder / f"{kind}.sqlite") for kind in ("chain", "store")]
+    return _bytes_of(folder / "chain.sqlite"), _bytes_of(folder / "store.sqlite")
 
 
 def _bytes_of(file: Path) -> int:

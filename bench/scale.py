@@ -24,7 +24,7 @@ from distributed import Client, LocalCluster
 
 from bench.carry import Burnt, burnt, carried, told
 from bench.figures import Figure
-from bench.region import Region, played, sample, warmed
+from bench.region import Kept, Region, kept, played, sample, warmed
 from energy.units import SITE_LIMIT, SLOTS_PER_DAY
 
 SIZES = (100, 1_000, 10_000, 100_000)
@@ -38,7 +38,7 @@ class Size:
 
     sites: int
     regions: Sequence[Region]
-    kept: Region
+    kept: Kept
     wall: float
 
     @property
@@ -94,10 +94,10 @@ def figures() -> list[Figure]:
         gas[sites] = burnt(sites, halves)
     found = [figure for each in gas.values() for figure in told(each, each.sites == SITE_LIMIT)]
     found += carried(gas[markets[-1]])
-    kept, day = _kept(sizes, halves, markets[-1])
+    last, day = _kept(sizes, halves, markets[-1])
     measured: dict[int, dict[str, Figure]] = {}
     for size in sizes:
-        done = _played(size, halves, kept[size])
+        done = _played(size, halves, last[size])
         measured[size] = done.figures(halves)
         each = gas[min(size, SITE_LIMIT)].whole * size * SLOTS_PER_DAY
         measured[size]["gas"] = Figure("gas a day", each / 1e9, "Ggas")
@@ -115,7 +115,7 @@ def _regions(size: int) -> list[int]:
     return [size // count + (number < size % count) for number in range(count)]
 
 
-def _played(size: int, halves: int, kept: Region) -> Size:
+def _played(size: int, halves: int, last: Kept) -> Size:
     regions = _regions(size)
     with _workers() as client:
         begun = time.monotonic()
@@ -124,18 +124,16 @@ def _played(size: int, halves: int, kept: Region) -> Size:
         for future in futures:
             done.append(future.result())
             _say(f"{size:,} sites: {len(done)} of {len(regions)} regions played")
-        return Size(size, done, kept, time.monotonic() - begun)
+        return Size(size, done, last, time.monotonic() - begun)
 
 
-def _kept(sizes: Sequence[int], halves: int, market: int) -> tuple[Mapping[int, Region], Region]:
+def _kept(sizes: Sequence[int], halves: int, market: int) -> tuple[Mapping[int, Kept], Region]:
     """Play the last region of each size into files; and a whole day of the largest market."""
     _say("a region of each size into files, and a whole day")
     with _workers() as client:
         day = client.submit(played, market, 0, range(SLOTS_PER_DAY))
         futures = {
-            size: client.submit(
-                played, _regions(size)[-1], len(_regions(size)) - 1, sample(halves), True
-            )
+            size: client.submit(kept, _regions(size)[-1], len(_regions(size)) - 1, sample(halves))
             for size in sizes
         }
         return {size: future.result() for size, future in futures.items()}, day.result()
