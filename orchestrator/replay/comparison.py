@@ -6,7 +6,7 @@ seed lies from it (the standard deviation).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean, stdev
 
@@ -16,8 +16,8 @@ from orchestrator.words import Language
 
 Outcomes = Mapping[str, Sequence[Outcome]]
 """By scenario, those of its seeds; in the order in which they are shown."""
-Value = Callable[[Outcome, Outcome | None], float | None]
-"""A cell from its outcome and from the one that it is compared with, if that has the same sites."""
+Value = Callable[[Outcome, Outcome], float | None]
+"""A cell from its outcome and from the one that it is compared with."""
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class Column:
         """Return the heading."""
         return self.english if language is Language.ENGLISH else self.japanese
 
-    def cell(self, found: Sequence[Outcome], base: Outcome | None) -> str:
+    def cell(self, found: Sequence[Outcome], base: Outcome) -> str:
         """Return the cell of a scenario."""
         values = [value for one in found if (value := self.value(one, base)) is not None]
         if not values:
@@ -47,9 +47,11 @@ def _batteries(value: Callable[[Outcome], float]) -> Value:
 
 
 def _less(spent: Callable[[Outcome], int]) -> Value:
-    """Return how much less than in the other outcome is spent, JPY."""
+    """Return how much less than in the other outcome is spent, JPY, where the same is used."""
     return lambda one, base: (
-        None if base is None or base is one else (spent(base) - spent(one)) / MICROYEN_PER_YEN
+        (spent(base) - spent(one)) / MICROYEN_PER_YEN
+        if one is not base and one.used_wh == base.used_wh
+        else None
     )
 
 
@@ -122,11 +124,9 @@ class Grid:
         return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
-def grids(
-    found: Outcomes, base: Outcome, others: Collection[str], days: int, language: Language
-) -> list[Grid]:
-    """Return both tables of scenarios that were played for some days. `base` is what they are
-    compared with, all but the `others`, which have other sites."""
+def grids(found: Outcomes, base: Outcome, days: int, language: Language) -> list[Grid]:
+    """Return both tables of scenarios that were played for some days; `base` is what they are
+    compared with, itself among them or not."""
     words = {
         Language.ENGLISH: ("scenario", "energy", "money"),
         Language.JAPANESE: ("シナリオ", "電力量", "金額"),
@@ -140,8 +140,8 @@ def grids(
             title.format(kind, days),
             [words[0], *(column.heading(language) for column in columns)],
             [
-                [name, *(one.cell(came, None if name in others else base) for one in columns)]
-                for name, came in found.items()
+                [name, *(column.cell(outcomes, base) for column in columns)]
+                for name, outcomes in found.items()
             ],
         )
         for kind, columns in zip(words[1:], (ENERGY, MONEY), strict=True)

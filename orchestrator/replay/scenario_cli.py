@@ -59,8 +59,7 @@ def compare(
     for option, value in (("--seeds", seeds), ("--workers", workers), ("--days", days)):
         if value < 1:
             raise SettingError(f"{option} must be at least 1, got {value}")
-    there = {each.name: each for each in (sensitivities() if prices else scenarios(exchange))}
-    known = list(there)
+    known = [each.name for each in (sensitivities() if prices else scenarios(exchange))]
     chosen = list(dict.fromkeys(only)) if only else known
     for name in chosen:
         if name not in known:
@@ -81,8 +80,7 @@ def compare(
             ]
         )
         return
-    drawn = [name for name in chosen if there[name].drawn]
-    for grid in grids(shown, found[compared_with][1], drawn, len(played), language):
+    for grid in grids(shown, found[compared_with][1], len(played), language):
         if markdown:
             print(f"{grid.title}\n\n{grid.markdown()}\n")
         else:

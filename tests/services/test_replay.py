@@ -234,7 +234,7 @@ def test_scenarios_are_compared_with_the_setting_and_chance_with_itself():
     as_it_is, without = outcome(base(), days), outcome(no_battery(base()), days)
     drawn = [outcome(resampled(7, seed)(base()), days) for seed in (1, 2)]
     found = {"as it is": [as_it_is], "no battery": [without], "7 sites drawn": drawn}
-    energy, money = grids(found, as_it_is, ["7 sites drawn"], 1, Language.ENGLISH)
+    energy, money = grids(found, as_it_is, 1, Language.ENGLISH)
     cells = {row[0]: dict(zip(money.headings, row, strict=True)) for row in money.rows}
     less = "paid less than as it is JPY"
     assert cells["as it is"][less] == cells["7 sites drawn"][less] == "–"
@@ -246,7 +246,7 @@ def test_scenarios_are_compared_with_the_setting_and_chance_with_itself():
     assert mean == f"{sum(paid) / 2:,.0f}"
     assert deviation == f"{abs(paid[0] - paid[1]) / 2**0.5:,.0f}"
     assert energy.markdown().splitlines()[1].startswith("| --- | ---: |")
-    japanese, _ = grids(found, as_it_is, [], 1, Language.JAPANESE)
+    japanese, _ = grids(found, as_it_is, 1, Language.JAPANESE)
     assert japanese.headings[0] == "シナリオ"
 
 
