@@ -262,6 +262,7 @@ async def run_day(
             store.set("battery", steering)
             store.set("origin", origin)
         mover = Mover(market, node, engine, slots.start)
+        progress("day", 0, len(slots))
         async with AsyncExitStack() as stack:
             for site in sites:
                 await site.start(stack, node, address)
