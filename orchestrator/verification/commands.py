@@ -29,6 +29,7 @@ from orchestrator.verification.document import (
 )
 from orchestrator.verification.facts import settled_slots
 from orchestrator.verification.period import period_from
+from orchestrator.verification.published import write_data
 from orchestrator.verification.report import Figures, figures_of
 from orchestrator.verification.section import Voice
 from orchestrator.verification.summary import summary_section
@@ -44,7 +45,10 @@ def report(
     pdf: Annotated[Path | None, typer.Option(help="Write a document to print.")] = None,
     markdown: Annotated[
         Path | None,
-        typer.Option(help="Write report-en.md or report-ja.md, and its charts, to this folder."),
+        typer.Option(
+            help="Write report-en.md or report-ja.md, its charts, and the readings and figures to "
+            "check it by, to this folder."
+        ),
     ] = None,
     comma: Annotated[
         Path | None, typer.Option("--csv", help="Write each table as CSV to this folder.")
@@ -76,6 +80,9 @@ def report(
         written.append(pdf)
     if markdown:
         written.append(write_markdown(figures, language, names, markdown))
+        stated = json_of(figures, both[Language.ENGLISH])
+        with store_at(store_path) as (store, _):
+            written += write_data(store.connection, figures.facts, stated, markdown)
     if comma:
         write_csv(figures, language, names, comma)
         written.append(comma)

@@ -11,6 +11,7 @@ from energy.units import SLOTS_PER_DAY, day_of
 from orchestrator.statement_page import write_pdf
 from orchestrator.verification.charts import DARK, LIGHT, PALETTE, style_of
 from orchestrator.verification.provenance import source_lines
+from orchestrator.verification.published import FIGURES_FILE, READINGS_FILE, given_of
 from orchestrator.verification.report import Figures
 from orchestrator.verification.section import Section, Table, Voice
 from orchestrator.verification.sections_battery import battery_section
@@ -111,6 +112,7 @@ def json_of(figures: Figures, names: Sequence[str]) -> dict[str, object]:
         "first_day": day_of(slots[0]).isoformat(),
         "last_day": day_of(slots[-1]).isoformat(),
         "slots": [slots[0], slots[-1]],
+        "given": given_of(figures.facts, figures.carbon.factor),
         "source": source_of(figures, say),
         "made_by": list(made_by(figures, say)),
         "findings": {one.key: list(one.findings) for one in sections},
@@ -139,6 +141,7 @@ def write_markdown(
     page.append("\n".join(f"> {line}  " for line in source_of(figures, say)).rstrip())
     if remade := made_by(figures, say):
         page.append(f"{say('made_again')}\n\n```\n" + "\n".join(remade) + "\n```")
+    page.append(say("data_beside", readings=READINGS_FILE, figures=FIGURES_FILE))
     for section in sections_of(figures, say):
         page.append(f"## {section.title}")
         if section.findings:
