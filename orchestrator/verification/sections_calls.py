@@ -6,7 +6,8 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 
 from energy.units import JST
-from orchestrator.verification.calls import FILE, Answer, CallFigures
+from orchestrator.replay.calls import FILE
+from orchestrator.verification.calls import Answer, CallFigures
 from orchestrator.verification.charts import bars
 from orchestrator.verification.provenance import Provenance
 from orchestrator.verification.queries import query

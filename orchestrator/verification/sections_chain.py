@@ -7,7 +7,7 @@ from orchestrator.verification.report import Figures
 from orchestrator.verification.section import Cell, Section, Table, Voice
 
 AT_A_THOUSAND = 29_732
-"""Gas a site and half hour in a market of 1,000 sites, by `python -m bench scale`: docs/ledger.md."""
+"""Gas a site and half hour in a market of 1,000 sites (`python -m bench scale`, docs/ledger.md)."""
 
 
 def chain_section(figures: Figures, say: Voice) -> Section:

@@ -43,7 +43,7 @@ def reading_section(figures: Figures, say: Voice) -> Section:
         )
     ]
     gaps = figures.provenance.gap_days
-    if gaps and figures.provenance.is_replay:
+    if gaps and figures.provenance.is_played:
         found.append(say("readings_gaps", days=gaps))
     return Section(
         "readings",
