@@ -156,7 +156,7 @@ _WORDS = {
     "loss_share": ("lost in batteries on the way", "蓄電池損失(別途)"),
     "cost_bought": ("Bought from offices", "庁舎間購入"),
     "cost_sold": ("Sold to offices", "庁舎間売却"),
-    "cost_fees": ("Network fees", "託送料"),
+    "cost_fees": ("Network fees", "系統利用料"),
     "cost_rest": ("Utility and pool", "電力会社・プール精算"),
     "cost_corrections": ("Corrections", "訂正"),
     "page_rows": ("Origin of the energy used", "消費電力の供給元"),
@@ -257,7 +257,7 @@ _WORDS = {
     "gain": ("gain", "便益"),
     "total": ("Together", "合計"),
     "utility": ("Utility", "電力会社"),
-    "network": ("Network (fees)", "ネットワーク(託送料)"),
+    "network": ("Network (fees)", "送配電側(系統利用料)"),
     "see_pages": (
         "The day as pages, half hour by half hour: {command} --open",
         "この日をページで見る(30分ごとに再生): {command} --open",

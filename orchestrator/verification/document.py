@@ -149,7 +149,7 @@ def write_markdown(
             (folder / name).write_text(chart.svg + "\n", encoding="utf-8")
             page.append(f"![{chart.title}]({name})")
             page.append(f"*{say('caption', title=chart.title, period=period_line(figures, say))}*")
-        page += [_markdown(table) for table in section.tables if len(table.rows) <= _LONG]
+        page += [_markdown(table, say) for table in section.tables]
         if section.method:
             page.append(f"**{say('method')}.** " + " ".join(section.method))
         if section.again or section.by_command:
@@ -170,7 +170,10 @@ def _recipe(section: Section, say: Voice) -> str:
     return f"**{say('again')}.** " + "\n\n".join(parts)
 
 
-def _markdown(table: Table) -> str:
+def _markdown(table: Table, say: Voice) -> str:
+    if len(table.rows) > _LONG:
+        return say("table_elsewhere", title=table.title, rows=len(table.rows), table=table.key)
+
     def line(cells: Sequence[str]) -> str:
         return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
 

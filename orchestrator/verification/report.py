@@ -13,9 +13,10 @@ from pathlib import Path
 from sqlalchemy import Connection, select
 
 from chain.tables import SETTINGS
+from orchestrator.replay.calls import FILE
 from orchestrator.setting.sites import AHEAD
 from orchestrator.steering.steering import NONE, RULE
-from orchestrator.verification.calls import FILE, Asked, CallFigures, call_figures, calls_at
+from orchestrator.verification.calls import Asked, CallFigures, call_figures, calls_at
 from orchestrator.verification.carbon import Carbon, carbon_figures, factor_of
 from orchestrator.verification.energy import EnergyFigures, coincidence, energy_figures
 from orchestrator.verification.facts import Facts, facts_of, settled_slots

@@ -14,15 +14,19 @@ from contextlib import closing
 from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 from xml.etree import ElementTree
 
 import duckdb
 import numpy as np
 import pandas as pd
 import pytest
+from coincurve import PrivateKey
 from typer.testing import CliRunner
 
+from chain.network.seal import _digest, sealer_of
 from energy.errors import ChainError, SettingError
+from energy.messages import address_of
 from orchestrator.cli import app
 from orchestrator.setting.sites import AFTER_METERING, AHEAD
 from orchestrator.verification.document import html_of, sections_of, write_report_pdf
@@ -36,6 +40,7 @@ from orchestrator.words import Language
 from tests.played import BUYING, DAYS, NAMES, SELLING, looked_at, played, table
 
 ROOT = Path(__file__).resolve().parents[2]
+SEALERS = (b"\1" * 32, b"\2" * 32)
 
 
 @pytest.fixture(scope="module")
@@ -263,15 +268,27 @@ def test_after_metering_nothing_is_forecast(tmp_path):
 def test_gas_is_the_straight_line_through_what_is_published():
     cases = json.loads((ROOT / "tests/services/gas.json").read_text())
     few, many = cases["7 sites, steady use"], cases["50 sites, steady use"]
+    calm, still = cases["7 sites, no trades"], cases["50 sites, no trades"]
     lines = tomllib.loads((ROOT / "orchestrator/verification/data/gas.toml").read_text())
-    for step, (records, gas), (more, dear) in (
-        ("post", (few["orders"], few["post"]), (many["orders"], many["post"])),
-        ("clear", (few["orders"], few["clear"]), (many["orders"], many["clear"])),
-        ("read", (1, few["readings"][0]), (50, many["readings"][0])),
-        ("settle", (7, few["settle"]), (50, many["settle"])),
+    for step, (records, gas), (more, dear), trading in (
+        ("post", (few["orders"], few["post"]), (many["orders"], many["post"]), None),
+        ("clear", (calm["orders"], calm["clear"]), (still["orders"], still["clear"]), "clear"),
+        ("read", (1, few["readings"][0]), (50, many["readings"][0]), None),
+        ("settle", (7, calm["settle"]), (50, still["settle"]), "settle"),
     ):
         slope = (dear - gas) / (more - records)
-        assert lines[step] == {"transaction": round(gas - slope * records), "record": round(slope)}
+        trade = (many[trading] - still[trading]) / many["trades"] if trading else 0
+        line = lines[step]
+        assert line == {
+            "transaction": round(gas - slope * records),
+            "record": round(slope),
+            "trade": round(trade),
+        }
+        if trading:  # it foretells the case that it was not drawn through
+            foretold = (
+                line["transaction"] + line["record"] * records + line["trade"] * few["trades"]
+            )
+            assert foretold == pytest.approx(few[trading], rel=0.01)
 
 
 def test_every_phrase_has_both_languages_and_the_same_blanks():
@@ -342,21 +359,48 @@ def test_the_audit_that_was_kept_is_told_and_a_missing_one_too(figures, copy, tm
     assert figures.chain.transactions > sum(step.transactions for step in figures.chain.steps)
 
 
+def sealed(number: int, key: bytes) -> dict[str, object]:
+    """A block of a Clique network, as a node tells it."""
+    header = {
+        **dict.fromkeys(("parentHash", "sha3Uncles", "mixHash"), "0x" + "11" * 32),
+        **{f"{name}Root": "0x" + "22" * 32 for name in ("state", "transactions", "receipts")},
+        **dict.fromkeys(("difficulty", "gasLimit", "timestamp", "baseFeePerGas"), "0x1"),
+        "miner": "0x" + "00" * 20,
+        "logsBloom": "0x" + "00" * 256,
+        "nonce": "0x" + "00" * 8,
+        "gasUsed": "0x0",
+        "number": hex(number),
+    }
+    vanity = bytes(32)
+    seal = PrivateKey(key).sign_recoverable(_digest(header, vanity), hasher=None)
+    digest = _digest(header, vanity + seal)
+    return {**header, "extraData": "0x" + (vanity + seal).hex(), "hash": "0x" + digest.hex()}
+
+
 @pytest.fixture
 def node() -> Iterator[str]:
-    """A node that says who sealed its 30 blocks: two of three by one validator. Validators as they
+    """A node of a network with 30 blocks: two of three sealed by one validator. Validators as they
     run are in tests/services/test_network.py."""
 
     class Node(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             asked = json.loads(self.rfile.read(int(self.headers["content-length"])))
-            sealer = "0xAA" if int((asked["params"] or ["0x0"])[0], 16) % 3 else "0xbb"
-            result = {"eth_blockNumber": "0x1e", "clique_getSigner": sealer}[asked["method"]]
-            answer = {"jsonrpc": "2.0", "id": asked["id"], "result": result}
+            several = asked if isinstance(asked, list) else [asked]
+            answers = [
+                {"jsonrpc": "2.0", "id": one["id"], "result": self.answer(one)} for one in several
+            ]
+            answer = answers if isinstance(asked, list) else answers[0]
             self.send_response(200)
             self.send_header("content-type", "application/json")
             self.end_headers()
             self.wfile.write(json.dumps(answer).encode())
+
+        def answer(self, asked: dict[str, Any]) -> object:
+            if asked["method"] == "eth_getBlockByNumber":
+                number = int(asked["params"][0].replace("latest", "0x1e"), 16)
+                return sealed(number, SEALERS[number % 3 == 0])
+            known = {"eth_blockNumber": "0x1e", "eth_chainId": "0x1b58", "eth_accounts": []}
+            return known[asked["method"]]
 
         def log_message(self, *_: object) -> None:
             pass
@@ -372,9 +416,13 @@ def test_validators_share_is_asked_of_a_node(figures, node):
     chain = chain_figures(figures.facts, 0, None, node)
     assert chain.blocks == 31
     assert chain.sealers
-    assert list(chain.sealers) == ["0xaa", "0xbb"]
-    assert list(chain.sealers.values()) == pytest.approx([2 / 3, 1 / 3])
+    often, seldom = map(address_of, SEALERS)
+    assert chain.sealers == pytest.approx({often.lower(): 2 / 3, seldom.lower(): 1 / 3})
+    assert chain.depth == 2
     section = chain_section(replace(figures, chain=chain), Voice(Language.ENGLISH, NAMES))
-    assert table([section], "validators")["sealed"].tolist() == pytest.approx([200 / 3, 100 / 3])
+    assert table([section], "validators")["sealed"].sum() == pytest.approx(100)
     with pytest.raises(ChainError, match="must answer"):
         chain_figures(figures.facts, 0, None, "http://127.0.0.1:9")
+    bare = sealed(5, SEALERS[0]) | {"extraData": "0x"}
+    assert sealer_of(bare) is None
+    assert sealer_of(sealed(5, SEALERS[0]) | {"gasUsed": "0x5"}) is None  # another one's hash
