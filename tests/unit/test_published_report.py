@@ -81,7 +81,7 @@ def differences(folder: Path) -> list[str]:
     tables = figures_in(folder)["tables"]
     printed = {language: printed_in(folder, language) for language in LANGUAGES}
     found: list[str] = []
-    for (key, column), wanted in recounted.items():
+    for (key, column), wanted in recounted:
         where = f"{key}.{column}"
         place = [one["key"] for one in tables[key]["columns"]].index(column)
         stated = [row[place] for row in tables[key]["rows"]]
