@@ -44,10 +44,6 @@ class Recount:
     def __init__(self, folder: Path) -> None:
         stated = json.loads((folder / "figures.json").read_text(encoding="utf-8"))
         self.given: dict[str, Any] = stated["given"]
-        self.stated: dict[str, set[str]] = {
-            key: {column["key"] for column in table["columns"]}
-            for key, table in stated["tables"].items()
-        }
         readings = pd.read_csv(folder / "readings.csv.gz")
         self.first = readings.drop_duplicates(["slot", "site"], keep="first")
         newest = readings.sort_values("revision").drop_duplicates(["slot", "site"], keep="last")
@@ -85,20 +81,28 @@ class Recount:
         return slots
 
     @cached_property
-    def served_first(self) -> pd.Series:
-        """Each reading's import less export if its battery took what the roof has left, and gave
-        it back as soon as the office needs it, from the least that it ever held."""
+    def own_first(self) -> pd.Series:
+        """Each reading's net import if batteries took what the roof has left, and gave it back as
+        soon as their office needs it; from the lowest charge seen on."""
         net = self.readings["used"] - self.readings["generated"]
-        for battery in self.given["batteries"]:
-            rows = self.readings[self.readings["site"] == battery["site"]]
-            net[rows.index] = served_first(net[rows.index].tolist(), rows["stored"].min(), battery)
+        for one in self.given["batteries"]:
+            at = self.readings["site"] == one["site"]
+            stored = self.readings.loc[at & (self.readings["quality"] < ASSUMED), "stored"]
+            room, most = one["capacity_wh"] - stored.min(), one["power_w"] / 2
+            kept, efficiency, left = 0.0, one["round_trip_per_mille"] / 1000, []
+            for need in net[at]:
+                charged = min(max(-need, 0), most, (room - kept) / efficiency)
+                given = min(max(need, 0), most, kept)
+                kept += charged * efficiency - given
+                left.append(round(need + charged - given))
+            net[at] = left
         return net
 
-    def peaks(self, net: pd.Series) -> Cells:
-        """Return by site the mean of the months' highest half-hour means of import, W."""
-        months = self.readings[["slot"]].merge(self.slots, on="slot")["month"]
-        highest = net.clip(lower=0).groupby([self.readings["site"], months]).max()
-        return {site: float(2 * value) for site, value in highest.groupby("site").mean().items()}
+    def peaks(self, imported: pd.Series) -> Cells:
+        """Return the mean of the months' highest imports by site, kW."""
+        month = self.readings[["slot"]].merge(self.slots[["slot", "month"]], on="slot")["month"]
+        highest = imported.groupby([self.readings["site"], month]).max()
+        return dict(2 * highest.groupby("site").mean() / WH_PER_KWH)
 
     @property
     def slack(self) -> float:
@@ -179,23 +183,6 @@ def traced(rows: pd.DataFrame, efficiency: int) -> pd.DataFrame:
         found.append((own, through, lost, lost_own, stock, strange))
     names = ["own", "through", "lost", "lost_own", "stock", "strange"]
     return rows.join(pd.DataFrame(found, columns=names, index=rows.index))
-
-
-def served_first(net: list[int], least: float, battery: dict[str, int]) -> list[int]:
-    """Return what is left of a site's needs (below zero: of its surplus), half hour by half hour,
-    once its battery has served it."""
-    efficiency, most = battery["round_trip_per_mille"] / 1000, battery["power_w"] / 2
-    stored, left = least, []
-    for need in net:
-        if need < 0:
-            charged = min(-need, most, (battery["capacity_wh"] - stored) / efficiency)
-            stored += charged * efficiency
-            left.append(round(need + charged))
-        else:
-            given = min(need, most, stored - least)
-            stored -= given
-            left.append(round(need - given))
-    return left
 
 
 def held_for(delivered: int, efficiency: int) -> int:
