@@ -73,15 +73,15 @@ def measured(sites: int, days: int) -> list[Figure]:
 
 
 def _statements(what: str, engine: Engine, days: int) -> list[Figure]:
-    """Return how long the page of a month's statement takes: at first, when each day's root is
-    computed from what all sites used, of another site, whose days then have their roots, and when
-    the page is asked for again."""
+    """Return how long the page of a month's statement takes: where no root is attested, so that
+    each day's is computed from what all sites used; where they are attested; and when the page is
+    asked for again."""
     client = TestClient(application(Desk(engine, load_setting())))
     month = f"{THE_DAY + timedelta(days=days // 2):%Y-%m}"
     found = []
     for name, site, bar in (
-        ("first of its month", SITE, None),
-        ("of another site", SITE + 1, None),
+        ("roots not attested", SITE, None),
+        ("roots known", SITE + 1, None),
         ("again", SITE, MOST_MS),
     ):
         begin = time.perf_counter()
