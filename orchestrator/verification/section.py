@@ -40,6 +40,8 @@ class Table:
     columns: tuple[Column, ...]
     rows: tuple[tuple[Cell, ...], ...]
     totals: int = 0
+    note: str = ""
+    """What a reader must know beside the numbers."""
 
     def shown(self) -> list[list[str]]:
         """Return the rows as text."""
@@ -53,6 +55,7 @@ class Table:
         return {
             "columns": [{"key": one.key, "unit": one.unit} for one in self.columns],
             "rows": [list(row) for row in self.rows],
+            **({"note": self.note} if self.note else {}),
         }
 
     def to_csv(self) -> str:
@@ -98,6 +101,14 @@ class Section:
     charts: tuple[Chart, ...] = ()
     method: tuple[str, ...] = ()
     again: str = ""
+    """SQL on the store, or a command."""
+    by_command: str = ""
+    """How to get what SQL cannot give: the command, the JSON's keys, the functions."""
+
+    @property
+    def is_sql(self) -> bool:
+        """Whether `again` is for an SQL client."""
+        return self.again.startswith(("select", "with", "--"))
 
 
 @dataclass(frozen=True)
@@ -111,6 +122,10 @@ class Voice:
     def __call__(self, key: str, **values: object) -> str:
         """Return a phrase, with values filled in."""
         return _texts()[key][str(self.language)].format(**values)
+
+    def knows(self, key: str) -> bool:
+        """Say whether there is a phrase of that key."""
+        return key in _texts()
 
     def column(self, key: str, unit: str = "", digits: int = 0) -> Column:
         """Return a column titled by its key's phrase; a unit of money is put into words."""
