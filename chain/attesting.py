@@ -14,7 +14,7 @@ from itertools import takewhile
 from sqlalchemy import Engine
 
 from chain.contract import Receipt
-from chain.indexer import indexed
+from chain.indexer import Progress, indexed
 from chain.node import NodeChain
 from chain.origin import OriginContract
 from chain.store import Store, stored
@@ -58,7 +58,7 @@ class Attestor:
     sign: Callable[[Attestation], bytes]
     """Give the compact signature (64 bytes) by the site's oracle key."""
 
-    def attest_due(self) -> list[date]:
+    def attest_due(self, progress: Progress | None = None) -> list[date]:
         """Attest every day that is over, final and not attested so by the site; return them.
 
         A root that the site attested before and now finds otherwise is replaced.
@@ -66,7 +66,7 @@ class Attestor:
         Raises:
             Refusal, ChainError: days before the one that failed are attested.
         """
-        indexed(self.store, self.node, self.market)
+        indexed(self.store, self.node, self.market, progress)
         done = []
         for day in self._over():
             if self.attest(day):

@@ -69,6 +69,12 @@ def run(commands: typer.Typer) -> None:
         # Whoever read the output has gone: there is nobody to tell.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(INTERRUPTED)
+    except OSError as error:
+        # A file, or the network in the middle of something: what they say is enough.
+        print(f"yui: {_of_the_system(error)}", file=sys.stderr)
+        sys.exit(1)
+    except ModuleNotFoundError:
+        raise  # `orchestrator.entry` says what to install
     except Exception as error:
         print(f"yui: {_unforeseen(error)}", file=sys.stderr)
         sys.exit(UNFORESEEN)
@@ -77,17 +83,25 @@ def run(commands: typer.Typer) -> None:
 INTERRUPTED, UNFORESEEN = 130, 70
 
 
+def _of_the_system(error: OSError) -> str:
+    """Say what the system refused, and of which file, if it was one."""
+    if error.filename is not None and error.strerror:
+        return f"{os.fsdecode(error.filename)}: {error.strerror}"
+    return f"{type(error).__name__}: {_first_line(error)}"
+
+
 def _unforeseen(error: Exception) -> str:
     """Keep an error's traceback in a file and return the sentence that says where."""
-    kind, text = type(error).__name__, (str(error).strip() or "no more is known").splitlines()[0]
-    # The network's own errors say enough: a node has gone in the middle of something.
-    if isinstance(error, OSError):
-        return f"{kind}: {text[:200]}"
     with tempfile.NamedTemporaryFile(
         "w", prefix="yui-", suffix=".txt", delete=False, encoding="utf-8"
     ) as file:
         traceback.print_exception(error, file=file)
-    return f"{kind}: {text[:200]} (unforeseen; please send in {file.name})"
+    told = f"{type(error).__name__}: {_first_line(error)}"
+    return f"{told} (unforeseen; please send in {file.name})"
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip() or "no more is known").splitlines()[0][:200]
 
 
 @oracle.command()

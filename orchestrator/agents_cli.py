@@ -12,12 +12,11 @@ from energy.errors import SettingError
 from orchestrator.agents import STRATEGIES
 from orchestrator.dates import day_named
 from orchestrator.listing import Listing
-from orchestrator.options import Json
+from orchestrator.options import Csv, Json
 from orchestrator.setting.series import load_series, pv_series
 from orchestrator.setting.sites import load_setting
 from orchestrator.steering.choice import InSteering, check_steering
 from orchestrator.steering.steering import PLAN
-from orchestrator.store_commands import Csv
 
 app = typer.Typer(no_args_is_help=True, help="Trading agents: what a strategy would have brought.")
 COLUMNS = ("rank", "strategy", "gain_microyen", "sold_wh", "bought_wh", "orders")

@@ -11,13 +11,13 @@ from typing import Any
 from rich.table import Table
 
 from energy.errors import SettingError
-from energy.units import day_of, half_hour, kwh, yen
+from energy.units import kwh, yen
 from orchestrator import screen
 from orchestrator.listing_words import COLUMNS, UNITS, in_japanese
 from orchestrator.options import print_json
+from orchestrator.when import Row
 from orchestrator.words import Language
 
-Row = dict[str, Any]
 _ENERGY, _MONEY, _PRICE = "_wh", "_microyen", "_milliyen_per_kwh"
 
 
@@ -61,14 +61,6 @@ class Listing:
                 cells = (in_japanese(cell) for cell in cells)
             table.add_row(*cells)
         return table
-
-
-def when(slot: int) -> Row:
-    """Return a slot's columns: number, day, half hour."""
-    return {"slot": slot, "day": day_of(slot).isoformat(), "half_hour": half_hour(slot)}
-
-
-WHEN = ("slot", "day", "half_hour")
 
 
 def _title(column: str, language: Language) -> tuple[str, bool]:

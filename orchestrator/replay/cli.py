@@ -23,10 +23,9 @@ from chain.anvil import AnvilChain, anvil
 from energy.errors import SettingError
 from orchestrator import screen
 from orchestrator.agents import STRATEGIES
-from orchestrator.demo import with_mode
 from orchestrator.options import InLanguage, Json, day_from, print_json
 from orchestrator.replay.period import TRUTHFUL, Plan, beginning_of, replayed
-from orchestrator.setting.sites import MODES, load_setting
+from orchestrator.setting.sites import load_setting, with_mode
 from orchestrator.steering.choice import InSteering, check_steering
 from orchestrator.steering.steering import PLAN
 from orchestrator.words import Language
@@ -69,8 +68,6 @@ def replay(
     as_json: Json = False,
 ) -> None:
     """Replay a period of all offices through the real contracts, and audit it."""
-    if mode is not None and mode not in MODES:
-        raise SettingError(f"--mode must be one of {', '.join(MODES)}, got {mode!r}")
     check_steering(battery)
     if agents not in STRATEGIES:
         raise SettingError(f"--agents must be one of {', '.join(STRATEGIES)}, got {agents!r}")

@@ -15,9 +15,9 @@ from orchestrator.options import (
     Json,
     StorePath,
     print_json,
-    progress_bar,
     store_at,
 )
+from orchestrator.progress import progress_bar, working
 from orchestrator.verification.document import (
     html_of,
     json_of,
@@ -60,21 +60,22 @@ def report(
     as_json: Json = False,
 ) -> None:
     """Verify a period from chain data alone: energy, money against no trading, wear, audit."""
-    figures, both = _figures(store_path, period, rpc, co2_factor)
+    figures, both = _figures(store_path, period, rpc, co2_factor, language)
     names = both[language]
     written = []
-    if html:
-        html.parent.mkdir(parents=True, exist_ok=True)
-        html.write_text(html_of(figures, language, names), encoding="utf-8")
-        written.append(html)
-    if pdf:
-        write_report_pdf(figures, language, names, pdf)
-        written.append(pdf)
-    if markdown:
-        written.append(write_markdown(figures, language, names, markdown))
-    if comma:
-        write_csv(figures, language, names, comma)
-        written.append(comma)
+    with working(language, "print"):
+        if html:
+            html.parent.mkdir(parents=True, exist_ok=True)
+            html.write_text(html_of(figures, language, names), encoding="utf-8")
+            written.append(html)
+        if pdf:
+            write_report_pdf(figures, language, names, pdf)
+            written.append(pdf)
+        if markdown:
+            written.append(write_markdown(figures, language, names, markdown))
+        if comma:
+            write_csv(figures, language, names, comma)
+            written.append(comma)
     if as_json:
         print_json(json_of(figures, both[Language.ENGLISH]))
     elif written:
@@ -85,10 +86,14 @@ def report(
 
 
 def _figures(
-    store_path: str, period: str | None, rpc: str | None, co2_factor: float | None
+    store_path: str,
+    period: str | None,
+    rpc: str | None,
+    co2_factor: float | None,
+    language: Language,
 ) -> tuple[Figures, dict[Language, list[str]]]:
     folder = None if "://" in store_path else Path(store_path).parent
-    with store_at(store_path) as (store, names), progress_bar() as progress:
+    with store_at(store_path) as (store, names), progress_bar(language) as progress:
 
         def shown(step: str, done: int, total: int) -> None:
             progress("report", done, total)
@@ -96,10 +101,7 @@ def _figures(
         slots = period_from(period, settled_slots(store.connection))
         figures = figures_of(store.connection, slots, folder, rpc, co2_factor, shown)
     sites = range(figures.facts.sites)
-    return figures, {
-        language: [short(names[language].get(site, str(site))) for site in sites]
-        for language in Language
-    }
+    return figures, {each: [short(names[each][site]) for site in sites] for each in Language}
 
 
 def _print(figures: Figures, say: Voice) -> None:

@@ -22,10 +22,9 @@ from energy.errors import ChainError, SettingError
 from energy.records import Side
 from energy.units import slots_of
 from orchestrator.audit import audited
-from orchestrator.demo import with_mode
 from orchestrator.replay.period import Plan, beginning_of, replayed
 from orchestrator.replay.scenarios import base, no_battery, opposite_weekends, outcome, resampled
-from orchestrator.setting.sites import load_setting
+from orchestrator.setting.sites import load_setting, with_mode
 from orchestrator.steering.steering import NONE, PLAN, RULE
 
 FIRST = date(2019, 5, 7)

@@ -21,7 +21,7 @@ from chain.writer import written
 from energy.errors import SettingError, YuiError
 from energy.units import slots_of
 from orchestrator import store_commands
-from orchestrator.cli import TRADE_COLUMNS, app
+from orchestrator.cli import app
 from orchestrator.dates import day_named, moment, month_named, slot_named, slots_named
 from orchestrator.listing_words import COLUMNS
 from orchestrator.next_step import what_next
@@ -59,7 +59,7 @@ def rows(store: str, *arguments: str) -> list[dict[str, object]]:
 LISTINGS = {
     "slots": store_commands.SLOT_COLUMNS,
     "orders": store_commands.ORDER_COLUMNS,
-    "trades": TRADE_COLUMNS,
+    "trades": store_commands.TRADE_COLUMNS,
     "readings": store_commands.READING_COLUMNS,
     "balance": store_commands.BALANCE_COLUMNS,
     "invoice": store_commands.INVOICE_COLUMNS,

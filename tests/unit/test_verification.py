@@ -26,9 +26,8 @@ from typer.testing import CliRunner
 from chain.store import opened, stored
 from energy.errors import ChainError, SettingError
 from orchestrator.cli import app
-from orchestrator.demo import with_mode
 from orchestrator.replay.period import Plan, replayed
-from orchestrator.setting.sites import AFTER_METERING, AHEAD, load_setting
+from orchestrator.setting.sites import AFTER_METERING, AHEAD, load_setting, with_mode
 from orchestrator.steering.steering import RULE
 from orchestrator.verification.document import html_of, sections_of, write_report_pdf
 from orchestrator.verification.facts import settled_slots
