@@ -10,12 +10,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date, timedelta
 from itertools import takewhile
+from typing import TYPE_CHECKING
 
 from sqlalchemy import Engine
 
 from chain.contract import Receipt
 from chain.indexer import Progress, indexed
-from chain.node import NodeChain
 from chain.origin import OriginContract
 from chain.store import Store, stored
 from energy.attestation import NO_ROOT, Attestation, day_number, signed
@@ -23,6 +23,9 @@ from energy.attested import ROOT_BYTES
 from energy.errors import SettingError
 from energy.merkle import MerkleTree
 from energy.units import SLOT_SECONDS, day_of, slots_of
+
+if TYPE_CHECKING:
+    from chain.node import NodeChain
 
 LOOK_BACK_DAYS = 32
 """How late a day is still attested, for a terminal that was away."""

@@ -13,10 +13,9 @@ from dataclasses import dataclass
 from datetime import date
 from itertools import groupby
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from chain.attesting import day_tree
-from chain.node import NodeChain
 from chain.origin import Claimed, OriginContract, RootAttested, origin_events, row_from
 from chain.store import Store
 from energy.attestation import day_number, day_of_row
@@ -26,6 +25,9 @@ from energy.lots import Kind
 from energy.merkle import LEAF_ENCODING, leads_to, leaf_of, leaf_values
 from energy.rows import Row
 from energy.units import day_of, half_hour
+
+if TYPE_CHECKING:
+    from chain.node import NodeChain
 
 FORMAT = "yui-origin-1"
 

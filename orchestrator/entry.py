@@ -21,6 +21,11 @@ DESK_COMMANDS = (
     *(("fleet", name) for name in ("stop", "resume", "trail")),
 )
 """Those that must start quickly."""
+STORE_COMMANDS = (
+    *("status", "watch", "slots", "orders", "trades", "readings", "balance", "invoice"),
+    *("statement", "proof", "trace"),
+)
+"""Those that are asked all day."""
 SITE = "orchestrator.site_commands"
 INTERRUPTED = 130
 OPERATOR_PACKAGES = ("sqlalchemy", "numpy", "scipy")
@@ -51,6 +56,8 @@ def _module(arguments: list[str]) -> str:
         return SITE
     if tuple(arguments[:2]) in DESK_COMMANDS:
         return "orchestrator.desk_cli"
+    if arguments and arguments[0] in STORE_COMMANDS:
+        return "orchestrator.store_cli"
     given = tuple(arguments[:2])
     of_site = any(given[: len(words)] == words for words in SITE_COMMANDS)
     return SITE if of_site else "orchestrator.cli"

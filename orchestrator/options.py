@@ -9,20 +9,20 @@ from contextlib import contextmanager
 from datetime import date
 from functools import wraps
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from sqlalchemy import Engine
 
 from chain.database import opened_to_read
-from chain.network.folders import MEMBER_FILE, member_at
-from chain.network.profile import PROFILE_FILE, profile_at
-from chain.node import NodeChain
 from chain.store import Store, opened, stored
 from energy.errors import SettingError
 from orchestrator.dates import day_named
 from orchestrator.names import Names, names_of
 from orchestrator.words import Language, Phrases, phrase, say_slot
+
+if TYPE_CHECKING:
+    from chain.node import NodeChain
 
 DEMO_FOLDER = Path(".yui/demo")
 DEFAULT_STORE = str(DEMO_FOLDER / "store.sqlite")
@@ -113,6 +113,11 @@ def chain_at(
         SettingError: if neither a node nor a network is named.
         ChainError: if no node answers, or one of another chain than the network's.
     """
+    # What talks to a node takes a second to load, and most commands read a store alone.
+    from chain.network.folders import MEMBER_FILE, member_at
+    from chain.network.profile import PROFILE_FILE, profile_at
+    from chain.node import NodeChain
+
     if network is None and manifest is not None:
         beside = manifest.parent / PROFILE_FILE
         network = beside if beside.exists() else None

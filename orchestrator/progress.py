@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import TypeVar
 
 from rich.console import Console
@@ -38,14 +38,16 @@ _STEPS: Phrases = {
 
 @contextmanager
 def progress_bar(language: Language = Language.ENGLISH) -> Iterator[Shown]:
-    """Show a bar on stderr while the block runs."""
+    """Show a bar on stderr, if that is a terminal, while the block runs."""
+    console = Console(stderr=True)
     bar = Progress(
         TextColumn("{task.description}"),
         BarColumn(),
         MofNCompleteColumn(),
         TimeElapsedColumn(),
-        console=Console(stderr=True),
+        console=console,
         transient=True,
+        disable=not console.is_terminal,
     )
     with bar:
         yield Shown(bar, language)
@@ -73,6 +75,8 @@ class Shown:
 
 @contextmanager
 def working(language: Language, step: str) -> Iterator[None]:
-    """Say on stderr what is being done while the block runs, where it cannot say how far it is."""
-    with Console(stderr=True).status(phrase(_STEPS, language, step)):
+    """Say on stderr, if that is a terminal, what is being done while the block runs, where it
+    cannot say how far it is."""
+    console = Console(stderr=True)
+    with console.status(phrase(_STEPS, language, step)) if console.is_terminal else nullcontext():
         yield

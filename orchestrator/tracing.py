@@ -14,7 +14,6 @@ from rich.tree import Tree
 from chain import tables
 from chain.contract import interface
 from chain.market import MarketContract
-from chain.node import NodeChain
 from chain.store import Store
 from energy.errors import AuditError, SettingError
 from energy.lots import Kind, charge_for
@@ -198,6 +197,8 @@ class Tracer:
         Raises:
             AuditError: if the block has none by the site's key.
         """
+        from chain.node import NodeChain
+
         assert self.market
         node = self.market.chain
         assert isinstance(node, NodeChain)

@@ -261,6 +261,7 @@ _WORDS = {
         "The day as pages, half hour by half hour: {command} --open",
         "この日をページで見る(30分ごとに再生): {command} --open",
     ),
+    "go_on": ("next: {command}", "次に: {command}"),
     "served_pages": (
         "The day as pages, half hour by half hour:",
         "この日をページで見る(30分ごとに再生):",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
@@ -15,11 +15,12 @@ from energy.errors import SettingError
 from energy.units import MICROYEN_PER_YEN, kwh
 from orchestrator import screen
 from orchestrator.options import InLanguage, Json, day_from, print_json
-from orchestrator.replay.outcome import Outcome
-from orchestrator.replay.scenarios import compared, scenarios, season_weeks, sensitivities
 from orchestrator.steering.choice import InSteering, check_steering
 from orchestrator.steering.steering import PLAN
 from orchestrator.words import Language
+
+if TYPE_CHECKING:
+    from orchestrator.replay.outcome import Outcome
 
 _COLUMNS = {
     Language.ENGLISH: (
@@ -76,6 +77,8 @@ def compare(
     as_json: Json = False,
 ) -> None:
     """Play what might be (roofs, batteries, weekends, prices, more sites) and compare."""
+    from orchestrator.replay.scenarios import compared, scenarios, season_weeks, sensitivities
+
     check_steering(battery)
     known = [each.name for each in (sensitivities() if prices else scenarios(exchange))]
     chosen = list(only) if only else known

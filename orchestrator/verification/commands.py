@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
@@ -18,21 +18,11 @@ from orchestrator.options import (
     store_at,
 )
 from orchestrator.progress import progress_bar, working
-from orchestrator.verification.document import (
-    html_of,
-    json_of,
-    period_line,
-    source_line,
-    write_csv,
-    write_markdown,
-    write_report_pdf,
-)
-from orchestrator.verification.facts import settled_slots
-from orchestrator.verification.period import period_from
-from orchestrator.verification.report import Figures, figures_of
-from orchestrator.verification.section import Voice
-from orchestrator.verification.summary import summary_section
 from orchestrator.words import Language, short
+
+if TYPE_CHECKING:
+    from orchestrator.verification.report import Figures
+    from orchestrator.verification.section import Voice
 
 
 def report(
@@ -60,6 +50,16 @@ def report(
     as_json: Json = False,
 ) -> None:
     """Verify a period from chain data alone: energy, money against no trading, wear, audit."""
+    # What draws and prints takes seconds to load.
+    from orchestrator.verification.document import (
+        html_of,
+        json_of,
+        write_csv,
+        write_markdown,
+        write_report_pdf,
+    )
+    from orchestrator.verification.section import Voice
+
     figures, both = _figures(store_path, period, rpc, co2_factor, language)
     names = both[language]
     written = []
@@ -92,6 +92,10 @@ def _figures(
     co2_factor: float | None,
     language: Language,
 ) -> tuple[Figures, dict[Language, list[str]]]:
+    from orchestrator.verification.facts import settled_slots
+    from orchestrator.verification.period import period_from
+    from orchestrator.verification.report import figures_of
+
     folder = None if "://" in store_path else Path(store_path).parent
     with store_at(store_path) as (store, names), progress_bar(language) as progress:
 
@@ -105,6 +109,9 @@ def _figures(
 
 
 def _print(figures: Figures, say: Voice) -> None:
+    from orchestrator.verification.document import period_line, source_line
+    from orchestrator.verification.summary import summary_section
+
     section = summary_section(figures, say)
     console = Console()
     console.print(say("title"), style="bold")
