@@ -54,15 +54,16 @@ class Chemistry:
         cost = self.replacement_jpy_per_kwh * capacity_kwh
         return chords(self.cycle, capacity_kwh, cost, even_depths(pieces))
 
-    def rests(self, capacity_kwh: float, years: float = 10.0) -> tuple[Rest, ...]:
-        """Return what time at a high charge costs: the calendar's mean over years, beyond half.
+    def rests(self, years: float = 10.0) -> tuple[Rest, ...]:
+        """Return what time costs for each kWh that is held: the calendar's mean over years.
 
-        What ages the battery at half charge anyway is no decision, and is left out.
+        Its law is straight in the charge, so that every kWh costs the same by the hour, also below
+        half. What ages an empty battery is no decision, and is left out.
         """
         lost = self.calendar.rate_at_half * (years * DAYS_PER_YEAR) ** self.calendar.exponent
         life = lost / (1.0 - self.end_of_life) / (years * DAYS_PER_YEAR * 24)
         cost = life * self.replacement_jpy_per_kwh * self.calendar.slope
-        return (Rest(capacity_kwh / 2, cost),)
+        return (Rest(0.0, cost),)
 
 
 @cache

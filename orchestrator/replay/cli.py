@@ -24,6 +24,7 @@ from energy.errors import SettingError
 from orchestrator import screen
 from orchestrator.agents import STRATEGIES
 from orchestrator.options import InLanguage, Json, day_from, print_json
+from orchestrator.replay.plan import TRUTHFUL, Plan
 from orchestrator.setting.sites import load_setting, with_mode
 from orchestrator.steering.choice import InSteering, check_steering
 from orchestrator.steering.steering import PLAN
@@ -57,7 +58,7 @@ def replay(
             help="How agents quote, within their sites' limits: truthful, zero-intelligence, "
             "fixed-margin (of 1 JPY/kWh)."
         ),
-    ] = "truthful",
+    ] = TRUTHFUL,
     seed: Annotated[str, typer.Option(help="What keys and chance are drawn from.")] = "yui",
     sites: Annotated[Path | None, typer.Option(help="A sites file of your own.")] = None,
     folder: Annotated[
@@ -71,7 +72,7 @@ def replay(
     as_json: Json = False,
 ) -> None:
     """Replay a period of all offices through the real contracts, and audit it."""
-    from orchestrator.replay.period import Plan, beginning_of, replayed
+    from orchestrator.replay.period import beginning_of, replayed
 
     check_steering(battery)
     if agents not in STRATEGIES:

@@ -156,7 +156,7 @@ class _Case:
             least_kwh=self.least,
             end_least_kwh=self.least,
             wear=chemistry.wear(self.size) if chemistry else None,
-            rests=chemistry.rests(self.size) if chemistry else (),
+            rests=chemistry.rests() if chemistry else (),
         )
         buy, sell = Tier("buy", self.buy[slots]), Tier("sell", self.sell[slots])
         return Problem(self.used[slots], self.sun[slots], (buy,), (sell,), (unit,))
