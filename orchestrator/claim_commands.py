@@ -43,7 +43,7 @@ from orchestrator.options import (
 )
 from orchestrator.progress import progress_bar, working
 from orchestrator.statement import statement_of
-from orchestrator.words import Language, say_day
+from orchestrator.words import Language
 
 ManifestPath = Annotated[Path, typer.Option(help="The deployment's manifest.")]
 Keystore = Annotated[Path, typer.Option(help="The signing key, a keystore V3 file.")]
@@ -83,7 +83,7 @@ def attest(
     for day in days:
         standing = contract.standing_of(day_number(day))
         agree = {"attesting": standing.attesting, "active": standing.active}
-        print(say(language, "attested", day=say_day(language, day), **agree))
+        print(say(language, "attested", day=day, **agree))
     if not days:
         print(say(language, "none_due"))
 

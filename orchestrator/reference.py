@@ -117,7 +117,7 @@ def _parameter_row(parameter: Any) -> str:
     if parameter.param_type_name == "argument":
         spelled = parameter.name.upper()
     else:
-        spelled = ", ".join([*parameter.opts, *parameter.secondary_opts])
+        spelled = "`, `".join([*parameter.opts, *parameter.secondary_opts])
     return f"| `{spelled}` | {parameter.help or ''} | {_if_left_out(parameter)} |"
 
 
