@@ -19,6 +19,7 @@ _STEPS: Phrases = {
     "enrol": ("enrolling the sites", "庁舎を登録中"),
     "day": ("slots settled", "精算済みコマ"),
     "attest": ("attesting the day's root", "当日のルートを認証中"),
+    "again": ("running the kept transactions again", "記録済みの取引を再実行中"),
     "audit": ("auditing", "監査中"),
     "index": ("reading the chain", "チェーンを読込中"),
     "report": ("reporting", "報告書を作成中"),

@@ -38,16 +38,18 @@ class Chemistry:
     """What a kind of battery wears by; life ends at `end_of_life` of the first capacity.
 
     `sources` says of each number, by its name in the file, whether it is published, fitted to what
-    is published, or assumed, and where or why.
+    is published, or assumed, and where or why; `sources_ja` says so in Japanese.
     """
 
     key: str
     name: str
+    name_ja: str
     end_of_life: float
     replacement_jpy_per_kwh: float
     cycle: DepthLaw
     calendar: Calendar
     sources: Mapping[str, str]
+    sources_ja: Mapping[str, str]
 
     def wear(self, capacity_kwh: float, pieces: int = 8) -> Wear:
         """Return its wear by depth in straight pieces, for a battery of a capacity."""
@@ -93,9 +95,11 @@ def _chemistry(key: str, table: dict[str, Any]) -> Chemistry:
     return Chemistry(
         key,
         table["name"],
+        table["name_ja"],
         table["end_of_life"],
         table["replacement_jpy_per_kwh"],
         DepthLaw(**table["cycle"]),
         Calendar(**table["calendar"]),
         table["sources"],
+        table["sources_ja"],
     )

@@ -93,7 +93,7 @@ def _played(period: _Period, progress: Progress) -> Replayed:
     period.play(progress)
     market, origin = period.market.address, period.origin.address
     findings = audited(
-        period.chain,  # type: ignore[arg-type]
+        period.chain,
         market,
         origin,
         lambda done, total: progress("audit", done, total),

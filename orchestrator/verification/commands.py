@@ -34,13 +34,20 @@ def report(
     pdf: Annotated[Path | None, typer.Option(help="Write a document to print.")] = None,
     markdown: Annotated[
         Path | None,
-        typer.Option(help="Write report-en.md or report-ja.md, and its charts, to this folder."),
+        typer.Option(
+            help="Write report-en.md or report-ja.md, its charts, and the readings and figures to "
+            "check it by, to this folder."
+        ),
     ] = None,
     comma: Annotated[
         Path | None, typer.Option("--csv", help="Write each table as CSV to this folder.")
     ] = None,
     co2_factor: Annotated[
         float | None, typer.Option(help="kg CO2 for a kWh of the utility; the bundled one if not.")
+    ] = None,
+    calls: Annotated[
+        Path | None,
+        typer.Option(help="Balancing calls that were asked, as JSON; calls.json beside the store."),
     ] = None,
     rpc: Annotated[
         str | None, typer.Option(help="A node, for blocks and the validators' share of them.")
@@ -58,9 +65,10 @@ def report(
         write_markdown,
         write_report_pdf,
     )
+    from orchestrator.verification.published import write_data
     from orchestrator.verification.section import Voice
 
-    figures, both = _figures(store_path, period, rpc, co2_factor, language)
+    figures, both = _figures(store_path, period, rpc, co2_factor, calls, language)
     names = both[language]
     written = []
     with working(language, "print"):
@@ -73,6 +81,9 @@ def report(
             written.append(pdf)
         if markdown:
             written.append(write_markdown(figures, language, names, markdown))
+            stated = json_of(figures, both[Language.ENGLISH])
+            with store_at(store_path) as (store, _):
+                written += write_data(store.connection, figures.facts, stated, markdown)
         if comma:
             write_csv(figures, language, names, comma)
             written.append(comma)
@@ -90,6 +101,7 @@ def _figures(
     period: str | None,
     rpc: str | None,
     co2_factor: float | None,
+    calls: Path | None,
     language: Language,
 ) -> tuple[Figures, dict[Language, list[str]]]:
     from orchestrator.verification.facts import settled_slots
@@ -103,20 +115,21 @@ def _figures(
             progress("report", done, total)
 
         slots = period_from(period, settled_slots(store.connection))
-        figures = figures_of(store.connection, slots, folder, rpc, co2_factor, shown)
+        figures = figures_of(store.connection, slots, folder, rpc, co2_factor, calls, shown)
     sites = range(figures.facts.sites)
     return figures, {each: [short(names[each][site]) for site in sites] for each in Language}
 
 
 def _print(figures: Figures, say: Voice) -> None:
-    from orchestrator.verification.document import period_line, source_line
+    from orchestrator.verification.document import period_line, source_of
     from orchestrator.verification.summary import summary_section
 
     section = summary_section(figures, say)
     console = Console()
     console.print(say("title"), style="bold")
     console.print(period_line(figures, say))
-    console.print(source_line(figures, say))
+    for line in source_of(figures, say):
+        console.print(line, highlight=False)
     table = section.tables[0]
     drawn = Drawn(title=table.title, title_justify="left")
     for number, column in enumerate(table.columns):
