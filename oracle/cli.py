@@ -28,6 +28,7 @@ from field.modbus import Line, Serial, Tcp
 from oracle import screen
 from oracle.journal import log
 from oracle.outbox import Outbox, State
+from oracle.told import first_line, of_the_system, told, wants_japanese
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -61,7 +62,8 @@ def run(commands: typer.Typer) -> None:
     try:
         commands()
     except YuiError as error:
-        print(f"yui: {error}", file=sys.stderr)
+        line = told(error, wants_japanese(sys.argv[1:], os.environ))
+        print(f"yui: {line}", file=sys.stderr)
         sys.exit(1)
     except KeyboardInterrupt:
         sys.exit(INTERRUPTED)
@@ -71,7 +73,7 @@ def run(commands: typer.Typer) -> None:
         sys.exit(INTERRUPTED)
     except OSError as error:
         # A file, or the network in the middle of something: what they say is enough.
-        print(f"yui: {_of_the_system(error)}", file=sys.stderr)
+        print(f"yui: {of_the_system(error)}", file=sys.stderr)
         sys.exit(1)
     except ModuleNotFoundError:
         raise  # `orchestrator.entry` says what to install
@@ -83,25 +85,14 @@ def run(commands: typer.Typer) -> None:
 INTERRUPTED, UNFORESEEN = 130, 70
 
 
-def _of_the_system(error: OSError) -> str:
-    """Say what the system refused, and of which file, if it was one."""
-    if error.filename is not None and error.strerror:
-        return f"{os.fsdecode(error.filename)}: {error.strerror}"
-    return f"{type(error).__name__}: {_first_line(error)}"
-
-
 def _unforeseen(error: Exception) -> str:
     """Keep an error's traceback in a file and return the sentence that says where."""
     with tempfile.NamedTemporaryFile(
         "w", prefix="yui-", suffix=".txt", delete=False, encoding="utf-8"
     ) as file:
         traceback.print_exception(error, file=file)
-    told = f"{type(error).__name__}: {_first_line(error)}"
+    told = f"{type(error).__name__}: {first_line(error)}"
     return f"{told} (unforeseen; please send in {file.name})"
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip() or "no more is known").splitlines()[0][:200]
 
 
 @oracle.command()
