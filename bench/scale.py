@@ -39,8 +39,9 @@ from energy.market import RING
 from energy.messages import address_of
 from energy.units import SLOT_SECONDS, SLOTS_PER_DAY, slots_of
 from orchestrator.replay.replay import Replay, SlotResult, known_tariffs
-from orchestrator.replay.scenarios import Town, base, resampled
+from orchestrator.replay.scenarios import base, resampled
 from orchestrator.replay.site import replayed_sites
+from orchestrator.replay.town import Town
 from orchestrator.steering.steering import RULE
 
 DAY = date(2019, 6, 4)

@@ -218,7 +218,7 @@ async def run_day(
 ) -> DemoDay:
     """Run a day and return what it left in `folder`, whose content is replaced.
 
-    `steering` is who steers batteries: none, rule or plan.
+    `steering` is who steers batteries, one of `STEERINGS`.
 
     Raises:
         SettingError, ChainError, DeviceError, AuditError.

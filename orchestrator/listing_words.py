@@ -47,6 +47,9 @@ COLUMNS = {
     "role": "役割",
     "password": "パスワード",
     "passkeys": "パスキー",
+    "id": "ID",
+    "label": "端末の名前",
+    "last_used": "最終使用",
     "sessions": "ログイン中",
     "since": "登録日時",
     "time": "日時",
@@ -91,6 +94,8 @@ VALUES = {
     "refused": "失敗",
     "held": "制限(試行過多)",
     "logged-out": "ログアウト",
+    "added": "追加",
+    "removed": "削除",
     # What `yui status` tells.
     "market": "市場の契約",
     "origin": "由来の台帳",

@@ -170,6 +170,7 @@ _WORDS = {
         "各明細は日別ルートに対する証明を持ち、ルートは各庁舎の計量端末がチェーン上で認証する。"
         "yui audit により誰でも全件を再計算できる。",
     ),
+    "no_reading": ("no reading", "計量値なし"),
     "unread_slots": (
         "{count} half hours have no reading of this office: they have no rows.",
         "計量値のない時間帯が{count}コマあり、明細は無い。",

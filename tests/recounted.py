@@ -87,15 +87,14 @@ def _months(recount: Recount) -> dict[tuple[str, str], Expected]:
 
 def _matrix(recount: Recount) -> dict[tuple[str, str], Expected]:
     own, used, loose = _kwh(recount, "own"), _kwh(recount, "used"), recount.slack / WH_PER_KWH
-    sold = recount.slots["sold"].sum() / WH_PER_KWH
+    sold, lost = recount.slots["sold"].sum() / WH_PER_KWH, _kwh(recount, "lost_own")
     return {
         **{
             ("matrix", f"to_{site}"): Expected({site: own[site], ALL: used[site]})
             for site in recount.sites
         },
-        ("matrix", "generation"): Expected(_kwh(recount, "generated")),
         ("matrix", "sold_on"): Expected({ALL: sold}, loose),
-        ("matrix", "lost"): Expected(_kwh(recount, "lost_own")),
+        ("matrix", "lost"): Expected({site: lost[site] for site in recount.sites}),
         ("through", "through_own"): Expected(_kwh(recount, "through"), recount.stock / WH_PER_KWH),
         ("through", "lost_in_own"): Expected(_kwh(recount, "lost")),
     }
@@ -111,9 +110,9 @@ def _money(recount: Recount) -> dict[tuple[str, str], Expected]:
     assert abs(alone - together - recount.spread / MICROYEN) < 1
     years = recount.days / DAYS_PER_YEAR
     battery = {
-        ("squares", "alone"): Expected({0: idle_alone, 1: alone, 2: idle_alone - alone}),
+        ("squares", "alone"): Expected({0: idle_alone, 1: alone, ANY: idle_alone - alone}),
         ("squares", "together_pay"): Expected(
-            {0: idle_together, 1: together, 2: idle_together - together}
+            {0: idle_together, 1: together, ANY: idle_together - together}
         ),
         ("squares", "worth_trading"): Expected(
             {0: idle_alone - idle_together, 1: alone - together}

@@ -21,10 +21,11 @@ from rich.progress import (
 )
 
 from energy.errors import SettingError
+from energy.units import PRICE_LIMIT, PRICE_PER_YEN
 from orchestrator import screen
 from orchestrator.agents import STRATEGIES
 from orchestrator.options import InLanguage, Json, day_from, print_json
-from orchestrator.replay.plan import TRUTHFUL, Plan
+from orchestrator.replay.plan import BUNDLED, MARKUP, TRUTHFUL, Plan
 from orchestrator.setting.sites import load_setting, with_mode
 from orchestrator.steering.choice import InSteering, check_steering
 from orchestrator.steering.steering import PLAN
@@ -61,6 +62,39 @@ def replay(
     ] = TRUTHFUL,
     seed: Annotated[str, typer.Option(help="What keys and chance are drawn from.")] = "yui",
     sites: Annotated[Path | None, typer.Option(help="A sites file of your own.")] = None,
+    loads: Annotated[
+        Path | None, typer.Option(help="Hourly loads (kWh) of your own, as the bundled CSV file.")
+    ] = None,
+    pv: Annotated[
+        Path | None,
+        typer.Option(help="A year of PV of your own, parts of its peak, as the bundled CSV file."),
+    ] = None,
+    tariffs: Annotated[
+        Path | None,
+        typer.Option(
+            help="Prices that change from a date on: CSV of from_date, from_time, selling, "
+            "buying, fee (JPY/kWh)."
+        ),
+    ] = None,
+    exchange: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FILE|synthetic",
+            help="Link the utility's prices to an exchange's by day, enacted at 11:00 the day "
+            "before.",
+        ),
+    ] = None,
+    markup: Annotated[
+        float | None,
+        typer.Option(help="JPY/kWh that the utility sells above the exchange's price; 8."),
+    ] = None,
+    calls: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FILE|example",
+            help="Balancing calls that the batteries serve: a JSON list, or the example's.",
+        ),
+    ] = None,
     folder: Annotated[
         Path, typer.Option(help="Where it is kept; gone on with if it stopped there.")
     ] = FOLDER,
@@ -79,9 +113,27 @@ def replay(
         raise SettingError(f"--agents must be one of {', '.join(STRATEGIES)}, got {agents!r}")
     if days < 1:
         raise SettingError(f"--days must be at least 1, got {days}")
+    if markup is not None and exchange is None:
+        raise SettingError(f"--markup must come with --exchange, got {markup:g} without")
+    most = (PRICE_LIMIT - 1) / PRICE_PER_YEN
+    if markup is not None and not 0 <= markup <= most:
+        raise SettingError(f"--markup must be 0 to {most} JPY/kWh, got {markup:g}")
     setting = with_mode(load_setting(sites), mode)
-    played = str(sites or "bundled")
-    plan = Plan(day_from(first), days, battery, setting.market.mode, seed, played, agents)
+    plan = Plan(
+        day_from(first),
+        days,
+        battery,
+        setting.market.mode,
+        seed,
+        sites=str(sites or BUNDLED),
+        agents=agents,
+        loads=str(loads or BUNDLED),
+        pv=str(pv or BUNDLED),
+        tariffs=str(tariffs or ""),
+        exchange=exchange or "",
+        markup=MARKUP if markup is None else round(markup * PRICE_PER_YEN),
+        calls=calls or "",
+    )
     begun = time.monotonic()
     with _shown(language) as progress, _node(chain, beginning_of(setting, plan)) as node:
         done = replayed(setting, plan, folder, progress, node)

@@ -16,7 +16,6 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
-from functools import cache
 from multiprocessing import get_context
 from pathlib import Path
 
@@ -27,33 +26,17 @@ from energy.messages import address_of
 from energy.registry import Tariff
 from energy.units import PRICE_PER_YEN, SLOT_SECONDS, SLOTS_PER_DAY, slots_of
 from orchestrator.replay.outcome import Outcome
+from orchestrator.replay.plan import MARKUP
 from orchestrator.replay.replay import Replay, known_tariffs
 from orchestrator.replay.series import SiteSeries
 from orchestrator.replay.site import replayed_sites
+from orchestrator.replay.town import Town, with_exchange
 from orchestrator.setting.series import load_series, pv_series
-from orchestrator.setting.sites import Setting, Site, load_setting
+from orchestrator.setting.sites import Site, load_setting
 from orchestrator.steering.steering import PLAN
-from vpp.prices import price_days
 
 SEASONS = tuple(date(2019, month, 10) for month in (2, 5, 8, 11))
 WEEK = 7
-LINKED_HORIZON = 24
-"""Half hours ahead for which orders are taken where prices are known the day before only."""
-MARKUP = 8.0
-"""JPY/kWh that the utility adds to the exchange's price when it sells."""
-
-
-@dataclass(frozen=True)
-class Town:
-    """What is played: a setting, each site's series, and the prices of each day."""
-
-    setting: Setting
-    series: Sequence[SiteSeries]
-    tariffs_on: Callable[[date], Sequence[Tariff]]
-    is_linked: bool = False
-    """Whether prices differ by day, and are enacted the day before."""
-    battery: str = PLAN
-    """Who steers batteries."""
 
 
 @dataclass(frozen=True)
@@ -219,38 +202,7 @@ def linked(prices: Path | None = None) -> Callable[[Town], Town]:
     """Return the change that links the utility's prices to an exchange's: it buys at that price
     and sells at 8 JPY/kWh more. Without a file of prices by day, the bundled synthetic year."""
 
-    def change(town: Town) -> Town:
-        fee = town.setting.tariffs[0].fee
-        tariffs_on = _LinkedPrices(prices, fee)
-        market = replace(town.setting.market, horizon_slots=LINKED_HORIZON)
-        return replace(
-            town,
-            setting=replace(town.setting, market=market),
-            tariffs_on=tariffs_on,
-            is_linked=True,
-        )
-
-    return change
-
-
-@dataclass(frozen=True)
-class _LinkedPrices:
-    file: Path | None
-    fee: int
-
-    def __call__(self, day: date) -> Sequence[Tariff]:
-        first, prices = _exchange(self.file)
-        row = prices[(day - first).days % len(prices)]
-        return [
-            Tariff(round((price + MARKUP) * PRICE_PER_YEN), round(price * PRICE_PER_YEN), self.fee)
-            for price in (max(float(each), 0.0) for each in row)
-        ]
-
-
-@cache
-def _exchange(file: Path | None) -> tuple[date, Sequence[Sequence[float]]]:
-    first, prices = price_days(file)
-    return first, prices.tolist()
+    return lambda town: with_exchange(town, prices, MARKUP)
 
 
 def resampled(count: int, seed: int = 1) -> Callable[[Town], Town]:

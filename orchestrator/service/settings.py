@@ -42,7 +42,7 @@
     sell_at_least_jpy_per_kwh = 9.0     # never sold below
     buy_at_most_jpy_per_kwh = 18.0      # never bought above, fee included
     region_discount_jpy_per_kwh = 0.0   # given up to trade when its own region needs it
-    battery = "none"                    # who steers its battery: plan, rule, or none known here
+    battery = "none"                    # who steers its battery: plan, rule, own-use, or none
 
 Paths are relative to the file.
 """

@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 
 import typer
 import uvicorn
+from sqlalchemy import make_url
 
 from chain.database import opened_to_read
 from daemon.health import notify
@@ -163,6 +164,7 @@ def serve(
         audit=audit or beside(store_path),
         room=opened_to_read(room, STEPS) if room else None,
         commander=Carrier(fleet) if fleet else None,
+        served=served(store_path),
     )
     disk.note(ORIGIN, policy.origin)
     _log_to_stderr()
@@ -262,6 +264,17 @@ def policy_of(
 def beside(store: str) -> Path | None:
     """Return where an audit beside a store is kept; None beside one that is no file."""
     return None if "://" in store else Path(store).parent / AUDIT
+
+
+def served(store: str) -> str | None:
+    """Return a store as a command names it, without a password; None if it need not be named.
+
+    >>> served("postgresql://yui:secret@db/yui"), served("a/store.sqlite"), served(DEFAULT_STORE)
+    ('postgresql://yui:***@db/yui', 'a/store.sqlite', None)
+    """
+    if store == DEFAULT_STORE:
+        return None
+    return make_url(store).render_as_string(hide_password=True) if "://" in store else store
 
 
 def command_for(store: Path, sites: Path | None) -> str:

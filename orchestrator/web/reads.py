@@ -22,7 +22,7 @@ from energy.errors import SettingError
 from energy.records import Reading
 from energy.registry import Tariff
 from energy.units import SLOT_SECONDS, SLOTS_PER_DAY, day_of, slot_at, slots_of
-from orchestrator.report import newest
+from orchestrator.report import measured, newest
 from orchestrator.setting.sites import Setting, Site
 from orchestrator.web.viewer import Viewer
 
@@ -47,7 +47,8 @@ class Ref:
 
 class Source:
     """A store within one transaction, with the sites file, the time, who is looking, and where
-    they are: the file that the chain's last audit left, and the control room's store."""
+    they are: the file that the chain's last audit left, the control room's store, how a command
+    names the store, and the roots of final days that were computed before."""
 
     def __init__(
         self,
@@ -57,12 +58,16 @@ class Source:
         viewer: Viewer,
         audit: Path | None = None,
         room: Engine | None = None,
+        served: str | None = None,
+        kept_roots: dict[date, str] | None = None,
     ) -> None:
         self.store = store
         self.now = now
         self.viewer = viewer
         self.audit = audit
         self.room = room
+        self.served = served
+        self._kept_roots = {} if kept_roots is None else kept_roots
         self._setting = setting
 
     @cached_property
@@ -138,8 +143,13 @@ class Source:
         return range(begin, max(begin, min(slots.stop, slot_at(self.moment))))
 
     def readings(self, slots: range, site: int | None = None) -> list[Reading]:
-        """Return the newest readings of some slots, by slot and site."""
+        """Return the newest readings of some slots, by slot and site, also those that were
+        assumed."""
         return newest(self.store.readings(slots, site))
+
+    def measured(self, slots: range, site: int | None = None) -> list[Reading]:
+        """Return the newest readings of some slots that have come, by slot and site."""
+        return measured(self.store.readings(slots, site))
 
     def tariff(self, slot: int) -> Tariff:
         """Return the tariff of a slot."""
@@ -168,13 +178,25 @@ class Source:
 
     def roots(self, slots: range) -> dict[str, str]:
         """Return the root of each day of some slots that is settled to its end."""
-        found = {}
-        for day in dict.fromkeys(map(day_of, slots[::SLOTS_PER_DAY])):
-            try:
-                found[day.isoformat()] = "0x" + day_tree(self.store, day).root.hex()
-            except SettingError:
-                continue
-        return found
+        days = dict.fromkeys(map(day_of, [*slots[::SLOTS_PER_DAY], *slots[-1:]]))
+        found = {day.isoformat(): self.root(day) for day in days}
+        return {day: root for day, root in found.items() if root is not None}
+
+    def root(self, day: date) -> str | None:
+        """Return the root of a day's rows; None if it is not settled to its end.
+
+        A tree of all that all sites used takes long: of a day that is final it is computed once.
+        """
+        if day in self._kept_roots:
+            return self._kept_roots[day]
+        try:
+            root = "0x" + day_tree(self.store, day).root.hex()
+        except SettingError:
+            return None
+        slots = slots_of(day)
+        if len(self.store.final_slots(slots)) == len(self.store.slots(slots)):
+            self._kept_roots[day] = root
+        return root
 
     def check_site(self, site: int) -> None:
         """Raise `SettingError` unless the site is one of the market's."""
@@ -190,10 +212,12 @@ def source_of(
     viewer: Viewer,
     audit: Path | None = None,
     room: Engine | None = None,
+    served: str | None = None,
+    kept_roots: dict[date, str] | None = None,
 ) -> Iterator[Source]:
     """Read a store within one transaction."""
     with stored(engine) as store:
-        yield Source(store, setting, now, viewer, audit, room)
+        yield Source(store, setting, now, viewer, audit, room, served, kept_roots)
 
 
 def check_year(day: date) -> None:

@@ -102,7 +102,6 @@ _WORDS = {
     "discharged": ("Discharged", "放電"),
     "stored": ("Stored", "残量"),
     "charge": ("State of charge", "充電率"),
-    "no_reading": ("no reading", "計量値なし"),
     "flows": ("Flows", "融通"),
     "no_flows": ("Nothing flows between offices.", "庁舎間の融通なし。"),
     "from": ("From", "送り側"),
@@ -232,7 +231,9 @@ _WORDS = {
     "error_back": ("To the first page", "最初のページへ"),
 }
 
-_ALL = {**_WORDS, **PLANT_WORDS, **FLEET_WORDS, **access_words.WORDS}
+TABLES = (_WORDS, PLANT_WORDS, FLEET_WORDS, access_words.WORDS)
+"""No two have a word in common."""
+_ALL = {word: phrase for table in TABLES for word, phrase in table.items()}
 
 
 def say(language: Language, word: str, **values: object) -> str:
@@ -240,6 +241,11 @@ def say(language: Language, word: str, **values: object) -> str:
     if word not in _ALL:
         return words.say(language, word, **values)
     return words.phrase(_ALL, language, word, **values)
+
+
+def knows(word: str) -> bool:
+    """Return whether the pages have a phrase of their own for a word."""
+    return word in _ALL
 
 
 def name_of(language: Language, ref: Ref) -> str:

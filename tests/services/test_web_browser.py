@@ -6,10 +6,11 @@ from pathlib import Path
 
 import pytest
 from playwright.sync_api import Page, Response, sync_playwright
+from sqlalchemy import delete
 
 from bench.serving import serving
 from chain import tables
-from chain.database import opened, opened_to_read
+from chain.database import opened, opened_to_read, writing
 from chain.writer import written
 from energy.units import SLOT_SECONDS
 from orchestrator.setting.sites import load_setting
@@ -192,10 +193,11 @@ def test_the_day_is_played_by_its_slider(browser, address):
     page = browser.new_page(locale="en")
     page.goto(f"{address}/now?at={NOON}")
     assert "12:00-12:30" in page.locator("h1").inner_text()
+    assert page.locator("#at").get_attribute("aria-valuetext") == "Tue 4 June 2019, 12:00-12:30"
     page.locator("#at").focus()
     page.keyboard.press("ArrowRight")
     page.locator("h1", has_text="12:30-13:00").wait_for()
-    assert page.locator("#at").get_attribute("aria-valuetext") == "Tue 4 June 2019, 12:30-13:00"
+    page.locator('#at[aria-valuetext="Tue 4 June 2019, 12:30-13:00"]').wait_for()
     page.locator("#play").click()
     page.locator("h1", has_text="13:00-13:30").wait_for()
     page.locator("h1", has_text="13:30-14:00").wait_for()
@@ -215,25 +217,33 @@ def test_the_language_is_switched_and_remembered(browser, address):
     context.close()
 
 
-def test_a_page_renews_itself_when_the_store_grows(browser, played_day, tmp_path):
+def test_a_page_renews_itself_when_the_store_grows_and_reaches_what_is_new(
+    browser, played_day, tmp_path
+):
     shutil.copy(played_day / "store.sqlite", tmp_path / "store.sqlite")
     engine = opened(str(tmp_path / "store.sqlite"))
-    moment = (SLOTS[-1] + 1) * SLOT_SECONDS + 60
+    with writing(engine) as connection:
+        connection.execute(delete(tables.SETTLEMENTS).where(tables.SETTLEMENTS.c.slot > NOON))
+    moment = (NOON + 1) * SLOT_SECONDS + 60
     with serving(Desk(engine, load_setting(), clock=lambda: moment)) as live:
-        page = browser.new_page()
+        page = browser.new_page(locale="en")
         page.goto(f"{live}/now")
         page.wait_for_function("window.htmx !== undefined")
-        with page.expect_response(f"{live}/now") as renewed:
-            for number in range(60):
-                with written(engine) as store:
-                    row = {"hash": number.to_bytes(32), "time": moment}
-                    store.put(tables.BLOCKS, 1_000_000 + number, [row])
-                    event = {"slot": SLOTS[-1], "account": 0, "microyen": 0, "revision": 1}
-                    store.put(tables.ENTRIES, 1_000_000 + number, [event])
-                page.wait_for_timeout(1_000)
-                if renewed.is_done():
-                    break
-        assert renewed.value.ok
+        slider = page.locator("#at")
+        assert slider.get_attribute("max") == slider.input_value() == str(NOON)
+        for number, slot in enumerate(range(NOON + 1, SLOTS[-1] + 1)):
+            with written(engine) as store:
+                row = {"hash": number.to_bytes(32), "time": moment}
+                store.put(tables.BLOCKS, 1_000_000 + number, [row])
+                settled = {"slot": slot, "delivered": 0, "pooled": 0, "missing": 0}
+                store.put(tables.SETTLEMENTS, 1_000_000 + number, [settled])
+            page.wait_for_timeout(1_000)
+            if slider.get_attribute("max") != str(NOON):
+                break
+        assert NOON < int(slider.get_attribute("max") or 0) == int(slider.input_value())
+        last = page.locator("#live").get_attribute("data-name")
+        assert slider.get_attribute("aria-valuetext") == last != "Tue 4 June 2019, 12:00-12:30"
+        page.locator("h1", has_text=last).wait_for()
         page.close()
     engine.dispose()
 
