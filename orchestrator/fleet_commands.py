@@ -311,7 +311,7 @@ async def _acted(
             for state in found.states
         ]
         began = time.monotonic()
-        with progress_bar() as progress:
+        with progress_bar(order.language) as progress:
             answered: set[int] = set()
             progress("told", 0, len(instructions))
 

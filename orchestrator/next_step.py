@@ -121,4 +121,6 @@ def _example(store: Store, language: Language) -> tuple[str, str] | None:
     site = (foreign or rows)[0].site
     names: SiteNames = names_of(store)[language]
     when = f"{day_of(slot)} {half_hour(slot)[:5]}"
-    return shlex.quote(short(names[site])), shlex.quote(when)
+    name = short(names[site])
+    # A shell takes letters as they are, Japanese ones as well.
+    return name if name.isalnum() else shlex.quote(name), shlex.quote(when)

@@ -48,7 +48,7 @@ def demo(
     _emptied(folder)
     # What daemons say of lost links and failing sites is theirs, and long.
     logging.basicConfig(filename=folder / "journal.log", level=logging.INFO)
-    with progress_bar() as progress:
+    with progress_bar(language) as progress:
         done = asyncio.run(
             run_fleet_day(load_setting(None), counted(sites), day_from(day), folder, seed, progress)
         )

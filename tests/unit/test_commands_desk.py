@@ -232,6 +232,27 @@ def test_proofs_of_two_days_are_of_two_trees(
     )
 
 
+def test_on_a_terminal_long_work_says_how_far_it_is_and_the_data_stays_clean(store: str) -> None:
+    ours, theirs = pty.openpty()
+    done = subprocess.run(
+        [
+            *(sys.executable, "-m", "orchestrator.entry", "statement", "--site", "0", *MONTH),
+            *("--json", "--language", "ja", "--store", store),
+        ],
+        stdout=subprocess.PIPE,
+        stderr=theirs,
+        check=True,
+        env={**os.environ, "PYTHONPATH": str(ROOT), "TERM": "xterm", "COLUMNS": "100"},
+    )
+    os.close(theirs)
+    said = b""
+    while b"30/30" not in said:
+        said += os.read(ours, 4096)
+    os.close(ours)
+    assert "日別ルートを計算中" in said.decode(errors="replace")
+    assert set(json.loads(done.stdout)["roots"]) == {"2019-06-04", "2019-06-05"}
+
+
 # -- how the program starts and ends ---------------------------------------------------------
 
 
