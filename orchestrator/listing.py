@@ -6,6 +6,7 @@ import csv
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
+from types import NoneType
 from typing import Any
 
 from rich.table import Table
@@ -54,7 +55,8 @@ class Listing:
         table = Table()
         for column in self.columns:
             title, number = _title(column, language)
-            table.add_column(title, justify="right" if number else "left")
+            counts = number or all(type(row[column]) in (int, NoneType) for row in self.rows)
+            table.add_column(title, justify="right" if counts else "left")
         for row in self.rows:
             cells = (_cell(column, row[column]) for column in self.columns)
             if language is Language.JAPANESE:

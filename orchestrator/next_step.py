@@ -35,7 +35,8 @@ _WORDS: Phrases = {
         "An orchestrator's settings are here. Check them:",
         "オーケストレーターの設定がある。点検:",
     ),
-    "run": ("  then run it, and ask it how it is:", "  実行し、状態を確かめる:"),
+    "run": ("  then run it:", "  実行:"),
+    "ask": ("  and ask it how it is:", "  実行中の状態:"),
     "terminal": ("A terminal's settings are here. How it is:", "計量端末の設定がある。その状態:"),
     "anew": ("  delete {path} and run it anew:", "  {path}を削除して実行し直す:"),
     "unsettled": (
@@ -46,7 +47,9 @@ _WORDS: Phrases = {
         "A store is here, settled up to {slot}. Its slots:",
         "{slot}まで精算済みの記録がある。コマの一覧:",
     ),
-    "money": ("  a site's trades, statement, bill:", "  庁舎の約定、証明書、料金:"),
+    "trades": ("  what a site traded:", "  庁舎の約定:"),
+    "statement": ("  its statement:", "  その供給元証明:"),
+    "invoice": ("  its bill:", "  その料金:"),
     "origin": ("  where energy came from:", "  電力の由来をたどる:"),
     "pages": ("  all of it as pages in a browser:", "  すべてをブラウザのページで:"),
     "all": ("All commands:", "すべてのコマンド:"),
@@ -70,7 +73,8 @@ def what_next(folder: Path, language: Language = Language.ENGLISH) -> Iterator[s
     if (folder / SERVICE).exists():
         found = True
         yield line("service", "yui orchestrator check")
-        yield line("run", "yui orchestrator run, status")
+        yield line("run", "yui orchestrator run")
+        yield line("ask", "yui orchestrator status")
     if (folder / TERMINAL).exists():
         found = True
         yield line("terminal", "yui oracle status")
@@ -99,7 +103,8 @@ def _of_store(path: Path, line: Callable[..., str], language: Language) -> Itera
     yield line("settled", "yui slots", slot=f"{day_of(last)} {half_hour(last)}")
     if example:
         site, slot = example
-        yield line("money", f"yui trades, statement, invoice --site {site}")
+        for command in ("trades", "statement", "invoice"):
+            yield line(command, f"yui {command} --site {site}")
         yield line("origin", f"yui trace {site} {slot}")
     yield line("pages", "yui web --open")
 

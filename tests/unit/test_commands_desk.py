@@ -116,8 +116,9 @@ def test_what_is_next_names_a_site_and_a_half_hour_of_the_store(
     found = re.search(r"yui trace ('Site \d'|Ogawara) '(2019-06-05 \d\d:\d\d)'$", trace)
     assert found, trace
     assert told(store, "trace", found[1].strip("'"), found[2])
-    (money,) = [line for line in lines if "statement, invoice" in line]
-    assert money.endswith(f"--site {found[1]}")
+    for command in ("trades", "statement", "invoice"):
+        assert any(line.endswith(f"yui {command} --site {found[1]}") for line in lines)
+        assert told(store, command, "--site", found[1].strip("'"))
     monkeypatch.chdir(tmp_path)
     said = CliRunner().invoke(app, ["--language", "ja"]).stdout
     assert "精算済みの記録がある" in said
