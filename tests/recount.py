@@ -80,6 +80,30 @@ class Recount:
         slots["half"] = start.dt.hour * 2 + start.dt.minute // 30
         return slots
 
+    @cached_property
+    def own_first(self) -> pd.Series:
+        """Each reading's net import if batteries took what the roof has left, and gave it back as
+        soon as their office needs it; from the lowest charge seen on."""
+        net = self.readings["used"] - self.readings["generated"]
+        for one in self.given["batteries"]:
+            at = self.readings["site"] == one["site"]
+            stored = self.readings.loc[at & (self.readings["quality"] < ASSUMED), "stored"]
+            room, most = one["capacity_wh"] - stored.min(), one["power_w"] / 2
+            kept, efficiency, left = 0.0, one["round_trip_per_mille"] / 1000, []
+            for need in net[at]:
+                charged = min(max(-need, 0), most, (room - kept) / efficiency)
+                given = min(max(need, 0), most, kept)
+                kept += charged * efficiency - given
+                left.append(round(need + charged - given))
+            net[at] = left
+        return net
+
+    def peaks(self, imported: pd.Series) -> Cells:
+        """Return the mean of the months' highest imports by site, kW."""
+        month = self.readings[["slot"]].merge(self.slots[["slot", "month"]], on="slot")["month"]
+        highest = imported.groupby([self.readings["site"], month]).max()
+        return dict(2 * highest.groupby("site").mean() / WH_PER_KWH)
+
     @property
     def slack(self) -> float:
         """Wh whose origin at the user only trades tell: a battery's first stock that was exported,

@@ -17,12 +17,10 @@ from orchestrator.verification.section import Section, Table, Voice
 from orchestrator.verification.sections_battery import battery_section
 from orchestrator.verification.sections_calls import call_section
 from orchestrator.verification.sections_chain import chain_section
-from orchestrator.verification.sections_energy import energy_section, flow_section
-from orchestrator.verification.sections_money import (
-    forecast_section,
-    money_section,
-    price_section,
-)
+from orchestrator.verification.sections_energy import energy_section
+from orchestrator.verification.sections_flow import flow_section
+from orchestrator.verification.sections_market import forecast_section, price_section
+from orchestrator.verification.sections_money import money_section
 from orchestrator.verification.sections_plant import carbon_section, reading_section
 from orchestrator.verification.summary import summary_section
 from orchestrator.words import Language, say_day
@@ -182,4 +180,5 @@ def _markdown(table: Table) -> str:
     bold = len(shown) - table.totals
     for number, cells in enumerate(shown):
         rows.append(line([f"**{cell}**" if number >= bold else cell for cell in cells]))
-    return f"*{table.title}*\n\n" + "\n".join(rows)
+    note = f"\n\n{table.note}" if table.note else ""
+    return f"*{table.title}*\n\n" + "\n".join(rows) + note

@@ -12,7 +12,6 @@ import tomllib
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
-from datetime import date
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from xml.etree import ElementTree
@@ -23,51 +22,26 @@ import pandas as pd
 import pytest
 from typer.testing import CliRunner
 
-from chain.store import opened, stored
 from energy.errors import ChainError, SettingError
 from orchestrator.cli import app
-from orchestrator.replay.period import Plan, replayed
-from orchestrator.setting.sites import AFTER_METERING, AHEAD, load_setting, with_mode
-from orchestrator.steering.steering import RULE
+from orchestrator.setting.sites import AFTER_METERING, AHEAD
 from orchestrator.verification.document import html_of, sections_of, write_report_pdf
-from orchestrator.verification.facts import settled_slots
 from orchestrator.verification.ledger import chain_figures
 from orchestrator.verification.money import money_figures
-from orchestrator.verification.period import period_from
-from orchestrator.verification.queries import query
-from orchestrator.verification.report import Figures, figures_of
+from orchestrator.verification.report import Figures
 from orchestrator.verification.section import Section, Voice
 from orchestrator.verification.sections_chain import chain_section
 from orchestrator.verification.summary import conclusions
 from orchestrator.words import Language
+from tests.played import BUYING, DAYS, NAMES, SELLING, looked_at, played, table
 
 ROOT = Path(__file__).resolve().parents[2]
-FIRST, DAYS = date(2019, 5, 31), 3
-NAMES = ["Ogawara", "Sendai", "Osaki", "Kurihara", "Tome", "Ishinomaki", "Kesennuma"]
-SELLING, BUYING = 22_000, 8_000
-"""Of the bundled sites file."""
-
-
-def played(folder: Path, mode: str, days: int) -> Path:
-    setting = with_mode(load_setting(), mode)
-    plan = Plan(FIRST, days, RULE, mode, "test", "bundled")
-    replayed(setting, plan, folder, lambda step, done, total: None)
-    return folder
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory) -> Path:
     """Three days over a month's end, replayed through the real contracts."""
     return played(tmp_path_factory.mktemp("ahead"), AHEAD, DAYS)
-
-
-def looked_at(folder: Path, period: str | None = None) -> Figures:
-    engine = opened(str(folder / "store.sqlite"))
-    with stored(engine) as store:
-        slots = period_from(period, settled_slots(store.connection))
-        figures = figures_of(store.connection, slots, folder)
-    engine.dispose()
-    return figures
 
 
 @pytest.fixture(scope="module")
@@ -94,11 +68,6 @@ def copy(folder, tmp_path) -> Iterator[sqlite3.Connection]:
         yield store
 
 
-def table(sections: list[Section], key: str) -> pd.DataFrame:
-    found = next(one for section in sections for one in section.tables if one.key == key)
-    return pd.DataFrame(found.rows, columns=[column.key for column in found.columns])
-
-
 def test_energy_is_what_pandas_gets_from_the_readings_alone(figures, english, readings):
     readings["used"] = readings.eval("imported + generated + discharged - exported - charged")
     by_site = readings.groupby("site")[["used", "generated", "imported", "exported"]].sum() / 1000
@@ -120,16 +89,6 @@ def test_what_comes_from_the_utility_is_what_exports_left_of_imports(figures, re
     assert figures.met == pytest.approx(met / together["exported"].sum())
 
 
-def test_each_row_of_the_matrix_adds_up_to_what_its_roof_generated(figures):
-    energy = figures.energy
-    ends = energy.matrix.sum(axis=1) + energy.sold_on + energy.lost_of + energy.held
-    assert (ends + energy.unmetered == energy.generation).all()
-    used = energy.matrix.sum(axis=0) + energy.grid + energy.rest
-    assert (used == energy.consumption).all()
-    assert (energy.own + energy.others == energy.matrix.sum(axis=0)).all()
-    assert sum(energy.paths.values()) == (energy.matrix.sum() + energy.grid.sum())
-
-
 def test_money_without_trading_and_the_whole_gain_follow_from_the_readings_and_the_tariff(
     figures, readings
 ):
@@ -138,18 +97,8 @@ def test_money_without_trading_and_the_whole_gain_follow_from_the_readings_and_t
     together = readings.groupby("slot")[["imported", "exported"]].sum().min(axis=1)
     spread = (SELLING - BUYING) * int(together.sum())
     assert figures.money.gain.sum() + figures.money.network == spread
-    square = figures.money.with_batteries
-    assert square.alone - square.together == spread
+    assert figures.money.cases["batteries_run"].worth_of_trading == spread
     assert figures.money.utility_without - figures.money.utility == spread
-
-
-def test_without_batteries_the_bill_is_that_of_load_and_roof(figures, readings):
-    net = readings.eval("imported + discharged - exported - charged")
-    alone = net.clip(lower=0).sum() * SELLING + net.clip(upper=0).sum() * BUYING
-    sums = net.groupby(readings["slot"]).sum()
-    together = sums.clip(lower=0).sum() * SELLING + sums.clip(upper=0).sum() * BUYING
-    square = figures.money.without_batteries
-    assert (square.alone, square.together) == (alone, together)
 
 
 def test_flows_are_those_that_the_trades_allow_and_all_that_can_meet_meets(folder, figures):
@@ -201,7 +150,8 @@ def test_what_broken_trades_cost_is_what_the_settlements_terms_say(figures):
         fee=1_000 * ones,
         price=12_000 * ones,
         entries=np.zeros((3, 4), np.int64),
-        corrections=np.zeros(4, np.int64),
+        corrections=np.zeros((3, 4), np.int64),
+        batteries={},
         flows={"trade": flow, "delivery": nothing, "pool": nothing},
     )
     money = money_figures(facts)
@@ -232,53 +182,6 @@ def test_full_cycles_are_half_of_what_the_stored_energy_moved(figures, readings)
     moved = stored_wh.diff().abs().sum() / 2 / 44_000
     assert figures.batteries[0].full_cycles == pytest.approx(moved)
     assert figures.batteries[0].states.sum() == pytest.approx(1)
-
-
-def test_a_battery_that_ran_is_worth_what_the_cases_say_it_is(figures):
-    ran = next(one for one in figures.batteries[0].strategies if one.key == "as_run")
-    money, years = figures.money, DAYS / 365.25
-    alone = (money.without_batteries.alone - money.with_batteries.alone) / 1e6
-    together = (money.without_batteries.together - money.with_batteries.together) / 1e6
-    assert ran.alone * years == pytest.approx(alone)
-    assert ran.together * years == pytest.approx(together)
-
-
-@pytest.mark.parametrize(
-    ("section", "key", "columns"),
-    [
-        ("energy", "energy", ["consumption", "generation", "imported", "exported"]),
-        ("money", "money", ["without", "paid"]),
-        ("carbon", "carbon", ["co2_bought"]),
-    ],
-)
-def test_the_query_that_is_shown_gives_the_figures_that_are_shown(
-    folder, figures, english, section, key, columns
-):
-    with closing(sqlite3.connect(folder / "store.sqlite")) as store:
-        again = pd.read_sql(query(section, figures.facts.slots), store).iloc[:, 1:]
-    scale = {"money": 1e6, "energy": 1e3, "carbon": 1e3 / 0.522}[section]
-    shown = table(english, key).iloc[:-1][columns].astype(float)
-    assert np.allclose(again.to_numpy() / scale, shown.to_numpy())
-
-
-def test_the_other_queries_give_flows_prices_errors_and_what_batteries_moved(folder, figures):
-    slots = figures.facts.slots
-    with closing(sqlite3.connect(folder / "store.sqlite")) as store:
-        flows = store.execute(query("flows", slots)).fetchall()
-        mean, count = store.execute(query("prices", slots)).fetchone()
-        errors = [error for _, error in store.execute(query("forecast", slots))]
-        moved = store.execute(query("battery", slots)).fetchall()
-        missed = store.execute(query("readings", slots)).fetchall()
-    assert all(figures.energy.matrix[made, used] == energy for made, used, energy in flows)
-    assert sum(energy for *_, energy in flows) == figures.energy.matrix.sum()
-    assert (mean / 1000, count) == (
-        pytest.approx(figures.prices.mean, abs=1e-3),
-        figures.prices.slots,
-    )
-    assert np.allclose(errors, figures.foresight.mean_absolute * 48 * DAYS)
-    battery = figures.batteries[0]
-    assert moved == [(6, round(battery.charged * 1000), round(battery.discharged * 1000))]
-    assert missed == []
 
 
 def test_prices_by_month_and_step_add_up_to_what_was_traded(figures):
@@ -332,7 +235,7 @@ def test_conclusions_follow_from_figures_by_their_rules(figures):
         poorer = replace(
             money, without=money.without * factor, paid=money.without * factor - money.gain
         )
-        assert words in said(replace(figures, money=poorer))
+        assert words in said(replace(figures, money=poorer, batteries=[]))
     assert "Little could be traded" in said(replace(figures, met=0.2))
     assert "Little could be traded" not in said(replace(figures, met=0.6))
     assert "one weather series" in said(figures)
@@ -343,13 +246,13 @@ def test_conclusions_follow_from_figures_by_their_rules(figures):
         replace(figures, money=replace(money, paid=loser))
     )
     assert "No office is worse off" in said(
-        replace(figures, money=replace(money, paid=money.without))
+        replace(figures, money=replace(money, paid=money.cases["batteries_own"].alone))
     )
 
 
 def test_after_metering_nothing_is_forecast(tmp_path):
     figures = looked_at(played(tmp_path, AFTER_METERING, 1))
-    assert figures.foresight is None
+    assert (figures.orders, figures.foresight) == (None, None)
     assert not figures.money.undelivered.any()
     assert not figures.money.lost_to_breaking.any()
     assert (figures.money.gain >= 0).all()
@@ -393,7 +296,7 @@ def test_a_page_is_one_file_whose_charts_each_have_their_table(figures, language
             assert f'id="table-{chart.table}"' in page
         if section.tables:
             assert section.method, section.key
-            assert section.again or section.key == "summary"
+            assert section.again
             assert f'id="how-{section.key}"' in page
 
 
