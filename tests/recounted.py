@@ -3,6 +3,7 @@ columns, by the keys of `figures.json`."""
 
 from __future__ import annotations
 
+import numpy as np
 import pandas as pd
 
 from tests.recount import (
@@ -30,6 +31,7 @@ def expected(recount: Recount) -> dict[tuple[str, str], Expected]:
         **_money(recount),
         **_batteries(recount),
         **_readings(recount),
+        **_forecast(recount),
     }
 
 
@@ -195,6 +197,28 @@ def _readings(recount: Recount) -> dict[tuple[str, str], Expected]:
     return {
         ("readings", name): Expected(recount.by_site(values, 1)) for name, values in counted.items()
     }
+
+
+def _forecast(recount: Recount) -> dict[tuple[str, str], Expected]:
+    if (recount.first["quality"] >= ASSUMED).any():
+        return {}
+    found: dict[tuple[str, str], Expected] = {}
+    errors = recount.forecast
+    for name in ("load", "sun", "net"):
+        each = errors[name]
+        absolute = _means(abs(each), abs(each.sum(axis=1)))
+        found["forecast", f"{name}_error"] = Expected(absolute)
+        found["forecast", f"{name}_bias"] = Expected(_means(each, each.sum(axis=1)))
+        if name != "net":
+            came = errors[f"{name}_came"]
+            part = _percent(absolute, _means(came, came.sum(axis=1)))
+            found["forecast", f"{name}_part"] = Expected(part)
+    return found
+
+
+def _means(each: np.ndarray, together: np.ndarray) -> Cells:
+    means = (each.mean(axis=0) / WH_PER_KWH).tolist()
+    return {**dict(enumerate(means)), ALL: float(together.mean()) / WH_PER_KWH}
 
 
 def _kwh(recount: Recount, name: str) -> Cells:
