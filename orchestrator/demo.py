@@ -18,7 +18,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import AsyncExitStack, contextmanager
-from dataclasses import astuple, dataclass, replace
+from dataclasses import astuple, dataclass
 from datetime import date
 from pathlib import Path
 
@@ -474,10 +474,3 @@ def _deployed(
         raise ChainError(f"brownie must deploy the market, got {last[0]}")
     contracts = json.loads(manifest.read_text())["contracts"]
     return contracts["Market"]["address"], contracts["Origin"]["address"], "brownie"
-
-
-def with_mode(setting: Setting, mode: str | None) -> Setting:
-    """Return a setting with another gate mode; the file's if none is given."""
-    if mode is None:
-        return setting
-    return replace(setting, market=replace(setting.market, mode=mode))

@@ -182,12 +182,14 @@ def test_the_fleets_page_has_what_the_room_knows(shown, room):
     assert int(registered) == len(states)
     assert unheard <= int(shown.fact("standing_lost")) == len(states) - int(alive)
     assert shown.fact("alarms") == str(sum(bool(s.report and s.report.alarms) for s in states))
-    state = next(state for state in states if state.report and state.report.alarms)
+    state, report = next((s, s.report) for s in states if s.report and s.report.alarms)
+    assert report.charge_share is not None
+    assert report.battery_w is not None
     called = state.name_ja if shown.language is Language.JAPANESE else state.name
     cells = shown.row(shown.say("fleet"), called)
     assert cells[3].endswith("51 °C")
-    assert cells[5] == f"{100 * state.report.charge_share:.1f} %"
-    assert cells[6] == f"{state.report.battery_w / 1000:.1f}".replace("-", "−")
+    assert cells[5] == f"{100 * report.charge_share:.1f} %"
+    assert cells[6] == f"{report.battery_w / 1000:.1f}".replace("-", "−")
 
 
 def test_the_audits_page_has_its_counts_and_the_days_root(shown, store):
