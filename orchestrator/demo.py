@@ -18,7 +18,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import AsyncExitStack, contextmanager
-from dataclasses import astuple, dataclass, replace
+from dataclasses import astuple, dataclass
 from datetime import date
 from pathlib import Path
 
@@ -273,6 +273,7 @@ async def run_day(
             store.set("battery", steering)
             store.set("origin", origin)
         mover = Mover(market, node, engine, slots.start)
+        progress("day", 0, len(slots))
         async with AsyncExitStack() as stack:
             for site in sites:
                 await site.start(stack, node, address)
@@ -473,10 +474,3 @@ def _deployed(
         raise ChainError(f"brownie must deploy the market, got {last[0]}")
     contracts = json.loads(manifest.read_text())["contracts"]
     return contracts["Market"]["address"], contracts["Origin"]["address"], "brownie"
-
-
-def with_mode(setting: Setting, mode: str | None) -> Setting:
-    """Return a setting with another gate mode; the file's if none is given."""
-    if mode is None:
-        return setting
-    return replace(setting, market=replace(setting.market, mode=mode))

@@ -262,6 +262,11 @@ _WORDS = {
         "The day as pages, half hour by half hour: {command} --open",
         "この日をページで見る(30分ごとに再生): {command} --open",
     ),
+    "go_on": ("next: {command}", "次に: {command}"),
+    "served_pages": (
+        "The day as pages, half hour by half hour:",
+        "この日をページで見る(30分ごとに再生):",
+    ),
     "watch_line": (
         "{when} {stage}: {orders} orders, {trades} trades, {kwh} kWh at {price} JPY/kWh",
         "{when} {stage}: 注文{orders}件、約定{trades}件、{kwh} kWh、{price} 円/kWh",
@@ -344,3 +349,17 @@ def say_slot(language: Language, slot: int) -> str:
     if language is Language.JAPANESE:
         return f"{day.year}年{day.month}月{day.day}日 {half_hour(slot)}"
     return f"{day:%Y-%m-%d} {half_hour(slot)}"
+
+
+def say_span(language: Language, slots: range) -> str:
+    """Return the half hour, the day or the days that some slots are.
+
+    >>> say_span(Language.ENGLISH, range(866_430, 866_430 + 96))
+    'Tue 4 June 2019 – Wed 5 June 2019'
+    """
+    first, last = slots[0], slots[-1]
+    if first == last:
+        return say_slot(language, first)
+    if day_of(first) == day_of(last):
+        return say_day(language, day_of(first))
+    return f"{say_day(language, day_of(first))} – {say_day(language, day_of(last))}"

@@ -8,9 +8,8 @@ from pathlib import Path
 import pandas as pd
 
 from chain.store import opened, stored
-from orchestrator.demo import with_mode
 from orchestrator.replay.period import Plan, replayed
-from orchestrator.setting.sites import load_setting
+from orchestrator.setting.sites import load_setting, with_mode
 from orchestrator.steering.steering import RULE
 from orchestrator.verification.facts import settled_slots
 from orchestrator.verification.period import period_from
