@@ -20,6 +20,7 @@ from energy.merkle import leaf_of
 from energy.rows import Row
 from energy.units import half_hour, kwh
 from orchestrator.report import measured
+from orchestrator.when import when
 from orchestrator.words import Language, say, say_slot, short
 
 
@@ -37,13 +38,11 @@ class StatementRow:
         origin = self.row.origin
         return {
             "site": names[self.site],
-            "slot": self.slot,
-            "half_hour": half_hour(self.slot),
+            **when(self.slot),
             "consumption_wh": self.used,
             "kind": origin.kind.name.lower(),
             "origin_site": names[origin.site] if origin.kind != Kind.GRID else None,
-            "origin_slot": origin.slot,
-            "origin_half_hour": half_hour(origin.slot),
+            **when(origin.slot, "origin_"),
             "origin_wh": self.row.energy,
             "through_battery": None if self.row.through is None else names[self.row.through],
             "leaf": "0x" + leaf_of(self.row).hex(),
@@ -210,13 +209,11 @@ class Destination:
         row = self.row
         return {
             "generated_at": names[row.origin.site],
-            "generated_slot": row.origin.slot,
-            "generated_half_hour": half_hour(row.origin.slot),
+            **when(row.origin.slot, "generated_"),
             "energy_wh": row.energy,
             "end": self.end,
             "site": names[row.site],
-            "slot": row.slot,
-            "half_hour": half_hour(row.slot),
+            **when(row.slot),
             "through_battery": None if row.through is None else names[row.through],
         }
 

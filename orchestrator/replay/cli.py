@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import shlex
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
@@ -19,27 +20,28 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-from chain.anvil import AnvilChain, anvil
 from energy.errors import SettingError
 from energy.units import PRICE_LIMIT, PRICE_PER_YEN
 from orchestrator import screen
 from orchestrator.agents import STRATEGIES
-from orchestrator.demo import with_mode
 from orchestrator.options import InLanguage, Json, day_from, print_json
-from orchestrator.replay.period import beginning_of, replayed
 from orchestrator.replay.plan import BUNDLED, MARKUP, TRUTHFUL, Plan
-from orchestrator.setting.sites import MODES, load_setting
+from orchestrator.setting.sites import load_setting, with_mode
 from orchestrator.steering.choice import InSteering, check_steering
 from orchestrator.steering.steering import PLAN
-from orchestrator.words import Language
+from orchestrator.words import Language, Phrases, phrase, say
+
+if TYPE_CHECKING:
+    from chain.anvil import AnvilChain
 
 FOLDER = Path(".yui/replay")
 EVM, ANVIL = "evm", "anvil"
-_STEPS = {
-    "again": "running the kept transactions again",
-    "slots": "half hours settled",
-    "audit": "blocks audited",
+_STEPS: Phrases = {
+    "again": ("running the kept transactions again", "記録済みの取引を再実行中"),
+    "slots": ("half hours settled", "精算済みコマ"),
+    "audit": ("blocks audited", "監査済みブロック"),
 }
+_LEFT: Phrases = {"left": ("left", "残り")}
 
 
 def replay(
@@ -104,8 +106,8 @@ def replay(
     as_json: Json = False,
 ) -> None:
     """Replay a period of all offices through the real contracts, and audit it."""
-    if mode is not None and mode not in MODES:
-        raise SettingError(f"--mode must be one of {', '.join(MODES)}, got {mode!r}")
+    from orchestrator.replay.period import beginning_of, replayed
+
     check_steering(battery)
     if agents not in STRATEGIES:
         raise SettingError(f"--agents must be one of {', '.join(STRATEGIES)}, got {agents!r}")
@@ -133,7 +135,7 @@ def replay(
         calls=calls or "",
     )
     begun = time.monotonic()
-    with _shown() as progress, _node(chain, beginning_of(setting, plan)) as node:
+    with _shown(language) as progress, _node(chain, beginning_of(setting, plan)) as node:
         done = replayed(setting, plan, folder, progress, node)
     if as_json:
         print_json(
@@ -149,12 +151,16 @@ def replay(
         return
     console = screen.console()
     console.print(screen.audit_line(done.findings, language), style="bold green")
-    console.print(f"{folder / 'store.sqlite'}: yui report --store, yui statement --store ...")
+    store = shlex.quote(str(folder / "store.sqlite"))
+    for command in (f"yui report --store {store}", f"yui web --store {store}"):
+        console.print(say(language, "go_on", command=command), soft_wrap=True)
 
 
 @contextmanager
 def _node(chain: str, start: int) -> Iterator[AnvilChain | None]:
     """The chain that is asked for: None where it is this process's own."""
+    from chain.anvil import AnvilChain, anvil
+
     if chain == EVM:
         yield None
     elif chain == ANVIL:
@@ -174,14 +180,14 @@ def _node(chain: str, start: int) -> Iterator[AnvilChain | None]:
 
 
 @contextmanager
-def _shown() -> Iterator[Callable[[str, int, int], None]]:
+def _shown(language: Language) -> Iterator[Callable[[str, int, int], None]]:
     """Show how far it is on stderr, with the time that is left."""
     bar = Progress(
         TextColumn("{task.description}"),
         BarColumn(),
         MofNCompleteColumn(),
         TimeElapsedColumn(),
-        TextColumn("left"),
+        TextColumn(phrase(_LEFT, language, "left")),
         TimeRemainingColumn(),
         console=Console(stderr=True),
     )
@@ -190,7 +196,7 @@ def _shown() -> Iterator[Callable[[str, int, int], None]]:
 
         def shown(step: str, done: int, total: int) -> None:
             if step not in tasks:
-                tasks[step] = bar.add_task(_STEPS[step], total=total)
+                tasks[step] = bar.add_task(phrase(_STEPS, language, step), total=total)
             bar.update(tasks[step], completed=done, total=total)
 
         yield shown

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from datetime import timedelta
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
@@ -15,12 +15,13 @@ from rich.table import Table
 from energy.errors import SettingError
 from orchestrator import screen
 from orchestrator.options import InLanguage, Json, day_from, print_json
-from orchestrator.replay.comparison import Grid, grids
-from orchestrator.replay.outcome import Outcome
-from orchestrator.replay.scenarios import compared, scenarios, season_weeks, sensitivities
 from orchestrator.steering.choice import InSteering, check_steering
 from orchestrator.steering.steering import PLAN
 from orchestrator.words import Language
+
+if TYPE_CHECKING:
+    from orchestrator.replay.comparison import Grid
+    from orchestrator.replay.outcome import Outcome
 
 
 def compare(
@@ -55,6 +56,9 @@ def compare(
     as_json: Json = False,
 ) -> None:
     """Play what might be (roofs, batteries, weekends, prices, more sites) and compare."""
+    from orchestrator.replay.comparison import grids
+    from orchestrator.replay.scenarios import compared, scenarios, season_weeks, sensitivities
+
     check_steering(battery)
     for option, value in (("--seeds", seeds), ("--workers", workers), ("--days", days)):
         if value < 1:

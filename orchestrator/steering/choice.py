@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from energy.errors import SettingError
 from orchestrator.setting.sites import Site
-from orchestrator.steering.neighbours import Neighbours, Wanted
-from orchestrator.steering.plan import ByPlan
-from orchestrator.steering.rule import ByRule, Idle, own_use
 from orchestrator.steering.steering import (
     NONE,
     OWN_USE,
@@ -21,7 +18,10 @@ from orchestrator.steering.steering import (
     Steering,
     Tariffs,
 )
-from vpp.forecast import History
+
+if TYPE_CHECKING:
+    from orchestrator.steering.neighbours import Neighbours, Wanted
+    from vpp.forecast import History
 
 InSteering = Annotated[
     str,
@@ -52,6 +52,10 @@ def steering_of(
     keeps: Keeps = lambda _: None,
 ) -> Steering:
     """Return what steers a site's battery, by one of `STEERINGS`, from its least charge on."""
+    # A plan's forecasts take seconds to load, and this module names the choices as well.
+    from orchestrator.steering.plan import ByPlan
+    from orchestrator.steering.rule import ByRule, Idle, own_use
+
     if how == NONE or site.battery is None:
         return Idle(history)
     size = site.battery.size

@@ -12,7 +12,7 @@ from ipaddress import ip_address
 from pathlib import Path
 from threading import Timer
 from types import FrameType
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 from urllib.parse import urlsplit
 
 import typer
@@ -29,12 +29,12 @@ from orchestrator.web.access.access import Access, Policy, Reading
 from orchestrator.web.access.disk import Disk
 from orchestrator.web.access.limits import log
 from orchestrator.web.access.users import DEFAULT_ACCOUNTS, ORIGIN, AccountsPath
-from orchestrator.web.app import application
-from orchestrator.web.carrying import Carrier
-from orchestrator.web.desk import Desk
 from orchestrator.web.viewer import Others
 from vpp.link.folders import room_at
 from vpp.room.tables import STEPS
+
+if TYPE_CHECKING:
+    from orchestrator.web.desk import Desk
 
 HOST, PORT = "127.0.0.1", 8480
 AUDIT = "audit.state"
@@ -144,6 +144,11 @@ def serve(
     Raises:
         SettingError: if there is no store, or as `policy_of`.
     """
+    # The pages bring the planner, which takes seconds to load.
+    from orchestrator.web.app import application
+    from orchestrator.web.carrying import Carrier
+    from orchestrator.web.desk import Desk
+
     if (certificate is None) != (key is None):
         raise SettingError("--certificate and --key must be given together, got one")
     disk = Disk(accounts)

@@ -194,7 +194,7 @@ def as_typed(command: Command, sites: Sequence[int], *, everything: bool = False
     'yui fleet stop --site 3,14 --why smoke'
     """
     words = ["yui", "fleet", command.action.value]
-    words += ["--all"] if everything else ["--site", ",".join(map(str, sites))]
+    words += ["--all"] if everything else ["--site", ",".join(map(str, sorted(sites)))]
     if command.action in WITH_POWER:
         words += ["--power", f"{command.power_w / 1_000:g}"]
     if command.seconds is not None:

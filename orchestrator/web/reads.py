@@ -6,6 +6,7 @@ Energy in Wh, prices in 0.001 JPY/kWh, money in microyen, times in unix seconds.
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -18,6 +19,7 @@ from sqlalchemy import Engine
 from chain.attesting import day_tree
 from chain.overview import slot_lines
 from chain.store import Store, Tariffs, stored
+from energy.attestation import day_number
 from energy.errors import SettingError
 from energy.records import Reading
 from energy.registry import Tariff
@@ -183,12 +185,16 @@ class Source:
         return {day: root for day, root in found.items() if root is not None}
 
     def root(self, day: date) -> str | None:
-        """Return the root of a day's rows; None if it is not settled to its end.
+        """Return the root of a day's rows: the one that enough sites attest, or else, if the day
+        is settled to its end, the one that its rows have.
 
         A tree of all that all sites used takes long: of a day that is final it is computed once.
         """
         if day in self._kept_roots:
             return self._kept_roots[day]
+        standing = self._standing_root(day)
+        if standing is not None:
+            return "0x" + standing.hex()
         try:
             root = "0x" + day_tree(self.store, day).root.hex()
         except SettingError:
@@ -198,10 +204,27 @@ class Source:
             self._kept_roots[day] = root
         return root
 
+    def _standing_root(self, day: date) -> bytes | None:
+        number = day_number(day)
+        said = Counter(self.store.roots(range(number, number + 1)).get(number, {}).values())
+        if not said:
+            return None
+        (root, attesting), active = said.most_common(1)[0], len(self.sites(slots_of(day)[-1]))
+        return root if attesting >= needed_of(active) else None
+
     def check_site(self, site: int) -> None:
         """Raise `SettingError` unless the site is one of the market's."""
         if site not in self.names and site not in self.store.sites_at(2**32 - 1):
             raise NotThere(f"a site must be one of the market's, got {site}")
+
+
+def needed_of(active: int) -> int:
+    """Return how many of the active sites have to attest a root so that it stands: two thirds.
+
+    >>> [needed_of(active) for active in (1, 3, 7)]
+    [1, 2, 5]
+    """
+    return -(-2 * active // 3)
 
 
 @contextmanager

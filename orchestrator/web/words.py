@@ -116,15 +116,15 @@ _WORDS = {
     "book_text": (
         "Bids from the highest price ask {bids} kWh, asks from the lowest offer {asks} kWh, fee "
         "included. {met}",
-        "買いは高値から計{bids} kWh、売りは安値から(託送料込み)計{asks} kWh。{met}",
+        "買いは高値から計{bids} kWh、売りは安値から(系統利用料込み)計{asks} kWh。{met}",
     ),
     "book_met": (
         "They meet at {kwh} kWh for {price} JPY/kWh, fee included.",
-        "{kwh} kWh、託送料込み{price} 円/kWhで成立。",
+        "{kwh} kWh、系統利用料込み{price} 円/kWhで成立。",
     ),
     "book_apart": ("They do not meet.", "成立なし。"),
     "demand": ("Demand (bids)", "需要(買い)"),
-    "supply": ("Supply (asks and fee)", "供給(売り+託送料)"),
+    "supply": ("Supply (asks and fee)", "供給(売り+系統利用料)"),
     "orders": ("Orders", "注文"),
     "no_orders": ("No order came for this half hour.", "この時間帯の注文なし。"),
     "side": ("Side", "売買"),
@@ -161,7 +161,7 @@ _WORDS = {
     ),
     "tariff": (
         "The utility sells at {selling} and buys at {buying}, the network's fee is {fee} JPY/kWh.",
-        "電力会社の販売単価{selling}、買取単価{buying}、託送料{fee} 円/kWh。",
+        "電力会社の販売単価{selling}、買取単価{buying}、系統利用料{fee} 円/kWh。",
     ),
     "proof": ("Proof", "証明"),
     "block_of": ("Block of the {what}", "{what}のブロック"),
@@ -204,7 +204,7 @@ _WORDS = {
     "money": ("Money", "料金"),
     "bill_bought": ("Bought from offices", "庁舎間購入"),
     "bill_sold": ("Sold to offices", "庁舎間売却"),
-    "bill_fees": ("Network fees", "託送料"),
+    "bill_fees": ("Network fees", "系統利用料"),
     "bill_rest": ("Utility and pool", "電力会社・プール精算"),
     "bill_corrections": ("Corrections", "訂正"),
     "bill_total": ("Paid together", "支払合計"),

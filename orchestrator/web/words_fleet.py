@@ -24,8 +24,9 @@ FLEET_WORDS = {
         "蓄電池の出力は放電が正、充電が負。合計は表示中の応答拠点のみ。5秒ごとに更新。",
     ),
     "fleet_hidden": (
-        "Powers and energies are shown to operators and auditors who have logged in.",
-        "電力・残量はログインした運用者・監査人に表示される。",
+        "Powers and energies are shown to operators and auditors who have logged in, and to an "
+        "office those of its own site.",
+        "電力・残量はログインした運用者・監査人に、自拠点の分は当該庁舎に表示される。",
     ),
     "kind_pv": ("solar", "太陽光"),
     "kind_battery": ("battery", "蓄電池"),
@@ -100,8 +101,9 @@ FLEET_WORDS = {
     "send_to": ("Send to {count} sites", "{count}拠点に送る"),
     "meant": ("The sites that are meant", "対象の拠点"),
     "no_commander": (
-        "Nothing was sent: commands go by the control room here. There, type",
-        "送信していない。指令は制御室から送る。制御室で次のコマンドを実行する。",
+        "Commands go by the control room here. For these sites, type there:",
+        "指令は制御室から送る。制御室で次のコマンドを実行する。",
     ),
+    "not_sent": ("not sent", "未送信"),
     "command_these": ("Command these sites", "この拠点に指令する"),
 }

@@ -23,7 +23,6 @@ from energy.errors import ChainError, SettingError
 from energy.records import Side
 from energy.units import slots_of
 from orchestrator.audit import audited
-from orchestrator.demo import with_mode
 from orchestrator.replay.comparison import grids
 from orchestrator.replay.folder import claim
 from orchestrator.replay.outcome import Worn
@@ -31,7 +30,7 @@ from orchestrator.replay.period import beginning_of, replayed
 from orchestrator.replay.plan import Plan, digests
 from orchestrator.replay.scenarios import base, no_battery, opposite_weekends, outcome, resampled
 from orchestrator.setting.series import LOADS_NAME, PV_NAME, pv_series
-from orchestrator.setting.sites import load_setting
+from orchestrator.setting.sites import load_setting, with_mode
 from orchestrator.steering.steering import NONE, PLAN, RULE
 from orchestrator.words import Language
 

@@ -16,12 +16,11 @@ from chain.store import Store, stored
 from energy.errors import SettingError
 from energy.registry import Tariff
 from energy.units import SLOTS_PER_DAY, slot_of_day, slots_of
-from orchestrator.demo import with_mode
 from orchestrator.replay.period import replayed
 from orchestrator.replay.plan import SYNTHETIC, Plan
 from orchestrator.replay.prices import LinkedPrices, dated_prices
 from orchestrator.replay.town import made_of
-from orchestrator.setting.sites import AFTER_METERING, AHEAD, Setting, load_setting
+from orchestrator.setting.sites import AFTER_METERING, AHEAD, Setting, load_setting, with_mode
 from orchestrator.steering.steering import OWN_USE, PLAN, RULE
 
 FIRST, SECOND = date(2019, 5, 7), date(2019, 5, 8)

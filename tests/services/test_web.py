@@ -229,24 +229,37 @@ def test_an_office_has_its_statement_to_print_and_as_a_file(engine, client):
     assert file.text == "\ufeff" + as_csv(statement, japanese, Language.JAPANESE)
 
 
-def test_a_statement_is_made_once_and_a_days_root_as_well(engine, monkeypatch):
-    made, roots = Mock(wraps=statement_of), Mock(wraps=day_tree)
+def test_a_statement_is_made_once_and_a_days_root_as_well(engine, forged, monkeypatch):
+    made, computed = Mock(wraps=statement_of), Mock(wraps=day_tree)
     monkeypatch.setattr(prints, "statement_of", made)
-    monkeypatch.setattr(reads, "day_tree", roots)
+    monkeypatch.setattr(reads, "day_tree", computed)
     client = client_of(engine)
     for language in ("en", "en", "ja", "en"):
         page = client.get(f"/site/6/statement?day={DAY}", headers={"accept-language": language})
         assert page.status_code == 200
         assert page.headers["cache-control"] == "private, no-cache"
     assert made.call_count == 2  # one a language
-    assert roots.call_count == 1  # and one a day, for all offices
-    client.get(f"/site/5/statement?month={DAY:%Y-%m}")
-    assert roots.call_count == 1
     for _ in range(2):
         client.get(f"/site/6/statement.csv?day={DAY}")
-    assert made.call_count == 4
+    assert made.call_count == 3
     again = {"if-none-match": page.headers["etag"]}
     assert client.get(f"/site/6/statement?day={DAY}", headers=again).status_code == 304
+    # The root stands, attested by the sites: it is not computed; where it does not, it is, once.
+    assert computed.call_count == 0
+    with writing(forged) as connection:
+        connection.execute(text("DELETE FROM attestations WHERE site < 3"))
+    client = client_of(forged)
+    month = f"{DAY:%Y-%m}"
+    for address in (f"/site/6/statement?day={DAY}", f"/site/5/statement?month={month}"):
+        assert root_of(engine) in client.get(address).text
+    assert client.get(f"/slot/{NOON}.json").json()["proof"]["day_root"] == root_of(engine)
+    assert computed.call_count == 1
+    forged.dispose()
+
+
+def root_of(engine):
+    with stored(engine) as store:
+        return "0x" + day_tree(store, DAY).root.hex()
 
 
 def test_a_battery_is_shown_as_planned_and_as_measured(engine, client):

@@ -37,6 +37,8 @@ FOCUSED = """() => {
   const style = getComputedStyle(one);
   return [fresh, style.outlineStyle, parseFloat(style.outlineWidth)];
 }"""
+BEYOND_THE_EDGE = """() => [...document.querySelectorAll('.wide')]
+  .filter(one => one.scrollWidth > one.clientWidth).map(one => one.ariaLabel)"""
 ALL = (*ADDRESSES, f"/site/{KESENNUMA}/statement?day={DAY}", "/nowhere")
 
 pytestmark = pytest.mark.skipif(
@@ -122,6 +124,14 @@ def test_the_form_for_commands_keeps_them_as_well(browser, played_day, tmp_path)
         page.locator("input[type=password]").fill(PASSWORD)
         page.locator("input[type=password]").press("Enter")
         page.get_by_role("link", name="Command these sites").click()
+        for width in WIDTHS:
+            page.set_viewport_size({"width": width, "height": 800})
+            assert page.evaluate(BEYOND_THE_EDGE) == []
+        for action, power, minutes in (("charge", 1, 1), ("hold", 0, 1), ("stop", 0, 0)):
+            page.get_by_label("Action").select_option(action)
+            assert page.locator("#power").is_visible() is bool(power)
+            assert page.locator("#minutes").is_visible() is bool(minutes)
+        page.get_by_label("Action").select_option("charge")
         page.get_by_label("Power, kW").fill("5")
         for action in ("look", "send"):
             if action == "send":
@@ -135,6 +145,23 @@ def test_the_form_for_commands_keeps_them_as_well(browser, played_day, tmp_path)
         context.close()
     engine.dispose()
     room.dispose()
+
+
+@pytest.mark.parametrize("language", ["en", "ja"])
+def test_the_fleet_is_read_on_a_narrow_screen_without_scrolling_sideways(
+    browser, address, language
+):
+    page = browser.new_page(locale=language, viewport={"width": 390, "height": 800})
+    page.goto(f"{address}/fleet")
+    assert page.evaluate(BEYOND_THE_EDGE) == []
+    # Laid out as cards, it is a table still to who hears it, and each figure is named to who sees.
+    assert page.get_by_role("table").first.get_by_role("rowheader").count() == 50
+    cell = page.locator(".cards td.number:not(.nothing)").first
+    named = cell.evaluate("one => getComputedStyle(one, '::before').content").strip('"')
+    assert named == {"en": "Age", "ja": "経過"}[language]
+    page.set_viewport_size({"width": 1280, "height": 800})
+    assert cell.evaluate("one => getComputedStyle(one).display") == "table-cell"
+    page.close()
 
 
 def broken_rules(page: Page) -> list[str]:

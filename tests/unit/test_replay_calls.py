@@ -130,15 +130,18 @@ def test_downward_a_battery_stores_its_own_sun_and_nothing_else() -> None:
 
 def test_a_site_serves_one_call_and_an_opposite_one_rests() -> None:
     sites = two_sites()
-    first = call("first", DAY[36], 1, 4, priority=1)
+    noon = DAY[24]  # with sun to store
+    first = call("first", noon, 1, 4, priority=1)
     calls = Calls(
         [
-            call("against", DAY[36], 1, 4, Direction.DOWN, priority=2),
-            call("second", DAY[36], 1, 4, priority=3),
+            call("against", noon, 1, 4, Direction.DOWN, priority=2),
+            call("second", noon, 1, 4, priority=3),
             first,
         ]
     )
-    assert served(calls, sites, DAY[36]) == [2_000, 2_000]
+    against = Calls([each for each in calls.calls if each.name == "against"])
+    assert sum(served(against, two_sites(), noon)) < 0
+    assert served(calls, sites, noon) == [2_000, 2_000]
     by_name = {entry["name"]: entry["shares"] for entry in calls.to_json()}
     assert by_name == {"first": {"4": [2_000]}, "second": {"6": [2_000]}, "against": {}}
 

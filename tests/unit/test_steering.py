@@ -284,6 +284,13 @@ def test_own_use_stores_all_surplus_and_serves_all_it_can_and_offers_what_is_lef
     assert site.available_wh < site.size.capacity_wh
 
 
+def test_what_a_rule_will_do_is_known_ahead() -> None:
+    steering = ByRule(history(EVENING), SIZE)
+    assert steering.planned(DAY[36]) == 0
+    steering.begin(DAY[35], 8_000, OPEN)  # it holds until 18:00
+    assert [steering.planned(slot) for slot in DAY[35:38]] == [0, 1_000, 1_000]
+
+
 def test_a_plan_leaves_what_is_spoken_for() -> None:
     """A call from 20:00 to 21:00 that is known of at 19:00 will want 6 kWh, 3 in each half hour."""
 
@@ -292,18 +299,16 @@ def test_a_plan_leaves_what_is_spoken_for() -> None:
         left = [6_000 if at >= DAY[39] else 0 for at in span]
         return Kept(left, [3_000 if at in (DAY[40], DAY[41]) else 0 for at in span])
 
-    past = history(EVENING, used=6_000)
+    past = history(EVENING, used=16_000)
     free = ByPlan(past, SIZE, tariffs)
     bound = ByPlan(past, SIZE, tariffs, keeps=spoken_for)
     for steering in (free, bound):
-        steering.begin(EVENING, 18_000, Position())
-    assert [free.planned(slot) for slot in DAY[38:42]] == [6_000, 6_000, 6_000, 0]
-    served = [bound.planned(slot) for slot in DAY[38:44]]
-    assert sum(served) == pytest.approx(12_000, abs=2)
-    assert max(served[2:4]) <= 4_500
-    # Told to serve, it is told no more than what is left of it.
-    command = bound.begin(DAY[39], 7_000, Position())
-    assert command == Command(Mode.SERVE, 2_000)
+        steering.begin(EVENING, 30_000, Position())
+    assert [free.planned(slot) for slot in DAY[38:43]] == [7_500, 7_500, 7_500, 7_500, 0]
+    assert [bound.planned(slot) for slot in DAY[38:43]] == [7_500, 7_500, 4_500, 4_500, 0]
+    # Told to serve whatever the site lacks, it is told no more than what is left of it.
+    served = ByPlan(history(EVENING, used=600), SIZE, tariffs, keeps=spoken_for)
+    assert served.begin(DAY[39], 7_000, Position()) == Command(Mode.SERVE, 2_000)
 
 
 class Dark(SiteSeries):

@@ -19,6 +19,8 @@ from orchestrator.words import Language
 STANDINGS = ("alive", "lost", "unheard", "alarm")
 NAMES = {"charge_from": "from", "charge_to": "to", "kind": "type"}
 """What filters are called in an address, where that is another name."""
+COLUMNS_OF_ALL = 6
+"""The first columns of the sites, which are for all; the others have figures."""
 BADGES = {"alive": "good", "lost": "bad", "unheard": "wait"}
 OUTCOMES = {"taken": "good", "refused": "bad", "expired": "bad", "open": "wait"}
 
@@ -77,6 +79,7 @@ def foreign(pen: Pen, text: str) -> object:
 
 def drawn(pen: Pen, view: FleetPage) -> dict[str, Any]:
     """Return the rows of sites and instructions, and where the filters and pages lead."""
+    shows_figures = view.is_shown or any(site.following is not None for site in view.sites)
     towns = {town.municipality: _town(pen, town) for town in view.towns}
     asked = {
         NAMES.get(name, name): value
@@ -88,7 +91,11 @@ def drawn(pen: Pen, view: FleetPage) -> dict[str, Any]:
         "kinds": [(kind, kind_name(pen, kind)) for kind in view.kinds],
         "towns": list(towns.items()),
         "kilowatts": kilowatts,
-        "site_rows": [_site(pen, site, towns) for site in view.sites],
+        "shows_figures": shows_figures,
+        "site_rows": [
+            _site(pen, site, towns)[: None if shows_figures else COLUMNS_OF_ALL]
+            for site in view.sites
+        ],
         "told_rows": [_told(pen, told) for told in view.told],
         "command_url": f"/fleet/command?{urlencode(asked)}",
         "pages": {

@@ -18,7 +18,7 @@ from energy.errors import SettingError
 from energy.lots import Kind
 from energy.units import JST, day_of, slots_of
 from orchestrator.audit import findings_kept
-from orchestrator.web.reads import Ref, Source, days_of_month
+from orchestrator.web.reads import Ref, Source, days_of_month, needed_of
 from orchestrator.web.views.slot import is_recomputed
 
 
@@ -179,7 +179,7 @@ def _days(source: Source, month: str) -> list[DayRoot]:
                 best[1] if best else 0,
                 sum(said.values()) - (best[1] if best else 0),
                 len(active),
-                -(-2 * len(active) // 3),
+                needed_of(len(active)),
             )
         )
     return found
