@@ -86,6 +86,17 @@ class ByPlan:
         self._plan = self._planned(slot, position)
         return command_of(self._plan, self._size, stored_wh)
 
+    def planned_wh(self) -> list[int]:
+        """Return the plan's flows of the battery, for the slot begun last and the day ahead."""
+        if self._plan is None:
+            return []
+        leaving = (self._plan.discharge[0] - self._plan.charge[0]) * WH
+        most = self._size.slot_limit_wh
+        return [
+            max(-most, min(round(float(each)), most)) if abs(each) >= LEAST_WH else 0
+            for each in leaving
+        ]
+
     def offers(self, slot: int) -> list[Offer]:
         """Return what the site would trade in a slot, priced by the plan of the one that runs."""
         plan = self._plan

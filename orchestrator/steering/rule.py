@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from energy.units import SLOTS_PER_DAY
 from orchestrator.steering.steering import Offer, Position, net_offers
 from vpp.forecast import History
 from vpp.rule import BatterySize, Command, Mode, command_for, expected_flows
@@ -21,6 +22,10 @@ class Idle:
     def begin(self, slot: int, stored_wh: int, position: Position) -> Command:
         """Return that there is nothing to do."""
         return Command(Mode.HOLD)
+
+    def planned_wh(self) -> list[int]:
+        """Return that nothing is to leave the battery."""
+        return [0] * SLOTS_PER_DAY
 
     def offers(self, slot: int) -> list[Offer]:
         """Return the expected surplus."""
@@ -39,11 +44,23 @@ class ByRule(Idle):
     def __init__(self, history: History, size: BatterySize) -> None:
         super().__init__(history)
         self._size, self._stored, self._command = size, 0, Command(Mode.HOLD)
+        self._slot = 0
 
     def begin(self, slot: int, stored_wh: int, position: Position) -> Command:
         """Return the rule's command; what was sold makes no difference to it."""
         self._stored, self._command = stored_wh, command_for(slot, stored_wh, self._size)
+        self._slot = slot
         return self._command
+
+    def planned_wh(self) -> list[int]:
+        """Return what the rule leads to, by the forecast."""
+        stored, size, planned = self._stored, self._size, []
+        for slot in range(self._slot, self._slot + SLOTS_PER_DAY):
+            command = command_for(slot, stored, size)
+            charged, discharged = expected_flows(command, self._surplus(slot), stored, size)
+            stored += charged * size.efficiency // 1000 - discharged
+            planned.append(discharged - charged)
+        return planned
 
     def offers(self, slot: int) -> list[Offer]:
         """Return the expected net export, the battery following the rule."""

@@ -71,6 +71,11 @@ class Steering(Protocol):
         """Return what the battery is told for a slot that begins with `stored_wh` to deliver."""
         ...
 
+    def planned_wh(self) -> list[int]:
+        """Return what is to leave the battery (below 0: go into it) in each half hour of a day,
+        from the slot on that was begun last, as the offers reckon with it."""
+        ...
+
     def offers(self, slot: int) -> list[Offer]:
         """Return what the site has to sell or to buy in a slot after the one that runs."""
         ...
