@@ -38,7 +38,7 @@ from tests.services.test_node import Town, a_town, content
 from tests.unit.test_twin import FIRST_SLOT
 
 PASSPHRASE = "correct horse"
-PATIENCE = 60.0
+PATIENCE = 180.0
 OF_THE_SERVICE = ("names", "mode", "rules", "witnessed")
 """Settings of a store that the chain does not tell."""
 
