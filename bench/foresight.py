@@ -2,7 +2,8 @@
 
 The office's export is quoted to the Wh at its limits, so what it is owed in a slot is known for
 each thing that its battery can do; dynamic programming finds the best path. Wear is priced in it at
-a flat rate, near the law's slope, and counted by rainflow afterwards. Steps are 0.5 kWh at the
+a flat rate, near the law's slope, and counted by rainflow afterwards; what is held is priced as the
+chemistry says. Steps are 0.5 kWh at the
 meter: a bound but for that and the flat rate.
 """
 
@@ -18,7 +19,7 @@ from energy.settlement import settled
 from energy.units import MICROYEN_PER_YEN
 from orchestrator.agents import Limits
 from orchestrator.rehearsal import Rehearsed
-from vpp.model import Array
+from vpp.model import HALF_HOUR, Array
 from vpp.rule import BatterySize
 
 STEP_WH = 50
@@ -30,10 +31,11 @@ WEAR = 6.0
 
 
 def foreseen(
-    slots: Sequence[Rehearsed], site: int, limits: Limits, size: BatterySize
+    slots: Sequence[Rehearsed], site: int, limits: Limits, size: BatterySize, holding: float
 ) -> tuple[float, Array]:
     """Return (what the battery adds to what its site is owed, JPY; what is stored after each slot,
-    kWh) of the best path through slots in which the battery rested."""
+    kWh) of the best path through slots in which the battery rested; holding a kWh for an hour costs
+    `holding` JPY."""
     most = size.slot_limit_wh // METER_WH * METER_WH
     moves = np.arange(-most, most + 1, METER_WH)
     owed = np.array([[_owed(slot, site, limits, int(move)) for move in moves] for slot in slots])
@@ -44,6 +46,7 @@ def foreseen(
         for move in moves
     ]
     states = size.capacity_wh // STEP_WH + 1
+    held = np.arange(states) * STEP_WH / 1000 * HALF_HOUR * holding
     worth, choices = np.zeros(states), np.zeros((len(slots), states), np.int8)
     for number in range(len(slots) - 1, -1, -1):
         best = np.full(states, -np.inf)
@@ -53,7 +56,7 @@ def foreseen(
             found = np.full(states, -np.inf)
             here = slice(max(-step, 0), states - max(step, 0))
             there = slice(max(step, 0), states - max(-step, 0))
-            found[here] = worth[there] - WEAR / 2 * abs(step) * STEP_WH / 1000
+            found[here] = worth[there] - held[there] - WEAR / 2 * abs(step) * STEP_WH / 1000
             found += owed[number, choice]
             choices[number][found > best] = choice
             best = np.maximum(best, found)

@@ -1,9 +1,10 @@
-"""What a battery earns its office in the market: steered by the plan, by the simple rule, resting.
+"""What a battery earns its office in the market, by who steers it, against the battery resting.
 
 A year of the sites file's offices ahead of each slot, by the rules of the market alone
 (`orchestrator.rehearsal`): agents quote on forecasts, the book is cleared, the battery does what it
 is told, and the slot is settled. What the office is owed is compared with the same year in which
-its battery rests. Wear is rainflow's over the path at the chemistry's replacement. What all
+its battery rests. Wear is rainflow's over the path at the chemistry's replacement, and the
+calendar's for what is held beyond what is held at rest. What all
 offices and the network gain together is what the utility gets less. `YUI_YEAR_DAYS` plays fewer
 days. What could be earned if the market were known: `bench.foresight`.
 """
@@ -26,10 +27,10 @@ from orchestrator.replay.series import SiteSeries
 from orchestrator.replay.site import ReplayedSite, replayed_sites
 from orchestrator.setting.series import load_series, pv_series
 from orchestrator.setting.sites import load_setting
-from orchestrator.steering.steering import NONE, PLAN, RULE
+from orchestrator.steering.steering import NONE, STEERINGS
 from vpp.ageing import outlook
 from vpp.chemistry import Chemistry, chemistry
-from vpp.model import Array
+from vpp.model import HALF_HOUR, Array
 from vpp.wear import life_used
 
 FIRST, YEAR = date(2019, 1, 1), 365
@@ -57,16 +58,17 @@ def figures() -> list[Figure]:
     size, of_kind = battery.capacity_wh / 1000, chemistry(CHEMISTRY)
     resting = played(NONE, days)
     found = []
-    for how in (RULE, PLAN):
+    for how in (each for each in STEERINGS if each != NONE):
         done = played(how, days)
         gained = done.owed - resting.owed
-        wear = worn(done.stored, size, of_kind)
+        cycles, held = worn(done.stored, size, of_kind)
         left = outlook(done.stored, days, size, of_kind)
         title = f"{days} days by the {how}"
         found += [
             Figure(f"{title}: gained by the battery's office", gained, "JPY"),
-            Figure(f"{title}: wear by cycles", wear, "JPY"),
-            Figure(f"{title}: gained less wear", gained - wear, "JPY"),
+            Figure(f"{title}: wear by cycles", cycles, "JPY"),
+            Figure(f"{title}: wear by energy held", held, "JPY"),
+            Figure(f"{title}: gained less wear", gained - cycles - held, "JPY"),
             Figure(
                 f"{title}: gained by all and the network", resting.utility - done.utility, "JPY"
             ),
@@ -76,20 +78,25 @@ def figures() -> list[Figure]:
         ]
     owner = resting.owner
     assert owner.size
-    gained, path = foreseen(resting.slots, owner.site.number, owner.limits, owner.size)
-    wear = worn(path, size, of_kind)
+    gained, path = foreseen(
+        resting.slots, owner.site.number, owner.limits, owner.size, of_kind.rests()[0].price
+    )
+    cycles, held = worn(path, size, of_kind)
     title = f"{days} days with the market foreseen"
     return [
         *found,
         Figure(f"{title}: gained by the battery's office", gained, "JPY"),
-        Figure(f"{title}: wear by cycles", wear, "JPY"),
-        Figure(f"{title}: gained less wear", gained - wear, "JPY"),
+        Figure(f"{title}: wear by cycles", cycles, "JPY"),
+        Figure(f"{title}: wear by energy held", held, "JPY"),
+        Figure(f"{title}: gained less wear", gained - cycles - held, "JPY"),
     ]
 
 
-def worn(stored: Array, size: float, kind: Chemistry) -> float:
-    """Return what a path wears by cycles, JPY."""
-    return life_used(kind.cycle, stored, size) * kind.replacement_jpy_per_kwh * size
+def worn(stored: Array, size: float, kind: Chemistry) -> tuple[float, float]:
+    """Return what a path wears by cycles, and by energy held beyond what it begins with, JPY."""
+    cycles = life_used(kind.cycle, stored, size) * kind.replacement_jpy_per_kwh * size
+    (rest,) = kind.rests()
+    return cycles, float((stored - stored[0]).sum()) * HALF_HOUR * rest.price
 
 
 def played(how: str, days: int, first: date = FIRST) -> Played:

@@ -16,6 +16,7 @@ from __future__ import annotations
 import pickle
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -23,13 +24,15 @@ from chain.contract import interface
 from chain.market import MarketContract
 from chain.node import NodeChain
 from chain.origin import OriginContract
+from chain.recorded import RecordedChain
 from energy.errors import AuditError, SettingError
 from orchestrator.audit_market import Auditor, Findings
 from orchestrator.audit_origin import OriginAuditor
+from orchestrator.replay.indexing import CHAIN
 
 
 def audited(
-    node: NodeChain,
+    node: NodeChain | RecordedChain,
     market: str,
     origin: str | None = None,
     progress: Callable[[int, int], None] | None = None,
@@ -77,6 +80,37 @@ def audited(
     return auditor.findings
 
 
+def audited_again(
+    folder: Path,
+    progress: Callable[[str, int, int], None] | None = None,
+    state: Path | None = None,
+) -> Findings:
+    """Audit a replay from its folder, which has a chain's file and no node.
+
+    Every kept transaction is run again on the contracts' bytecode, and must log what the file
+    says; then it is audited as any chain is. `progress` is told which of both (`again`, `audit`),
+    how much of it is done, and how much there is.
+
+    Raises:
+        AuditError, ChainError: at the first thing that is wrong.
+        SettingError: if the folder holds no chain, or the state is of another one.
+    """
+    file = folder / CHAIN
+    if not file.exists():
+        raise SettingError(
+            f"{folder} must hold a replay's {CHAIN}, got none: a replay on a node leaves its "
+            "chain with the node"
+        )
+    chain = RecordedChain(file)
+    try:
+        market, origin = chain.created(0), chain.created(1)
+        chain.run_again(partial(progress, "again") if progress else None)
+        told = partial(progress, "audit") if progress else None
+        return audited(chain, market, origin, told, state)
+    finally:
+        chain.close()
+
+
 @dataclass
 class AuditState:
     """An audit up to a block, to go on from."""
@@ -100,7 +134,7 @@ def findings_kept(state: Path) -> tuple[int, Findings] | None:
 
 
 def _resumed(
-    state: Path | None, node: NodeChain, market: str, origin: str | None
+    state: Path | None, node: NodeChain | RecordedChain, market: str, origin: str | None
 ) -> tuple[Auditor, int]:
     """Return an auditor, and the last block that it has followed."""
     if state is None or not state.exists():

@@ -19,7 +19,7 @@ from energy.errors import SettingError
 from energy.merkle import leaf_of
 from energy.units import half_hour
 from orchestrator import screen
-from orchestrator.audit import audited
+from orchestrator.audit import audited, audited_again
 from orchestrator.certificate import Certificate, certificate_from, verified
 from orchestrator.claiming import Draft, claimable
 from orchestrator.dates import slots_named
@@ -223,7 +223,10 @@ def verify(
 
 
 def audit(
-    manifest: ManifestPath,
+    manifest: Annotated[Path | None, typer.Option(help="The deployment's manifest.")] = None,
+    folder: Annotated[
+        Path | None, typer.Option(help="A replay's folder, in place of a node and a manifest.")
+    ] = None,
     rpc: Rpc = None,
     network: NetworkPath = None,
     state: Annotated[
@@ -233,15 +236,24 @@ def audit(
     as_json: Json = False,
 ) -> None:
     """Run every transaction of a deployment again, from the chain's first block, and compare."""
-    market, origin = _contracts(manifest)
-    with progress_bar() as progress:
-        findings = audited(
-            chain_at(rpc, network, manifest),
-            market,
-            origin,
-            lambda done, total: progress("audit", done, total),
-            state,
+    if (manifest is None) == (folder is None):
+        raise SettingError(
+            "either --manifest, with --rpc or --network, or --folder must be given, got "
+            + ("neither" if folder is None else "both")
         )
+    with progress_bar() as progress:
+        if folder is not None:
+            if rpc or network:
+                raise SettingError("--folder must stand alone: a replay's chain has no node")
+            findings = audited_again(folder, progress, state)
+        else:
+            assert manifest is not None
+            findings = audited(
+                chain_at(rpc, network, manifest),
+                *_contracts(manifest),
+                lambda done, total: progress("audit", done, total),
+                state,
+            )
     if as_json:
         print_json(findings.to_json())
     else:

@@ -60,6 +60,7 @@ _STEPS = {
     "enrol": "enrolling the sites",
     "day": "slots settled",
     "attest": "attesting the day's root",
+    "again": "running the kept transactions again",
     "audit": "auditing",
     "report": "reporting",
     "claim": "claiming days",

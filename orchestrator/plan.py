@@ -145,7 +145,7 @@ def battery_of(site: Site, stored_kwh: float | None, kind: str, worth: float) ->
     if kind == "none":
         return battery
     of_kind = chemistry(kind)
-    return replace(battery, wear=of_kind.wear(capacity), rests=of_kind.rests(capacity))
+    return replace(battery, wear=of_kind.wear(capacity), rests=of_kind.rests())
 
 
 def _battery_site(setting: Setting, wanted: str) -> Site:

@@ -8,7 +8,7 @@ from pathlib import Path
 from energy.units import slots_of
 from orchestrator.replay.period import Plan, replayed
 from orchestrator.setting.sites import load_setting
-from orchestrator.steering.steering import RULE
+from orchestrator.steering.steering import PLAN
 
 DAY = date(2019, 6, 4)
 SLOTS = slots_of(DAY)
@@ -28,5 +28,5 @@ ADDRESSES = (
 def played(folder: Path) -> None:
     """Replay the day into a folder: a store, and the audit of its chain."""
     setting = load_setting()
-    plan = Plan(DAY, 1, RULE, setting.market.mode, "web", "bundled")
+    plan = Plan(DAY, 1, PLAN, setting.market.mode, "web", "bundled")
     replayed(setting, plan, folder, lambda *_: None)

@@ -38,31 +38,34 @@ class Chemistry:
     """What a kind of battery wears by; life ends at `end_of_life` of the first capacity.
 
     `sources` says of each number, by its name in the file, whether it is published, fitted to what
-    is published, or assumed, and where or why.
+    is published, or assumed, and where or why; `sources_ja` says so in Japanese.
     """
 
     key: str
     name: str
+    name_ja: str
     end_of_life: float
     replacement_jpy_per_kwh: float
     cycle: DepthLaw
     calendar: Calendar
     sources: Mapping[str, str]
+    sources_ja: Mapping[str, str]
 
     def wear(self, capacity_kwh: float, pieces: int = 8) -> Wear:
         """Return its wear by depth in straight pieces, for a battery of a capacity."""
         cost = self.replacement_jpy_per_kwh * capacity_kwh
         return chords(self.cycle, capacity_kwh, cost, even_depths(pieces))
 
-    def rests(self, capacity_kwh: float, years: float = 10.0) -> tuple[Rest, ...]:
-        """Return what time at a high charge costs: the calendar's mean over years, beyond half.
+    def rests(self, years: float = 10.0) -> tuple[Rest, ...]:
+        """Return what time costs for each kWh that is held: the calendar's mean over years.
 
-        What ages the battery at half charge anyway is no decision, and is left out.
+        Its law is straight in the charge, so that every kWh costs the same by the hour, also below
+        half. What ages an empty battery is no decision, and is left out.
         """
         lost = self.calendar.rate_at_half * (years * DAYS_PER_YEAR) ** self.calendar.exponent
         life = lost / (1.0 - self.end_of_life) / (years * DAYS_PER_YEAR * 24)
         cost = life * self.replacement_jpy_per_kwh * self.calendar.slope
-        return (Rest(capacity_kwh / 2, cost),)
+        return (Rest(0.0, cost),)
 
 
 @cache
@@ -92,9 +95,11 @@ def _chemistry(key: str, table: dict[str, Any]) -> Chemistry:
     return Chemistry(
         key,
         table["name"],
+        table["name_ja"],
         table["end_of_life"],
         table["replacement_jpy_per_kwh"],
         DepthLaw(**table["cycle"]),
         Calendar(**table["calendar"]),
         table["sources"],
+        table["sources_ja"],
     )

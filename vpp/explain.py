@@ -59,13 +59,13 @@ class Reason:
     discharge_above: float
 
 
-def reasons(plan: Plan, battery: int = 0) -> list[Reason]:
-    """Return a battery's reasons, one a slot."""
+def reasons(plan: Plan, battery: int = 0, slots: range | None = None) -> list[Reason]:
+    """Return a battery's reasons, one a slot, of some of the plan's slots or all."""
     unit = plan.problem.batteries[battery]
     charge, discharge = plan.charge[battery], plan.discharge[battery]
     below, above, price, value = thresholds(plan, battery)
     found = []
-    for slot in range(plan.problem.slots):
+    for slot in slots or range(plan.problem.slots):
         why = Why.RULE
         if plan.duals is not None:
             why = _why(plan, battery, slot, float(below[slot]), float(above[slot]))

@@ -25,7 +25,8 @@ from orchestrator import screen
 from orchestrator.agents import STRATEGIES
 from orchestrator.demo import with_mode
 from orchestrator.options import InLanguage, Json, day_from, print_json
-from orchestrator.replay.period import TRUTHFUL, Plan, beginning_of, replayed
+from orchestrator.replay.period import beginning_of, replayed
+from orchestrator.replay.plan import TRUTHFUL, Plan
 from orchestrator.setting.sites import MODES, load_setting
 from orchestrator.steering.choice import InSteering, check_steering
 from orchestrator.steering.steering import PLAN

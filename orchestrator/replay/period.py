@@ -12,17 +12,13 @@ root is attested when the next day is over, so that nothing depends on which of 
 from __future__ import annotations
 
 import json
-import signal
-from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ProcessPoolExecutor
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from collections.abc import Callable
+from concurrent.futures import Future
+from dataclasses import dataclass
 from datetime import date, timedelta
-from multiprocessing import get_context
 from pathlib import Path
 
 from chain.anvil import AnvilChain
-from chain.attesting import day_tree
 from chain.database import opened
 from chain.indexer import indexed
 from chain.market import MarketContract
@@ -31,48 +27,26 @@ from chain.recorded import RecordedChain
 from chain.store import stored
 from chain.writer import written
 from energy.attestation import Attestation, day_number, signed
-from energy.errors import SettingError
 from energy.messages import address_of
-from energy.units import PRICE_PER_YEN, SLOT_SECONDS, SLOTS_PER_DAY, day_of, slots_of
+from energy.units import PRICE_PER_YEN, SLOT_SECONDS, SLOTS_PER_DAY, day_of
 from orchestrator.agents import STRATEGIES
 from orchestrator.audit import audited
 from orchestrator.audit_market import Findings
+from orchestrator.replay.folder import claim
+from orchestrator.replay.indexing import CHAIN, STORE, Index, SettableChain, index_here, indexer
+from orchestrator.replay.plan import Plan, digests
 from orchestrator.replay.replay import Replay, known_tariffs
 from orchestrator.replay.series import SiteSeries
 from orchestrator.replay.site import key_of, replayed_sites
-from orchestrator.setting.series import load_series, pv_series
+from orchestrator.setting.series import PvSeries, load_series, pv_series
 from orchestrator.setting.sites import Setting
 
-TRUTHFUL = "truthful"
+__all__ = ["Plan", "Replayed", "beginning_of", "replayed"]
+
 MARGIN = 1 * PRICE_PER_YEN
 """Of agents that want a fixed one."""
-SettableChain = RecordedChain | AnvilChain
 Progress = Callable[[str, int, int], None]
 """Told what is being done, how much of it is done, and how much there is."""
-
-
-@dataclass(frozen=True)
-class Plan:
-    """What is replayed: from a day on, how many, who steers batteries, the seed, and by which
-    strategy all agents quote."""
-
-    first: date
-    days: int
-    battery: str
-    mode: str
-    seed: str
-    sites: str
-    agents: str = TRUTHFUL
-
-    @property
-    def slots(self) -> range:
-        """The slots of the period."""
-        start = slots_of(self.first).start
-        return range(start, start + self.days * SLOTS_PER_DAY)
-
-    def to_json(self) -> dict[str, object]:
-        """Return it as it is kept."""
-        return {**asdict(self), "first": self.first.isoformat()}
 
 
 @dataclass(frozen=True)
@@ -97,14 +71,14 @@ def replayed(
         SettingError: if the folder holds another replay, or a site has no series to be played.
         Refusal, ChainError, AuditError.
     """
-    _claim(folder, plan, may_go_on=chain is None)
+    claim(folder, plan, digests(plan), may_go_on=chain is None)
     if chain is not None:
-        period = _Period(setting, plan, folder, chain, _index_here(folder, chain))
+        period = _Period(setting, plan, folder, chain, index_here(folder, chain))
         return _played(period, progress)
-    own = RecordedChain(folder / "chain.sqlite", beginning_of(setting, plan))
+    own = RecordedChain(folder / CHAIN, beginning_of(setting, plan))
     try:
         own.run_again(lambda done, total: progress("again", done, total))
-        with _indexer(folder) as index:
+        with indexer(folder) as index:
             return _played(_Period(setting, plan, folder, own, index), progress)
     finally:
         own.close()
@@ -119,7 +93,7 @@ def _played(period: _Period, progress: Progress) -> Replayed:
     period.play(progress)
     market, origin = period.market.address, period.origin.address
     findings = audited(
-        period.chain,  # type: ignore[arg-type]
+        period.chain,
         market,
         origin,
         lambda done, total: progress("audit", done, total),
@@ -128,35 +102,17 @@ def _played(period: _Period, progress: Progress) -> Replayed:
     return Replayed(period.folder, market, origin, findings)
 
 
-def _claim(folder: Path, plan: Plan, may_go_on: bool) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
-    file, wanted = folder / "replay.json", plan.to_json()
-    if not file.exists():
-        file.write_text(json.dumps(wanted, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-        return
-    if not may_go_on:
-        raise SettingError(
-            f"{folder} must hold no replay: one on a node cannot be gone on with; name another"
-        )
-    kept = json.loads(file.read_text(encoding="utf-8"))
-    other = [name for name in wanted if kept.get(name) != wanted[name]]
-    if other:
-        raise SettingError(
-            f"{folder} must hold this replay or none, got one whose {other[0]} is "
-            f"{kept.get(other[0])!r}, not {wanted[other[0]]!r}: name another folder"
-        )
-
-
 class _Period:
     """The market of a replay, its sites, and how far they are."""
 
     def __init__(
-        self, setting: Setting, plan: Plan, folder: Path, chain: SettableChain, index: _Index
+        self, setting: Setting, plan: Plan, folder: Path, chain: SettableChain, index: Index
     ) -> None:
         self.plan, self.folder, self.chain, self.index = plan, folder, chain, index
         self.kept = chain if isinstance(chain, RecordedChain) else None
-        self.store = str(folder / "store.sqlite")
+        self.store = str(folder / STORE)
         first = plan.slots.start
+        loads, sun = load_series(plan.file("loads")), pv_series(plan.file("pv"))
         if self.kept and self.kept.mark("begun"):
             self.market = MarketContract(chain, self.kept.created(0))
             self.origin = OriginContract(chain, self.kept.created(1))
@@ -171,9 +127,8 @@ class _Period:
                     for role in ("trader", "oracle")
                 )
                 self.market.enrol(first, trader, oracle, site.ratings)
-            self._name(setting)
+            self._name(setting, sun)
             self._commit(begun=1)
-        loads, sun = load_series(), pv_series()
         tariffs = known_tariffs(lambda _: setting.tariffs, enacts_daily=False)
         series = [SiteSeries.of(site, loads, sun) for site in setting.sites]
         self.sites = replayed_sites(setting.sites, series, plan.seed, plan.battery, tariffs)
@@ -249,8 +204,8 @@ class _Period:
             numbers = [site.site.number for site in silent]
             self.origin.attest_together(number, root, numbers, signatures)
 
-    def _name(self, setting: Setting) -> None:
-        """Leave in the store what commands and pages call the sites."""
+    def _name(self, setting: Setting, sun: PvSeries) -> None:
+        """Leave in the store what commands and pages call the sites, and what is played."""
         engine = opened(self.store)
         with written(engine) as store:
             names = {site.number: [site.name, site.name_ja] for site in setting.sites}
@@ -258,54 +213,8 @@ class _Period:
             for name, value in (
                 ("names", json.dumps(names)),
                 ("day", last.isoformat()),
-                ("mode", self.plan.mode),
-                ("battery", self.plan.battery),
                 ("origin", self.origin.address),
+                *self.plan.provenance(sun).items(),
             ):
                 store.set(name, value)
-        engine.dispose()
-
-
-_Index = Callable[[str, int, date], Future[bytes]]
-"""Index a market's blocks up to one, and give the root of a day that is over by then."""
-
-
-@contextmanager
-def _indexer(folder: Path) -> Iterator[_Index]:
-    """Have a process beside this one that indexes; it reads the chain's file."""
-    with ProcessPoolExecutor(1, get_context("spawn"), _ends_with_its_parent) as pool:
-        yield lambda market, height, day: pool.submit(_indexed_root, folder, market, height, day)
-
-
-def _index_here(folder: Path, node: SettableChain) -> _Index:
-    """Index from a node, in this process."""
-
-    def index(market: str, _: int, day: date) -> Future[bytes]:
-        done: Future[bytes] = Future()
-        done.set_result(_root(folder, node, market, day))
-        return done
-
-    return index
-
-
-def _ends_with_its_parent() -> None:
-    # Ctrl-C goes to both: the other one ends this one.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-
-
-def _indexed_root(folder: Path, market: str, height: int, day: date) -> bytes:
-    chain = RecordedChain(folder / "chain.sqlite", last_block=height)
-    try:
-        return _root(folder, chain, market, day)
-    finally:
-        chain.close()
-
-
-def _root(folder: Path, chain: SettableChain, market: str, day: date) -> bytes:
-    engine = opened(str(folder / "store.sqlite"))
-    try:
-        indexed(engine, chain, market)  # type: ignore[arg-type]
-        with stored(engine) as store:
-            return day_tree(store, day).root
-    finally:
         engine.dispose()

@@ -23,6 +23,11 @@ from energy.registry import WH_PER_POWER_UNIT
 from energy.units import SLOTS_PER_DAY, day_of, slot_of_day
 
 WHOLE_PEAK = 10_000
+LOADS_NAME = (
+    "Cambridge University Estates building electricity usage, 2019 (DOI 10.5281/zenodo.10955332)"
+)
+PV_NAME = "EMHASS sample data, roof PV in eastern France, 2024-02-28 to 2025-02-27"
+"""What the bundled series are called; neither was measured at the offices that they play."""
 HOURS_PER_DAY = 24
 
 

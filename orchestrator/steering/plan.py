@@ -72,11 +72,16 @@ class ByPlan:
         self._started = replace(wear, followers_kwh=np.asarray(wear.kinks_kwh) / 2)
         self._battery = Battery(
             "battery", capacity, power, power, 0.0, self._one_way, self._one_way,
-            wear=wear, rests=of_kind.rests(capacity),
+            wear=wear, rests=of_kind.rests(),
         )  # fmt: skip
         self._controller = Controller(warm=False)
         self._plan: Plan | None = None
         self.go_on([])
+
+    @property
+    def plan(self) -> Plan | None:
+        """The newest plan."""
+        return self._plan
 
     def begin(self, slot: int, stored_wh: int, position: Position) -> Command:
         """Return what the plan for the measured state does in a slot."""

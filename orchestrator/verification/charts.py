@@ -90,10 +90,11 @@ class _Plot:
         height: int,
         keys: Sequence[str],
         colours: Sequence[int] = range(8),
+        axis: str = "",
     ) -> None:
         self.labels, self.height = labels, height
         self.top = _TOP + (18 if keys else 0) + 14
-        self.bottom = height - _BOTTOM + 12
+        self.bottom = height - _BOTTOM + 12 - (16 if axis else 0)
         self.marks = ticks(min(low, 0.0), max(high, 0.0))
         self.step = (WIDTH - _LEFT - _RIGHT) / max(len(labels), 1)
         self.body: list[str] = []
@@ -112,6 +113,9 @@ class _Plot:
         for number, label in enumerate(labels):
             if number % every == 0:
                 self.body.append(_text(self.x(number), self.bottom + 16, label, "middle"))
+        if axis:
+            middle = (_LEFT + WIDTH - _RIGHT) / 2
+            self.body.append(_text(middle, self.bottom + 34, axis, "middle"))
 
     def x(self, number: float) -> float:
         """Return the middle of a label's place."""
@@ -132,15 +136,19 @@ def bars(
     colours: Sequence[int] = range(8),
     height: int = 260,
     style: str = "",
+    axis: str = "",
 ) -> str:
-    """Return a chart of bars, one or several for each label; `colours` by series."""
+    """Return a chart of bars, one or several for each label; `colours` by series; `axis` says what
+    the labels are."""
     if stacked:
         tops = [sum(max(values[n], 0) for _, values in series) for n in range(len(labels))]
         lows = [sum(min(values[n], 0) for _, values in series) for n in range(len(labels))]
     else:
         tops = lows = [value for _, values in series for value in values]
     keys = [name for name, _ in series] if len(series) > 1 else []
-    plot = _Plot(labels, min(lows, default=0), max(tops, default=0), unit, height, keys, colours)
+    plot = _Plot(
+        labels, min(lows, default=0), max(tops, default=0), unit, height, keys, colours, axis
+    )
     room = plot.step * 0.72
     for place in range(len(labels)):
         base = {True: 0.0, False: 0.0}

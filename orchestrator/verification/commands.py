@@ -22,13 +22,14 @@ from orchestrator.verification.document import (
     html_of,
     json_of,
     period_line,
-    source_line,
+    source_of,
     write_csv,
     write_markdown,
     write_report_pdf,
 )
 from orchestrator.verification.facts import settled_slots
 from orchestrator.verification.period import period_from
+from orchestrator.verification.published import write_data
 from orchestrator.verification.report import Figures, figures_of
 from orchestrator.verification.section import Voice
 from orchestrator.verification.summary import summary_section
@@ -44,13 +45,20 @@ def report(
     pdf: Annotated[Path | None, typer.Option(help="Write a document to print.")] = None,
     markdown: Annotated[
         Path | None,
-        typer.Option(help="Write report-en.md or report-ja.md, and its charts, to this folder."),
+        typer.Option(
+            help="Write report-en.md or report-ja.md, its charts, and the readings and figures to "
+            "check it by, to this folder."
+        ),
     ] = None,
     comma: Annotated[
         Path | None, typer.Option("--csv", help="Write each table as CSV to this folder.")
     ] = None,
     co2_factor: Annotated[
         float | None, typer.Option(help="kg CO2 for a kWh of the utility; the bundled one if not.")
+    ] = None,
+    calls: Annotated[
+        Path | None,
+        typer.Option(help="Balancing calls that were asked, as JSON; calls.json beside the store."),
     ] = None,
     rpc: Annotated[
         str | None, typer.Option(help="A node, for blocks and the validators' share of them.")
@@ -60,7 +68,7 @@ def report(
     as_json: Json = False,
 ) -> None:
     """Verify a period from chain data alone: energy, money against no trading, wear, audit."""
-    figures, both = _figures(store_path, period, rpc, co2_factor)
+    figures, both = _figures(store_path, period, rpc, co2_factor, calls)
     names = both[language]
     written = []
     if html:
@@ -72,6 +80,9 @@ def report(
         written.append(pdf)
     if markdown:
         written.append(write_markdown(figures, language, names, markdown))
+        stated = json_of(figures, both[Language.ENGLISH])
+        with store_at(store_path) as (store, _):
+            written += write_data(store.connection, figures.facts, stated, markdown)
     if comma:
         write_csv(figures, language, names, comma)
         written.append(comma)
@@ -85,7 +96,11 @@ def report(
 
 
 def _figures(
-    store_path: str, period: str | None, rpc: str | None, co2_factor: float | None
+    store_path: str,
+    period: str | None,
+    rpc: str | None,
+    co2_factor: float | None,
+    calls: Path | None,
 ) -> tuple[Figures, dict[Language, list[str]]]:
     folder = None if "://" in store_path else Path(store_path).parent
     with store_at(store_path) as (store, names), progress_bar() as progress:
@@ -94,7 +109,7 @@ def _figures(
             progress("report", done, total)
 
         slots = period_from(period, settled_slots(store.connection))
-        figures = figures_of(store.connection, slots, folder, rpc, co2_factor, shown)
+        figures = figures_of(store.connection, slots, folder, rpc, co2_factor, calls, shown)
     sites = range(figures.facts.sites)
     return figures, {
         language: [short(names[language].get(site, str(site))) for site in sites]
@@ -107,7 +122,8 @@ def _print(figures: Figures, say: Voice) -> None:
     console = Console()
     console.print(say("title"), style="bold")
     console.print(period_line(figures, say))
-    console.print(source_line(figures, say))
+    for line in source_of(figures, say):
+        console.print(line, highlight=False)
     table = section.tables[0]
     drawn = Drawn(title=table.title, title_justify="left")
     for number, column in enumerate(table.columns):

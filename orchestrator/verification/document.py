@@ -10,21 +10,20 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from energy.units import SLOTS_PER_DAY, day_of
 from orchestrator.statement_page import write_pdf
 from orchestrator.verification.charts import DARK, LIGHT, PALETTE, style_of
+from orchestrator.verification.provenance import source_lines
+from orchestrator.verification.published import FIGURES_FILE, READINGS_FILE, given_of
 from orchestrator.verification.report import Figures
 from orchestrator.verification.section import Section, Table, Voice
+from orchestrator.verification.sections_battery import battery_section
+from orchestrator.verification.sections_calls import call_section
+from orchestrator.verification.sections_chain import chain_section
 from orchestrator.verification.sections_energy import energy_section, flow_section
 from orchestrator.verification.sections_money import (
     forecast_section,
     money_section,
     price_section,
 )
-from orchestrator.verification.sections_plant import (
-    battery_section,
-    call_section,
-    carbon_section,
-    chain_section,
-    reading_section,
-)
+from orchestrator.verification.sections_plant import carbon_section, reading_section
 from orchestrator.verification.summary import summary_section
 from orchestrator.words import Language, say_day
 
@@ -61,10 +60,16 @@ def period_line(figures: Figures, say: Voice) -> str:
     )
 
 
-def source_line(figures: Figures, say: Voice) -> str:
-    """Return what the report was made from."""
+def source_of(figures: Figures, say: Voice) -> list[str]:
+    """Return what the report was made from, and where that comes from."""
     settled = f"{figures.facts.counts['settled']:,}"
-    return say("made_from", slots=settled, sites=figures.facts.sites)
+    made = say("made_from", slots=settled, sites=figures.facts.sites)
+    return [*source_lines(figures.provenance, say), made]
+
+
+def made_by(figures: Figures, say: Voice) -> tuple[str, ...]:
+    """Return the commands that make a replay's report again."""
+    return figures.provenance.replayed_by(figures.facts.slots, str(say.language))
 
 
 def html_of(figures: Figures, language: Language, names: Sequence[str], paper: bool = False) -> str:
@@ -78,7 +83,8 @@ def html_of(figures: Figures, language: Language, names: Sequence[str], paper: b
         language=str(language),
         say=say,
         period=period_line(figures, say),
-        source=source_line(figures, say),
+        source=source_of(figures, say),
+        remade=made_by(figures, say),
         sections=sections_of(figures, say),
         light=style_of(LIGHT),
         dark=style_of(DARK),
@@ -106,10 +112,14 @@ def json_of(figures: Figures, names: Sequence[str]) -> dict[str, object]:
         "first_day": day_of(slots[0]).isoformat(),
         "last_day": day_of(slots[-1]).isoformat(),
         "slots": [slots[0], slots[-1]],
+        "given": given_of(figures.facts, figures.carbon.factor),
+        "source": source_of(figures, say),
+        "made_by": list(made_by(figures, say)),
         "findings": {one.key: list(one.findings) for one in sections},
         "tables": {table.key: table.to_json() for section in sections for table in section.tables},
         "method": {one.key: list(one.method) for one in sections},
         "again": {one.key: one.again for one in sections if one.again},
+        "by_command": {one.key: one.by_command for one in sections if one.by_command},
     }
 
 
@@ -127,7 +137,11 @@ def write_markdown(
     """Write the report as text, with its charts as files beside it; return the text's path."""
     folder.mkdir(parents=True, exist_ok=True)
     say = Voice(language, names, PALETTE)
-    page = [f"# {say('title')}", period_line(figures, say) + "  ", source_line(figures, say)]
+    page = [f"# {say('title')}", period_line(figures, say)]
+    page.append("\n".join(f"> {line}  " for line in source_of(figures, say)).rstrip())
+    if remade := made_by(figures, say):
+        page.append(f"{say('made_again')}\n\n```\n" + "\n".join(remade) + "\n```")
+    page.append(say("data_beside", readings=READINGS_FILE, figures=FIGURES_FILE))
     for section in sections_of(figures, say):
         page.append(f"## {section.title}")
         if section.findings:
@@ -136,10 +150,11 @@ def write_markdown(
             name = f"{chart.key.replace('_', '-')}-{language}.svg"
             (folder / name).write_text(chart.svg + "\n", encoding="utf-8")
             page.append(f"![{chart.title}]({name})")
+            page.append(f"*{say('caption', title=chart.title, period=period_line(figures, say))}*")
         page += [_markdown(table) for table in section.tables if len(table.rows) <= _LONG]
         if section.method:
             page.append(f"**{say('method')}.** " + " ".join(section.method))
-        if section.again:
+        if section.again or section.by_command:
             page.append(_recipe(section, say))
     path = folder / f"report-{language}.md"
     path.write_text("\n\n".join(page) + "\n", encoding="utf-8")
@@ -147,9 +162,14 @@ def write_markdown(
 
 
 def _recipe(section: Section, say: Voice) -> str:
-    if not section.again.startswith("select"):
-        return f"**{say('again')}.** `{section.again}`"
-    return f"**{say('again')}.** {say('again_note')}\n\n```sql\n{section.again}\n```"
+    parts = []
+    if section.is_sql:
+        parts.append(f"{say('again_note')}\n\n```sql\n{section.again}\n```")
+    elif section.again:
+        parts.append(f"`{section.again}`")
+    if section.by_command:
+        parts.append(section.by_command)
+    return f"**{say('again')}.** " + "\n\n".join(parts)
 
 
 def _markdown(table: Table) -> str:

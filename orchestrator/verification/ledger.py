@@ -19,6 +19,7 @@ from web3.types import RPCEndpoint
 from chain.recorded import RecordedChain
 from energy.errors import ChainError
 from orchestrator.audit import findings_kept
+from orchestrator.replay.indexing import CHAIN
 from orchestrator.verification.facts import Facts
 
 STEPS = ("post", "clear", "read", "settle")
@@ -75,8 +76,8 @@ def chain_figures(
     depth, sealers = None, None
     if rpc is not None:
         size, sealers = _of_node(rpc)
-    elif folder is not None and (folder / "chain.sqlite").exists():
-        chain = RecordedChain(folder / "chain.sqlite")
+    elif folder is not None and (folder / CHAIN).exists():
+        chain = RecordedChain(folder / CHAIN)
         size, depth = chain.counted(), chain.depth
         chain.close()
     kept = findings_kept(folder / "audit.state") if folder else None

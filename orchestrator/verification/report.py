@@ -14,12 +14,14 @@ from sqlalchemy import Connection, select
 
 from chain.tables import SETTINGS
 from orchestrator.setting.sites import AHEAD
+from orchestrator.verification.calls import FILE, Asked, CallFigures, call_figures, calls_at
 from orchestrator.verification.carbon import Carbon, carbon_figures, factor_of
 from orchestrator.verification.energy import EnergyFigures, coincidence, energy_figures
-from orchestrator.verification.facts import Facts, facts_of
+from orchestrator.verification.facts import Facts, facts_of, settled_slots
 from orchestrator.verification.ledger import ChainFigures, chain_figures
 from orchestrator.verification.market import Foresight, Prices, foresight_figures, price_figures
 from orchestrator.verification.money import Money, money_figures
+from orchestrator.verification.provenance import Provenance, provenance_of
 from orchestrator.verification.storage import Store, battery_figures
 
 Progress = Callable[[str, int, int], None]
@@ -40,6 +42,9 @@ class Figures:
     batteries: list[Store]
     carbon: Carbon
     chain: ChainFigures
+    provenance: Provenance
+    calls: CallFigures | None
+    """None where no file says what was asked."""
     met: float
     """The share of exports that met an import in their half hour."""
     alike: float
@@ -52,18 +57,22 @@ def figures_of(
     folder: Path | None = None,
     rpc: str | None = None,
     co2_factor: float | None = None,
+    calls: Path | None = None,
     progress: Progress = lambda step, done, total: None,
 ) -> Figures:
     """Compute a period's figures from a store.
 
     `folder` is where the store's chain and audit lie, `rpc` a node to ask instead; `co2_factor`
-    in kg/kWh replaces the bundled one.
+    in kg/kWh replaces the bundled one; `calls` is a file of balancing calls, the folder's where
+    there is one.
 
     Raises:
-        SettingError: if nothing of the period is settled, or the factor is out of range.
+        SettingError: if nothing of the period is settled, the factor is out of range, or the calls
+            are none.
         ChainError: if the node does not answer.
     """
     factor = factor_of(co2_factor)
+    asked = _calls(folder, calls)
     progress("read", 0, STEPS)
     facts = facts_of(connection, slots)
     progress("figures", 1, STEPS)
@@ -83,9 +92,18 @@ def figures_of(
         batteries=batteries,
         carbon=carbon_figures(energy, factor),
         chain=chain_figures(facts, final, folder, rpc),
+        provenance=provenance_of(connection, settled_slots(connection), folder),
+        calls=call_figures(connection, facts, *asked) if asked else None,
         met=met,
         alike=alike,
     )
+
+
+def _calls(folder: Path | None, given: Path | None) -> tuple[list[Asked], str] | None:
+    """Return the calls of a file that is given, or lies beside the store, and its name."""
+    beside = folder / FILE if folder else None
+    path = given or (beside if beside and beside.exists() else None)
+    return (calls_at(path), path.name) if path else None
 
 
 def _setting(connection: Connection, name: str) -> str | None:

@@ -98,6 +98,14 @@ class Section:
     charts: tuple[Chart, ...] = ()
     method: tuple[str, ...] = ()
     again: str = ""
+    """SQL on the store, or a command."""
+    by_command: str = ""
+    """How to get what SQL cannot give: the command, the JSON's keys, the functions."""
+
+    @property
+    def is_sql(self) -> bool:
+        """Whether `again` is for an SQL client."""
+        return self.again.startswith(("select", "with", "--"))
 
 
 @dataclass(frozen=True)
@@ -111,6 +119,10 @@ class Voice:
     def __call__(self, key: str, **values: object) -> str:
         """Return a phrase, with values filled in."""
         return _texts()[key][str(self.language)].format(**values)
+
+    def knows(self, key: str) -> bool:
+        """Say whether there is a phrase of that key."""
+        return key in _texts()
 
     def column(self, key: str, unit: str = "", digits: int = 0) -> Column:
         """Return a column titled by its key's phrase; a unit of money is put into words."""

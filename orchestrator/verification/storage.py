@@ -5,6 +5,7 @@ Energies in kWh of what a battery can still deliver, as readings state it; money
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,8 +15,8 @@ from energy.units import PRICE_PER_YEN, SLOTS_PER_DAY
 from orchestrator.steering.steering import RULE
 from orchestrator.verification.facts import Facts
 from orchestrator.verification.period import Array
-from vpp.ageing import Outlook, outlook
-from vpp.chemistry import DAYS_PER_YEAR, Chemistry, chemistries
+from vpp.ageing import YEARS, Outlook, outlook
+from vpp.chemistry import DAYS_PER_YEAR, Chemistry, chemistries, chemistry
 from vpp.model import Battery, Problem, Tier
 from vpp.planner import planned
 from vpp.rule import BatterySize, command_for, expected_flows
@@ -40,18 +41,39 @@ class Strategy:
     """
 
     key: str
+    capacity: float
     alone: float
     """What it spares its site, with the utility alone."""
     together: float
     """What it spares all offices and the network together, with the market."""
-    given: float
-    """What it gives, kWh a year."""
-    outlooks: dict[str, Outlook]
+    outlooks: Mapping[str, Outlook]
     """By chemistry."""
+    at_rest: Mapping[str, Outlook]
+    """The idle battery's, by chemistry."""
 
-    def wear(self, chemistry: str) -> float:
-        """Return what wear costs a year by a chemistry's replacement price."""
-        return self.outlooks[chemistry].cost_per_kwh * self.given if self.given else 0.0
+    def wear(self, key: str) -> float:
+        """Return what wear costs a year: a chemistry's replacement over the years of life."""
+        return self._replacement(key) / self.outlooks[key].years_of_life
+
+    def wear_by_cycles(self, key: str) -> float:
+        """Return the part of it that cycles take; the rest of it is time's."""
+        lost = self.outlooks[key].lost_to_cycles / (1 - chemistry(key).end_of_life)
+        return self._replacement(key) * lost / YEARS
+
+    def wear_by_rest(self, key: str) -> float:
+        """Return the part of it that time takes, at the charges that the strategy holds."""
+        return self.wear(key) - self.wear_by_cycles(key)
+
+    def wear_beyond_idle(self, key: str) -> float:
+        """Return the wear a year that the idle battery would not have: what running it costs."""
+        return self.wear(key) - self._replacement(key) / self.at_rest[key].years_of_life
+
+    def net(self, key: str) -> float:
+        """Return what is left a year of its worth in the market, less the wear beyond idle's."""
+        return self.together - self.wear_beyond_idle(key)
+
+    def _replacement(self, key: str) -> float:
+        return chemistry(key).replacement_jpy_per_kwh * self.capacity
 
 
 @dataclass(frozen=True)
@@ -73,6 +95,15 @@ class Store:
     strategies: tuple[Strategy, ...]
     steered: str | None = None
     """Who steered it, `rule` or `plan`, where the store says so."""
+
+    def strategy(self, key: str) -> Strategy:
+        """Return one of its strategies."""
+        return next(one for one in self.strategies if one.key == key)
+
+    def best(self, kind: str) -> Strategy:
+        """Return the strategy that leaves most after wear by a chemistry."""
+        looked_at = [one for one in self.strategies if kind in one.outlooks]
+        return max(looked_at, key=lambda one: one.net(kind))
 
 
 def battery_figures(facts: Facts, steered: str | None = None) -> list[Store]:
@@ -110,19 +141,20 @@ def _store(facts: Facts, site: int, steered: str | None) -> Store:
 def _strategies(facts: Facts, site: int, path: Array, steered: str | None) -> tuple[Strategy, ...]:
     """Return the strategies for the site's own load and sun at the utility's prices.
 
-    Plans see the whole week and two days more: they are bounds, not forecasts. The simple rule
-    needs none, and stands beside what ran unless that was it.
+    Plans see the whole week and two days more, and nothing of the market: what is saved without
+    one, they bound; what a battery is worth in it, they do not. The simple rule needs no forecast,
+    and stands beside what ran unless that was it.
     """
     case = _Case(facts, site, least=float(path.min()))
     names = sorted(chemistries())
     found = [
-        case.strategy(IDLE, np.full(len(facts.slots), case.least), names),
+        case.strategy(IDLE, case.resting, names),
         case.as_run(path, names),
         *([] if steered == RULE else [case.strategy(BY_RULE, case.by_rule(), names)]),
         case.strategy(SELF_USE, safe_plan(case.problem(slice(None), case.least)).stored[0], names),
         case.strategy(PLANNED, case.weekly(None), names),
     ]
-    found += [case.strategy(SPARING, case.weekly(chemistries()[name]), [name]) for name in names]
+    found += [case.strategy(SPARING, case.weekly(chemistry(name)), [name]) for name in names]
     return tuple(found)
 
 
@@ -140,10 +172,11 @@ class _Case:
         self.buy, self.sell = facts.selling / PRICE_PER_YEN, facts.buying / PRICE_PER_YEN
         net = (facts.meters["imported"] - facts.meters["exported"]) / _WH
         self.net, self.rest = net[:, site], net.sum(axis=1) - net[:, site]
-        self.given = float(facts.meters["discharged"][:, site].sum()) / _WH
         self.idle = self._bills(self.used - self.sun)
+        self.resting = np.full(len(facts.slots), least)
+        self.at_rest = self._outlooks(self.resting, sorted(chemistries()))
 
-    def problem(self, slots: slice, start: float, chemistry: Chemistry | None = None) -> Problem:
+    def problem(self, slots: slice, start: float, of_kind: Chemistry | None = None) -> Problem:
         """Return what a plan is made from."""
         unit = Battery(
             "site",
@@ -155,17 +188,17 @@ class _Case:
             discharge_efficiency=1.0,
             least_kwh=self.least,
             end_least_kwh=self.least,
-            wear=chemistry.wear(self.size) if chemistry else None,
-            rests=chemistry.rests(self.size) if chemistry else (),
+            wear=of_kind.wear(self.size) if of_kind else None,
+            rests=of_kind.rests() if of_kind else (),
         )
         buy, sell = Tier("buy", self.buy[slots]), Tier("sell", self.sell[slots])
         return Problem(self.used[slots], self.sun[slots], (buy,), (sell,), (unit,))
 
-    def weekly(self, chemistry: Chemistry | None) -> Array:
+    def weekly(self, of_kind: Chemistry | None) -> Array:
         """Return the path of plans made week by week."""
         solver, start, parts = HighsSolver(60), self.least, []
         for first in range(0, len(self.used), WEEK):
-            ahead = self.problem(slice(first, first + WEEK + BEYOND), start, chemistry)
+            ahead = self.problem(slice(first, first + WEEK + BEYOND), start, of_kind)
             parts.append(planned(ahead, solver).stored[0][:WEEK])
             start = float(np.clip(parts[-1][-1], self.least, self.size))
         return np.concatenate(parts)
@@ -190,24 +223,23 @@ class _Case:
         moved = np.diff(stored, prepend=self.least)
         given = np.maximum(-moved, 0)
         net = self.used + np.maximum(moved, 0) / self.efficiency - self.sun - given
-        return self._strategy(key, stored, names, net, float(given.sum()))
+        return self._strategy(key, stored, names, net)
 
     def as_run(self, stored: Array, names: list[str]) -> Strategy:
         """Return what the meters came to."""
-        return self._strategy(AS_RUN, stored, names, self.net, self.given)
+        return self._strategy(AS_RUN, stored, names, self.net)
 
-    def _strategy(
-        self, key: str, stored: Array, names: list[str], net: Array, given: float
-    ) -> Strategy:
+    def _strategy(self, key: str, stored: Array, names: list[str], net: Array) -> Strategy:
         a_year = DAYS_PER_YEAR / self.days
         alone, together = (
             (before - after) * a_year
             for before, after in zip(self.idle, self._bills(net), strict=True)
         )
-        outlooks = {
-            name: outlook(stored, self.days, self.size, chemistries()[name]) for name in names
-        }
-        return Strategy(key, alone, together, given * a_year, outlooks)
+        outlooks = self._outlooks(stored, names)
+        return Strategy(key, self.size, alone, together, outlooks, self.at_rest)
+
+    def _outlooks(self, stored: Array, names: list[str]) -> dict[str, Outlook]:
+        return {name: outlook(stored, self.days, self.size, chemistry(name)) for name in names}
 
     def _bills(self, net: Array) -> tuple[float, float]:
         """Return the site's bill alone, and that of all together, JPY."""

@@ -20,9 +20,9 @@ from __future__ import annotations
 from energy.units import SLOTS_PER_DAY
 from orchestrator.verification.report import Figures
 from orchestrator.verification.section import Cell, Section, Table, Voice
+from orchestrator.verification.sections_chain import audit_found
 from orchestrator.verification.sections_energy import percent
 from orchestrator.verification.sections_money import yen
-from orchestrator.verification.sections_plant import audit_found, strategy_of
 from orchestrator.verification.storage import AS_RUN, SELF_USE
 from vpp.chemistry import DAYS_PER_YEAR
 
@@ -135,12 +135,12 @@ def _battery(figures: Figures, say: Voice) -> list[str]:
     years = float(figures.facts.settled.sum()) / SLOTS_PER_DAY / DAYS_PER_YEAR
     wear = 0.0
     for battery in figures.batteries:
-        ran = strategy_of(battery, AS_RUN)
+        ran = battery.strategy(AS_RUN)
         wear += years * min(ran.wear(key) for key in ran.outlooks)
     key = "conclude_battery_loss" if earned < wear else "conclude_battery_gain"
     found = [say(key, earned=_shown(earned), alone=_shown(alone), wear=_shown(wear))]
     for battery in figures.batteries:
-        ran, own = strategy_of(battery, AS_RUN), strategy_of(battery, SELF_USE)
+        ran, own = battery.strategy(AS_RUN), battery.strategy(SELF_USE)
         for key, better, than in (
             ("conclude_own_use", own.together, ran.together * 1.01),
             ("conclude_battery_market", own.alone, own.together),

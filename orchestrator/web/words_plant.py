@@ -14,9 +14,26 @@ PLANT_WORDS = {
     "chemistry_lfp": ("LFP (lithium iron phosphate)", "リン酸鉄リチウム(LFP)"),
     "chemistry_nmc": ("NMC (nickel manganese cobalt)", "三元系(NMC)"),
     "plan_and_actual": ("Plan and measurement", "計画と実績"),
-    "plan_basis": (
-        "The plan is made again as it could have been made at midnight.",
-        "計画は、当日0時に得られた情報のみで再計算したもの。",
+    "planned_at_midnight": ("planned at midnight", "0時の計画"),
+    "steered_by_plan": (
+        "Steered by a plan made anew when each half hour begins; made again here from readings, "
+        "books and the tariff, as it was made then.",
+        "コマの開始ごとに立て直す計画で制御。計量値・板・料金から当時のとおりに再計算したもの。",
+    ),
+    "steered_by_rule": ("Steered by the simple rule.", "単純規則で制御。"),
+    "steered_by_none": ("Nobody steers it.", "制御なし。"),
+    "steered_unsaid": (
+        "The store does not say who steered: taken to be the plan.",
+        "制御方法の記録がないため、計画による制御とみなした。",
+    ),
+    "kept_to": (
+        "It did what it was told in {kept} of {read} half hours.",
+        "計量された{read}コマのうち{kept}コマで指令どおり。",
+    ),
+    "kept_to_column": ("as told", "指令どおり"),
+    "basis_alone": (
+        "What the other sites would need is left out here: there are too many.",
+        "他拠点の需要は拠点数が多いためここでは考慮していない。",
     ),
     "basis_days": (
         "Its forecast rests on readings of {days} days before.",
@@ -27,8 +44,8 @@ PLANT_WORDS = {
         "うち{days}日分はこの庁舎を模擬する時系列による。",
     ),
     "basis_proved": (
-        "Made by {by}; proved to be within {gap} JPY of the optimum.",
-        "{by}による解。最適値との差は{gap}円以内と証明済み。",
+        "Made by {by}; each proved to be within {gap} JPY of its optimum.",
+        "{by}による解。最適値との差は各計画とも{gap}円以内と証明済み。",
     ),
     "basis_rule": (
         "The safe rule stands in: self-consumption.",
@@ -125,13 +142,13 @@ PLANT_WORDS = {
         "直近{days}日の各日が蓄電池の寿命から消費した分(円)。",
     ),
     "wear_how": (
-        "By depth of cycling and time at high charge, as published for {chemistry}; an estimate "
-        "until the maker's data are put in.",
-        "{chemistry}の公表値に基づく、サイクル深度と高充電時間による推定。"
+        "By depth of cycling and the time that energy is held, as published for {chemistry}; an "
+        "estimate until the maker's data are put in.",
+        "{chemistry}の公表値に基づく、サイクル深度と保持した電力量・時間による推定。"
         "メーカー値を設定すれば置き換わる。",
     ),
     "cycling": ("cycling", "サイクル劣化"),
-    "standing": ("standing at high charge", "高充電での保存劣化"),
+    "standing": ("holding energy", "保存劣化"),
     # Audit
     "newest_block": ("Newest block", "最新ブロック"),
     "final_block": ("Final up to block", "確定ブロック"),

@@ -11,6 +11,7 @@ import time
 from contextlib import closing
 from dataclasses import replace
 from datetime import date
+from importlib.resources import files
 
 import pytest
 
@@ -23,8 +24,11 @@ from energy.records import Side
 from energy.units import slots_of
 from orchestrator.audit import audited
 from orchestrator.demo import with_mode
-from orchestrator.replay.period import Plan, beginning_of, replayed
+from orchestrator.replay.folder import claim
+from orchestrator.replay.period import beginning_of, replayed
+from orchestrator.replay.plan import Plan, digests
 from orchestrator.replay.scenarios import base, no_battery, opposite_weekends, outcome, resampled
+from orchestrator.setting.series import LOADS_NAME, PV_NAME, pv_series
 from orchestrator.setting.sites import load_setting
 from orchestrator.steering.steering import NONE, PLAN, RULE
 
@@ -120,6 +124,54 @@ def test_another_replay_does_not_enter_a_folder(whole):
         replayed(load_setting(), plan(battery=NONE), folder, silent)
     kept = json.loads((folder / "replay.json").read_text())
     assert kept["battery"] == PLAN
+
+
+def test_a_store_says_what_was_played(whole):
+    folder, _ = whole
+    engine = opened(str(folder / "store.sqlite"))
+    with stored(engine) as store:
+        said = {name: store.setting(name) for name in plan().provenance(pv_series())}
+    engine.dispose()
+    assert said == {
+        "kind": "replay",
+        "agents": "truthful",
+        "seed": "test",
+        "battery": "plan",
+        "mode": "ahead",
+        "sites": "bundled",
+        "loads": LOADS_NAME,
+        "pv": PV_NAME,
+        "pv_gap_days": "0",
+        "tariffs": "sites file",
+        "exchange": "",
+        "calls": "",
+    }
+    march = replace(plan(), first=date(2019, 3, 1), days=31)
+    assert march.provenance(pv_series())["pv_gap_days"] == "3"  # 12, 13 and 19 March
+
+
+def test_a_file_that_has_changed_since_is_noticed(tmp_path):
+    bundled = files("orchestrator.setting").joinpath("sites.toml").read_text(encoding="utf-8")
+    file = tmp_path / "sites.toml"
+    file.write_text(bundled, encoding="utf-8")
+    own = replace(plan(), sites=str(file))
+    claim(tmp_path / "folder", own, digests(own), may_go_on=True)
+    # The same text under another name is the same replay.
+    claim(tmp_path / "folder", plan(), digests(plan()), may_go_on=True)
+    file.write_text(bundled.replace("pv_kw = 40", "pv_kw = 41", 1), encoding="utf-8")
+    with pytest.raises(SettingError, match=r"one made of other sites \(SHA-256 \w{12}..., now"):
+        claim(tmp_path / "folder", own, digests(own), may_go_on=True)
+    for what in ("loads", "pv", "contracts"):
+        other = {**digests(plan()), what: "0" * 64}
+        with pytest.raises(SettingError, match=f"made of other {what} .*now 000000000000"):
+            claim(tmp_path / "folder", plan(), other, may_go_on=True)
+    with pytest.raises(SettingError, match="made of other calls .SHA-256 of none, now"):
+        claim(tmp_path / "folder", plan(), digests(plan(), "[]"), may_go_on=True)
+    (tmp_path / "folder" / "replay.json").write_text("{}")
+    with pytest.raises(SettingError, match="does not say what it is made of"):
+        claim(tmp_path / "folder", plan(), digests(plan()), may_go_on=True)
+    with pytest.raises(SettingError, match=r"lost\.toml must be a file"):
+        digests(replace(plan(), sites="lost.toml"))
 
 
 def test_on_a_node_it_comes_to_the_same_trades(whole, tmp_path):

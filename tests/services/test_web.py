@@ -238,7 +238,11 @@ def test_a_battery_is_shown_as_planned_and_as_measured(engine, client):
         assert [one[f"{name}_wh"] for one in hours] == [getattr(one, wanted) for one in readings]
     assert shown["charge"] == readings[-1].stored / shown["capacity_wh"]
     assert shown["cycles"] == sum(one.discharged for one in readings) / shown["capacity_wh"] > 0
-    assert shown["basis"]["made_by"] == "HiGHS"
+    basis = shown["basis"]
+    assert (basis["how"], basis["is_known"]) == ("plan", True)
+    assert basis["half_hours_kept_to"] == basis["half_hours_read"] == len(hours)
+    assert all(one["is_kept_to"] for one in hours)
+    assert basis["made_by"] == "HiGHS"
     assert shown["basis"]["gap_microyen"] < 10_000
     assert shown["basis"]["days_of_stand_in"] == 28
     assert not shown["basis"]["alarms"]
@@ -250,6 +254,17 @@ def test_a_battery_is_shown_as_planned_and_as_measured(engine, client):
         assert below <= value <= one["discharge_above_milliyen_per_kwh"]
         if one["why"] in ("surplus", "spread", "own_use"):
             assert one["planned_charged_wh"] + one["planned_discharged_wh"] > 0
+
+
+def test_a_battery_that_another_steered_is_seen_to_differ(forged):
+    """The store says that the rule steered: what it would have told is not what was done."""
+    with writing(forged) as connection:
+        connection.execute(text("UPDATE settings SET value = 'rule' WHERE name = 'battery'"))
+    shown = client_of(forged).get(f"/battery/{KESENNUMA}.json?day={DAY}").json()
+    assert shown["basis"]["how"] == "rule"
+    assert shown["basis"]["made_by"] is None
+    assert 0 < shown["basis"]["half_hours_kept_to"] < shown["basis"]["half_hours_read"]
+    assert {one["why"] for one in shown["half_hours"]} == {"rule"}
 
 
 def test_the_wear_of_a_batterys_days_is_what_rainflow_counts(engine, client):

@@ -141,9 +141,11 @@ def test_what_the_book_commits_to_is_given_though_the_sun_fails() -> None:
 
 
 def test_what_is_sold_by_day_is_not_charged() -> None:
-    steering = ByPlan(history(NOON), SIZE, tariffs)
-    free = steering.begin(NOON, 0, Position())
-    sold = steering.begin(NOON, 0, Position(sold=18_000))
+    """With five half hours of sun left there is no time to wait: it would charge in each."""
+    late = NOON + 3
+    steering = ByPlan(history(late), SIZE, tariffs)
+    free = steering.begin(late, 0, Position())
+    sold = steering.begin(late, 0, Position(sold=18_000))
     assert free == Command(Mode.STORE)
     assert sold.mode is Mode.HOLD
 
@@ -151,9 +153,11 @@ def test_what_is_sold_by_day_is_not_charged() -> None:
 def test_a_surplus_that_neighbours_still_want_goes_to_the_pool_rather_than_into_the_battery() -> (
     None
 ):
-    steering = ByPlan(history(NOON), SIZE, tariffs)
-    assert steering.begin(NOON, 0, Position(wanted=40_000)).mode is Mode.HOLD
-    assert steering.begin(NOON, 0, Position(wanted=40_000, offered=40_000)).mode is Mode.STORE
+    """There is no time to wait, and it is worth less stored than the pool pays, wear counted."""
+    late = NOON + 3
+    steering = ByPlan(history(late), SIZE, tariffs)
+    assert steering.begin(late, 0, Position(wanted=40_000)).mode is Mode.HOLD
+    assert steering.begin(late, 0, Position(wanted=40_000, offered=40_000)).mode is Mode.STORE
 
 
 def test_serving_never_takes_what_is_kept_for_an_outage() -> None:

@@ -38,7 +38,7 @@ from orchestrator.verification.period import period_from
 from orchestrator.verification.queries import query
 from orchestrator.verification.report import Figures, figures_of
 from orchestrator.verification.section import Section, Voice
-from orchestrator.verification.sections_plant import chain_section
+from orchestrator.verification.sections_chain import chain_section
 from orchestrator.verification.summary import conclusions
 from orchestrator.words import Language
 
@@ -419,6 +419,15 @@ def test_the_command_writes_what_it_is_asked_for(folder, tmp_path):
     with (tmp_path / "csv/matrix.csv").open() as file:
         assert pd.read_csv(file).iloc[0, 1] == matrix[0][1]
     assert "0.5 kg CO2/kWh" in text
+    assert json.loads((tmp_path / "md/figures.json").read_text()) == report
+    assert report["given"]["co2_kg_per_kwh"] == 0.5
+    assert report["given"]["tariff"] == [
+        {"from_slot": report["slots"][0], "selling": SELLING, "buying": BUYING, "fee": 1000}
+    ]
+    with closing(sqlite3.connect(folder / "store.sqlite")) as kept_in:
+        kept = pd.read_sql("select * from readings order by slot, site, revision", kept_in)
+    published = pd.read_csv(tmp_path / "md/readings.csv.gz")
+    pd.testing.assert_frame_equal(published, kept[published.columns])
     refused = CliRunner().invoke(app, [*store, "--co2-factor", "9"])
     assert isinstance(refused.exception, SettingError)
 

@@ -145,9 +145,22 @@ def test_fitted_numbers_of_lfp_follow_from_what_is_published():
 def test_chemistries_give_wear_and_a_price_of_rest():
     for each in chemistries().values():
         assert each.wear(10.0).slopes is not None
-        assert each.rests(10.0)[0].price > 0
+        assert each.rests()[0].price > 0
     with pytest.raises(SettingError, match="one of lfp, nmc, got 'lead'"):
         chemistry("lead")
+
+
+def test_a_price_of_rest_is_what_the_calendar_takes_at_every_charge():
+    """A plan that looks at the price alone must not hold energy that ages the battery for free."""
+    for each in chemistries().values():
+        (rest,) = each.rests()
+        days = 10 * 365.25
+        for low, high in ((0.0, 0.1), (0.3, 0.5), (0.8, 1.0)):
+            taken = [each.calendar.lost(np.full(48, soc), days) for soc in (low, high)]
+            life = (taken[1] - taken[0]) / (1 - each.end_of_life)
+            held = [max(10.0 * soc - rest.above_kwh, 0.0) for soc in (low, high)]
+            paid = rest.price * (held[1] - held[0]) * days * 24
+            assert paid == pytest.approx(life * each.replacement_jpy_per_kwh * 10.0)
 
 
 def test_a_battery_that_rests_low_outlives_one_that_cycles_or_rests_high():

@@ -7,7 +7,7 @@ from datetime import date
 from typing import Any
 
 from energy.units import MICROYEN_PER_YEN, PRICE_PER_YEN, SLOTS_PER_DAY
-from orchestrator.planned_day import WH
+from orchestrator.steering.plan import WH
 from orchestrator.web import charts
 from orchestrator.web.charts import Series
 from orchestrator.web.drawing import DASH, Pen, kwh, price, yen
@@ -23,7 +23,7 @@ def drawn(pen: Pen, view: BatteryPage) -> dict[str, Any]:
     flows, plan = _flows(pen, view)
     stored = [
         Series(pen.say("actual"), "green", _kwh(view, "stored_wh"), "line"),
-        Series(pen.say("planned"), "ink", _kwh(view, "planned_stored_wh"), "line"),
+        Series(pen.say("planned_at_midnight"), "ink", _kwh(view, "planned_stored_wh"), "line"),
     ]
     value = [
         Series(pen.say(word), mark, _prices(view, field), "step")
@@ -141,10 +141,12 @@ def _rows(pen: Pen, view: BatteryPage) -> list[list[str]]:
                     one.stored_wh,
                 ),
             ),
+            price(one.price_milliyen_per_kwh),
             price(one.value_milliyen_per_kwh),
             price(one.charge_below_milliyen_per_kwh),
             price(one.discharge_above_milliyen_per_kwh),
             pen.say(f"why_{one.why}") if one.why else DASH,
+            DASH if one.is_kept_to is None else "✓" if one.is_kept_to else "✗",
         ]
         for one in view.half_hours
     ]

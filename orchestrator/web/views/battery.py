@@ -1,5 +1,4 @@
-"""*Battery*: what a site's battery should have done and did, half hour by half hour, why, and
-what it wore.
+"""*Battery*: what a site's battery was told and did, half hour by half hour, why, and what it wore.
 
 Energies in Wh that can be delivered, prices in 0.001 JPY/kWh, money in microyen.
 """
@@ -23,12 +22,13 @@ from energy.units import (
     slot_of_day,
     slots_of,
 )
-from orchestrator.planned_day import CHEMISTRY, WH, DayPlan, planned_day
+from orchestrator.setting.sites import Site
+from orchestrator.steering.again import Begun, SteeredDay, kept_to, steered_day, told_flows
+from orchestrator.steering.plan import CHEMISTRY, WH
 from orchestrator.web.reads import NotThere, Ref, Source
 from vpp.chemistry import Chemistry, chemistry
 from vpp.explain import reasons
 from vpp.model import HALF_HOUR, Array
-from vpp.plan import Plan
 from vpp.wear import follow
 
 SHOWN_DAYS = 31
@@ -37,14 +37,15 @@ SHOWN_DAYS = 31
 
 @dataclass(frozen=True, slots=True)
 class BatteryHalfHour:
-    """A half hour as planned at midnight and as measured; None where there is no plan, no
-    reading, or no price (the safe rule knows none)."""
+    """A half hour as planned when it began and as measured; None where there is no plan, no
+    reading, or no price (a rule knows none). Those to come are as the newest plan has them."""
 
     slot: int
     half_hour: str
     planned_charged_wh: int | None
     planned_discharged_wh: int | None
     planned_stored_wh: int | None
+    """As planned when the day began."""
     charged_wh: int | None
     discharged_wh: int | None
     stored_wh: int | None
@@ -56,6 +57,8 @@ class BatteryHalfHour:
     discharge_above_milliyen_per_kwh: int | None
     why: str | None
     """The plan's reason, by its key."""
+    is_kept_to: bool | None
+    """Whether what was measured is what the battery was told."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,18 +70,26 @@ class DayOfWear:
     discharged_wh: int
     cycling_microyen: int
     standing_microyen: int
-    """For the time at more than half charge."""
+    """For the time that energy was held."""
 
 
 @dataclass(frozen=True, slots=True)
 class PlanBasis:
-    """What the plan was made by, and what its forecast rests on."""
+    """Who steered, by what plans, and what their forecasts rest on."""
 
-    made_by: str
+    how: str
+    is_known: bool
+    """Whether the store says who steered."""
+    half_hours_kept_to: int
+    half_hours_read: int
+    made_by: str | None
+    """What made the plans; None for a rule."""
     gap_microyen: int | None
-    """How far from the optimum the plan can be at most, as its duals prove; None: not proved."""
+    """How far from the optimum a plan of the day was at most, as their duals prove; None: not
+    proved."""
     days_of_readings: int
     days_of_stand_in: int
+    has_neighbours: bool
     alarms: tuple[str, ...]
 
 
@@ -106,7 +117,7 @@ class BatteryPage:
     cycles: float
     """Full cycles since the store begins: all that was discharged, in capacities."""
     worn_microyen: int
-    """What that, and time at high charge, took of its life."""
+    """What that, and the time that energy was held, took of its life."""
     life_used: float
     """The same as a part of the battery's whole price, 0 to 1."""
     days: tuple[DayOfWear, ...]
@@ -132,10 +143,10 @@ def battery_view(source: Source, site: int, day: date | None) -> BatteryPage:
     is_shown = source.viewer.sees_load_of(site)
     kind = chemistry(CHEMISTRY)
     readings = source.readings(slots, site) if is_shown else []
-    made = None
+    steered = None
     if is_shown and described and described.battery:
-        made = planned_day(source.store, site, described, slots)
-    half_hours = _half_hours(slots, readings, made) if is_shown else ()
+        steered = steered_day(source.store, site, described, slots)
+    half_hours = _half_hours(slots, readings, steered, described) if is_shown else ()
     until = range(source.store.first_slot() or slots.start, slots.stop)
     life = charges(source.store, site, until) if is_shown else []
     days = _wear(life, capacity, efficiency, kind)
@@ -153,7 +164,7 @@ def battery_view(source: Source, site: int, day: date | None) -> BatteryPage:
         discharged_wh=sum(reading.discharged for reading in readings),
         planned_charged_wh=_sum([one.planned_charged_wh for one in half_hours]),
         planned_discharged_wh=_sum([one.planned_discharged_wh for one in half_hours]),
-        basis=_basis(made) if made else None,
+        basis=_basis(steered, half_hours) if steered else None,
         half_hours=half_hours,
         chemistry=kind.key,
         cycles=sum(one.discharged for one in life) / capacity,
@@ -174,32 +185,44 @@ def _last(days: list[DayOfWear], until: date) -> tuple[DayOfWear, ...]:
     return tuple(one for one in days if one.day >= first)
 
 
-def _basis(made: DayPlan) -> PlanBasis:
-    gap = made.plan.gap
+def _basis(steered: SteeredDay, half_hours: tuple[BatteryHalfHour, ...]) -> PlanBasis:
+    plans = [one.plan for one in steered.begun if one.plan]
+    gap = max((plan.gap for plan in plans), default=np.inf)
+    kept = [one.is_kept_to for one in half_hours if one.is_kept_to is not None]
     return PlanBasis(
-        made_by=made.plan.made_by,
+        how=steered.how,
+        is_known=steered.is_known,
+        half_hours_kept_to=sum(kept),
+        half_hours_read=len(kept),
+        made_by=plans[-1].made_by if plans else None,
         gap_microyen=round(gap * MICROYEN_PER_YEN) if np.isfinite(gap) else None,
-        days_of_readings=made.days,
-        days_of_stand_in=made.stand_in_days,
-        alarms=made.plan.alarms,
+        days_of_readings=steered.days,
+        days_of_stand_in=steered.stand_in_days,
+        has_neighbours=steered.has_neighbours,
+        alarms=tuple(dict.fromkeys(alarm for plan in plans for alarm in plan.alarms)),
     )
 
 
 def _half_hours(
-    slots: range, readings: list[Reading], made: DayPlan | None
+    slots: range, readings: list[Reading], steered: SteeredDay | None, site: Site | None
 ) -> tuple[BatteryHalfHour, ...]:
     read = {reading.slot: reading for reading in readings}
-    planned = _planned(made.plan) if made else [_Planned()] * len(slots)
+    begun = {one.slot: one for one in steered.begun} if steered else {}
+    planned = {slot: _planned(slot, begun, read.get(slot), site) for slot in slots}
+    stored = _stored_from(begun[slots.start], site) if slots.start in begun and site else {}
     found = []
-    for slot, plan in zip(slots, planned, strict=False):
-        one = read.get(slot)
+    for slot in slots:
+        one, plan = read.get(slot), planned[slot]
+        is_kept = None
+        if one and site and slot in begun:
+            is_kept = kept_to(begun[slot], one, site)
         found.append(
             BatteryHalfHour(
                 slot,
                 half_hour(slot),
                 plan.charged,
                 plan.discharged,
-                plan.stored,
+                stored.get(slot),
                 one.charged if one else None,
                 one.discharged if one else None,
                 one.stored if one else None,
@@ -208,6 +231,7 @@ def _half_hours(
                 plan.below,
                 plan.above,
                 plan.why,
+                is_kept,
             )
         )
     return tuple(found)
@@ -218,7 +242,6 @@ class _Planned(NamedTuple):
 
     charged: int | None = None
     discharged: int | None = None
-    stored: int | None = None
     price: int | None = None
     value: int | None = None
     below: int | None = None
@@ -226,21 +249,41 @@ class _Planned(NamedTuple):
     why: str | None = None
 
 
-def _planned(plan: Plan) -> list[_Planned]:
-    one_way = plan.problem.batteries[0].discharge_efficiency
-    return [
-        _Planned(
-            round(reason.charge * WH),
-            round(reason.discharge * WH),
-            round(float(plan.stored[0][reason.slot]) * one_way * WH),
-            _milliyen(reason.energy_price),
-            _milliyen(reason.stored_value),
-            _milliyen(reason.charge_below),
-            _milliyen(reason.discharge_above),
-            reason.why.name.lower(),
-        )
-        for reason in reasons(plan)
-    ]
+def _planned(
+    slot: int, begun: dict[int, Begun], reading: Reading | None, site: Site | None
+) -> _Planned:
+    """Return what was planned of a slot when it began, or, before that, by the newest plan."""
+    if not begun or site is None:
+        return _Planned()
+    one = begun.get(slot) or begun[max(begun)]
+    if one.plan is None:
+        if reading is None or slot not in begun:
+            return _Planned()
+        return _Planned(*told_flows(one, reading, site), why="rule")
+    place = slot - one.slot
+    (reason,) = reasons(one.plan, slots=range(place, place + 1))
+    return _Planned(
+        round(reason.charge * WH),
+        round(reason.discharge * WH),
+        _milliyen(reason.energy_price),
+        _milliyen(reason.stored_value),
+        _milliyen(reason.charge_below),
+        _milliyen(reason.discharge_above),
+        reason.why.name.lower(),
+    )
+
+
+def _stored_from(midnight: Begun, site: Site) -> dict[int, int]:
+    """Return what the plan of a day's beginning would have had stored after each slot, Wh that can
+    be delivered."""
+    if midnight.plan is None or site.battery is None:
+        return {}
+    one_way = midnight.plan.problem.batteries[0].discharge_efficiency
+    least = site.battery.minimum_wh
+    return {
+        midnight.slot + place: round(float(inside) * one_way * WH) + least
+        for place, inside in enumerate(midnight.plan.stored[0])
+    }
 
 
 def _milliyen(price: float) -> int | None:
@@ -257,7 +300,7 @@ def _wear(life: list[Charge], capacity: int, efficiency: int, kind: Chemistry) -
     inside, whole = stored / WH / one_way, capacity / WH / one_way
     cycling = _followed(kind, inside, whole)
     standing = np.zeros(len(inside))
-    for rest in kind.rests(whole):
+    for rest in kind.rests():
         standing += np.maximum(inside - rest.above_kwh, 0.0) * rest.price * HALF_HOUR
     numbers, places = np.unique((slots + slot_of_day(0)) // SLOTS_PER_DAY, return_inverse=True)
     sums = [np.bincount(places, one) for one in (charged, discharged, cycling, standing)]

@@ -1,0 +1,182 @@
+"""Where a published report states what its readings say: the only place that names its tables and
+columns, by the keys of `figures.json`."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from tests.recount import (
+    ALL,
+    ANY,
+    ASSUMED,
+    DAYS_PER_YEAR,
+    MICROYEN,
+    WH_PER_KWH,
+    Cells,
+    Expected,
+    Recount,
+)
+
+
+def expected(recount: Recount) -> dict[tuple[str, str], Expected]:
+    """Return what should stand in a report, by table and column."""
+    return {
+        **_energy(recount),
+        **_months(recount),
+        **_matrix(recount),
+        **_money(recount),
+        **_batteries(recount),
+        **_readings(recount),
+    }
+
+
+def _energy(recount: Recount) -> dict[tuple[str, str], Expected]:
+    rows, slots, slack = recount.traced, recount.slots, recount.slack
+    used, made, own = (recount.by_site(rows[name], 1) for name in ("used", "generated", "own"))
+    met, bought = slots["met"].sum(), slots["bought"].sum()
+    roofs = own[ALL] + met
+    loose, percent = slack / WH_PER_KWH, 100 * slack
+    factor = recount.given["co2_kg_per_kwh"]
+    names = ("generated", "imported", "exported")
+    plain = {"consumption": "used", "generation": "generated"} | {n: n for n in names[1:]}
+    return {
+        **{("energy", column): Expected(_kwh(recount, name)) for column, name in plain.items()},
+        ("energy", "from_own"): Expected(_kwh(recount, "own")),
+        ("energy", "from_others"): Expected({ALL: met / WH_PER_KWH}, loose),
+        ("energy", "from_utility"): Expected({ALL: bought / WH_PER_KWH}, loose),
+        ("energy", "sufficiency_own"): Expected(_percent(own, used)),
+        ("energy", "sufficiency_all"): Expected(
+            {ALL: 100 * roofs / used[ALL]}, percent / used[ALL]
+        ),
+        ("energy", "self_consumption_own"): Expected(_percent(own, made)),
+        ("energy", "self_consumption_all"): Expected(
+            {ALL: 100 * roofs / made[ALL]}, percent / made[ALL]
+        ),
+        ("carbon", "co2_own"): Expected(recount.by_site(rows["own"], WH_PER_KWH / factor)),
+        ("carbon", "co2_others"): Expected({ALL: factor * met / WH_PER_KWH}, factor * loose),
+        ("carbon", "co2_bought"): Expected({ALL: factor * bought / WH_PER_KWH}, factor * loose),
+    }
+
+
+def _months(recount: Recount) -> dict[tuple[str, str], Expected]:
+    months = recount.slots.groupby("month")[["used", "own", "met", "bought"]].sum()
+    months = months.reset_index(drop=True)
+    halves = recount.slots.groupby("half")[["exported", "imported"]].sum() / recount.days
+    loose, least = recount.slack / WH_PER_KWH, months["used"].min()
+    stock = recount.stock / WH_PER_KWH
+    kwh = months / WH_PER_KWH
+    own = 100 * months["own"] / months["used"]
+    covered = own + 100 * months["met"] / months["used"]
+    return {
+        ("energy_by_month", "consumption"): Expected(kwh["used"].to_dict()),
+        ("energy_by_month", "from_own"): Expected(kwh["own"].to_dict()),
+        ("energy_by_month", "from_others"): Expected(kwh["met"].to_dict(), loose),
+        ("energy_by_month", "from_utility"): Expected(kwh["bought"].to_dict(), loose + stock),
+        ("energy_by_month", "sufficiency_own"): Expected(own.to_dict()),
+        ("energy_by_month", "sufficiency_all"): Expected(
+            covered.to_dict(), 100 * recount.slack / least
+        ),
+        ("prices_by_half_hour", "exports_day"): Expected(
+            (halves["exported"] / WH_PER_KWH).to_dict()
+        ),
+        ("prices_by_half_hour", "imports_day"): Expected(
+            (halves["imported"] / WH_PER_KWH).to_dict()
+        ),
+    }
+
+
+def _matrix(recount: Recount) -> dict[tuple[str, str], Expected]:
+    own, used, loose = _kwh(recount, "own"), _kwh(recount, "used"), recount.slack / WH_PER_KWH
+    sold = recount.slots["sold"].sum() / WH_PER_KWH
+    return {
+        **{
+            ("matrix", f"to_{site}"): Expected({site: own[site], ALL: used[site]})
+            for site in recount.sites
+        },
+        ("matrix", "generation"): Expected(_kwh(recount, "generated")),
+        ("matrix", "sold_on"): Expected({ALL: sold}, loose),
+        ("matrix", "lost"): Expected(_kwh(recount, "lost_own")),
+        ("through", "through_own"): Expected(_kwh(recount, "through"), recount.stock / WH_PER_KWH),
+        ("through", "lost_in_own"): Expected(_kwh(recount, "lost")),
+    }
+
+
+def _money(recount: Recount) -> dict[tuple[str, str], Expected]:
+    rows = recount.readings
+    bills = recount.by_site(recount.bills(rows["imported"], rows["exported"]), MICROYEN)
+    idle = rows["used"] - rows["generated"]
+    idle_alone = recount.bills(idle.clip(lower=0), (-idle).clip(lower=0)).sum() / MICROYEN
+    idle_together = recount.together(idle) / MICROYEN
+    alone, together = bills[ALL], recount.together(rows["imported"] - rows["exported"]) / MICROYEN
+    assert abs(alone - together - recount.spread / MICROYEN) < 1
+    years = recount.days / DAYS_PER_YEAR
+    battery = {
+        ("squares", "alone"): Expected({0: idle_alone, 1: alone, 2: idle_alone - alone}),
+        ("squares", "together_pay"): Expected(
+            {0: idle_together, 1: together, 2: idle_together - together}
+        ),
+        ("squares", "worth_trading"): Expected(
+            {0: idle_alone - idle_together, 1: alone - together}
+        ),
+    }
+    if len(recount.given["batteries"]) == 1:
+        outlook = f"outlook_{recount.given['batteries'][0]['site']}"
+        battery |= {
+            (outlook, "worth_alone"): Expected({ANY: (idle_alone - alone) / years}),
+            (outlook, "worth_market"): Expected({ANY: (idle_together - together) / years}),
+        }
+    return {
+        ("money", "without"): Expected(bills),
+        ("parties", "received_without"): Expected({0: -alone, 1: alone, 2: 0, ALL: 0}),
+        ("parties", "received"): Expected({1: together, ALL: 0}),
+        ("parties", "change"): Expected({1: together - alone, ALL: 0}),
+        **battery,
+    }
+
+
+def _batteries(recount: Recount) -> dict[tuple[str, str], Expected]:
+    found: dict[tuple[str, str], Expected] = {}
+    columns: dict[str, Cells] = {}
+    for number, battery in enumerate(recount.given["batteries"]):
+        site, capacity = battery["site"], battery["capacity_wh"]
+        rows = recount.traced[recount.traced["site"] == site]
+        seen = rows[rows["quality"] < ASSUMED]["stored"]
+        # Each cycle of depth d moves 2 d; so half of what moved is the sum of depths.
+        cycles = seen.diff().abs().sum() / 2 / capacity
+        tenths = (seen * 10 // capacity).clip(upper=9).value_counts(normalize=True)
+        found[f"states_{site}", "time"] = Expected(
+            {tenth: 100 * float(tenths.get(tenth, 0)) for tenth in range(10)}
+        )
+        found[f"outlook_{site}", "cycles_a_year"] = Expected(
+            {ANY: cycles / (recount.days / DAYS_PER_YEAR)}
+        )
+        sums = rows[["charged", "discharged", "lost"]].sum() / WH_PER_KWH
+        for name, value in {
+            "capacity": capacity / WH_PER_KWH,
+            "power": battery["power_w"] / WH_PER_KWH,
+            "round_trip": battery["round_trip_per_mille"] / 10,
+            "full_cycles": cycles,
+            **sums.to_dict(),
+        }.items():
+            columns.setdefault(name, {})[number] = float(value)
+    return found | {("battery", name): Expected(cells) for name, cells in columns.items()}
+
+
+def _readings(recount: Recount) -> dict[tuple[str, str], Expected]:
+    first, newest = recount.first, recount.readings
+    counted = {
+        "asked": pd.Series(1, index=newest.index),
+        "missed": (first["quality"] >= ASSUMED).astype(int).set_axis(newest.index),
+        "flagged": newest["quality"].between(1, ASSUMED - 1).astype(int),
+    }
+    return {
+        ("readings", name): Expected(recount.by_site(values, 1)) for name, values in counted.items()
+    }
+
+
+def _kwh(recount: Recount, name: str) -> Cells:
+    return recount.by_site(recount.traced[name], WH_PER_KWH)
+
+
+def _percent(part: Cells, whole: Cells) -> Cells:
+    return {row: 100 * part[row] / whole[row] for row in part}
