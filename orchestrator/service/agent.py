@@ -54,6 +54,8 @@ class SiteAgent:
     ) -> list[SignedOrder]:
         """Return the orders for the gates that close next and have none of this site's yet."""
         self._learn(store, now // SLOT_SECONDS)
+        if self.battery is not None:
+            self.battery.write()
         found = []
         for slot in self._open(market, now):
             if inbox.sequence_of(slot, self.site) or market.sequence_of(slot, self.site):

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 from chain.store import Store
@@ -45,7 +46,10 @@ class SteeredBattery:
         """The plan that the offers rest on, as dispatch would be told it."""
         self.trouble = ""
         """Why dispatch cannot follow the plan, if so."""
-        self._file, self._written = plan_file, False
+        self._file, self._written = plan_file, True
+        if plan_file is not None:
+            with suppress(OSError, ValueError, SettingError):
+                self.plan = plan_from(plan_file.read_text(encoding="utf-8"), site.number)
         self._site, self._least = site.number, site.battery.minimum_wh
         power_w = site.battery.size.power_w
         self._limits = OwnerLimits(charge_w=power_w, discharge_w=power_w)
@@ -61,7 +65,6 @@ class SteeredBattery:
         Without the reading of the slot before, only in a hurry.
         """
         if self._begun == running:
-            self._write()
             return True
         since = range(running - HISTORY_DAYS * SLOTS_PER_DAY, running)
         own = store.readings(since, self._site)
@@ -91,7 +94,7 @@ class SteeredBattery:
         self.steering.begin(running, self._available(own[-1]), position)
         self._begun = running
         self.plan, self._written = self._planned(running), False
-        self._write()
+        self.write()
         return True
 
     def _planned(self, slot: int) -> Instruction | None:
@@ -107,7 +110,8 @@ class SteeredBattery:
             return None
         return plan
 
-    def _write(self) -> None:
+    def write(self) -> None:
+        """Write the plan for dispatch, if that has not been done."""
         if self.plan is None or self._written or self._file is None:
             return
         try:

@@ -45,12 +45,12 @@ def test_a_service_that_is_killed_at_any_instant_loses_and_doubles_nothing(place
     over = threading.Event()
 
     def kill_at_random() -> None:
-        while not over.wait(chance.uniform(0.0, 2.0)):
+        while not over.wait(chance.uniform(0.0, 1.0)):
             if chance.random() < 0.7:
                 # The others fall before it has come up, however long that takes here.
                 while not service.ask("/health") and not over.wait(0.1):
                     pass
-                over.wait(chance.uniform(0.0, 3.0))
+                over.wait(chance.uniform(0.0, 2.0))
             service.kill()
             service.start()
 
