@@ -16,18 +16,23 @@ from pathlib import Path
 from statistics import median
 
 from sqlalchemy import Engine
+from starlette.testclient import TestClient
 
 from bench.figures import Figure
 from bench.origin import RATINGS, SLOTS, TARIFF, THE_DAY, Sites
 from chain import overview, tables
 from chain.store import Store, opened, stored
 from chain.writer import Writer, tariff_rows, terms_row, written
+from energy.errors import SettingError
 from energy.origin import trace
 from energy.records import Order, Reading, Side
 from energy.registry import SiteTerms
 from energy.rows import Holdings
 from energy.units import SLOT_SECONDS, SLOTS_PER_DAY, day_of, slots_of
+from orchestrator.setting.sites import load_setting
 from orchestrator.statement import statement_of
+from orchestrator.web.app import application
+from orchestrator.web.desk import Desk
 
 MOST_MS = 100.0
 REPETITIONS = 7
@@ -57,6 +62,7 @@ def measured(sites: int, days: int) -> list[Figure]:
             Figure(f"{what}: {name}", milliseconds(engine, ask), "ms", MOST_MS)
             for name, ask in questions(days).items()
         ]
+        found += _statements(what, engine, days)
         engine.dispose()
     return [
         *found,
@@ -64,6 +70,26 @@ def measured(sites: int, days: int) -> list[Figure]:
         Figure(f"{what}: of it processor time", worked / days / 48 * 1000, "ms"),
         Figure(f"{what}: size", size, "MB"),
     ]
+
+
+def _statements(what: str, engine: Engine, days: int) -> list[Figure]:
+    """Return how long the page of a month's statement takes: where no root is attested, so that
+    each day's is computed from what all sites used; where they are attested; and when the page is
+    asked for again."""
+    client = TestClient(application(Desk(engine, load_setting())))
+    month = f"{THE_DAY + timedelta(days=days // 2):%Y-%m}"
+    found = []
+    for name, site, bar in (
+        ("roots not attested", SITE, None),
+        ("roots known", SITE + 1, None),
+        ("again", SITE, MOST_MS),
+    ):
+        begin = time.perf_counter()
+        if client.get(f"/site/{site}/statement?month={month}").status_code != 200:
+            raise SettingError(f"the statement of site {site} of {month} must be answered with 200")
+        took = (time.perf_counter() - begin) * 1000
+        found.append(Figure(f"{what}: a month's statement as a page, {name}", took, "ms", bar))
+    return found
 
 
 def questions(days: int) -> dict[str, Callable[[Store], object]]:

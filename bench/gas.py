@@ -35,6 +35,8 @@ CODE_BYTES = 24_576 * 8 // 10
 """The most that a chain takes (EIP-170), with a fifth to spare."""
 CASES = ((7, 2, True), (50, 2, False), (500, 2, False))
 """Sites, orders each, and whether readings are sent one by one."""
+APART = ((7, 2, True), (50, 2, False))
+"""The same where nothing trades: they tell a trade's own gas from an order's and a site's."""
 THOUSAND = (1_000, 1, False)
 FULLEST = (1_000, 9, False)
 """Every site with its whole allowance, and every order trades."""
@@ -63,15 +65,17 @@ def key(role: str, site: int) -> bytes:
     return f"{role} {site}".encode().rjust(32, b"\1")
 
 
-def orders_of(slot: int, sites: int, each: int) -> list[Order]:
-    """Return orders that all trade: even sites buy dear, odd ones sell cheap."""
+def orders_of(slot: int, sites: int, each: int, apart: bool = False) -> list[Order]:
+    """Return orders that all trade: even sites buy dear, odd ones sell cheap; `apart`, they ask
+    more than anyone bids, and none trades."""
+    dearer = 10_000 if apart else 0
     return [
         Order(
             slot,
             site,
             Side(site % 2),
             10_000 + 7 * site + 13 * number,
-            10_000 + site % 7 * 200 if site % 2 else 18_000 - site % 5 * 300,
+            10_000 + dearer + site % 7 * 200 if site % 2 else 18_000 - site % 5 * 300,
             number + 1,
         )
         for number in range(each)
@@ -87,10 +91,16 @@ def reading_of(slot: int, site: int) -> Reading:
 
 
 def slot_gas(
-    node: AnvilChain, market: MarketContract, slot: int, sites: int, each: int, alone: bool
+    node: AnvilChain,
+    market: MarketContract,
+    slot: int,
+    sites: int,
+    each: int,
+    alone: bool,
+    apart: bool = False,
 ) -> SlotGas:
-    """Lead a slot through its life; `alone`: readings are sent one by one."""
-    orders = orders_of(slot, sites, each)
+    """Lead a slot through its life; `alone`: readings are sent one by one; `apart`: no trades."""
+    orders = orders_of(slot, sites, each, apart)
     signatures = [sign(order, market.domain, key("trader", order.site)) for order in orders]
     node.set_time((slot - 1) * SLOT_SECONDS)
     post = sum(
@@ -128,7 +138,9 @@ def slot_gas(
 
 
 @cache
-def measured(sites: int, each: int, alone: bool, rounds: int = 2) -> tuple[SlotGas, ...]:
+def measured(
+    sites: int, each: int, alone: bool, rounds: int = 2, apart: bool = False
+) -> tuple[SlotGas, ...]:
     """Return the first and the second use of a place in the ring."""
     with anvil((FIRST_SLOT - 2) * SLOT_SECONDS) as node:
         market = MarketContract.deployed(node, node.sender, RULES)
@@ -138,7 +150,7 @@ def measured(sites: int, each: int, alone: bool, rounds: int = 2) -> tuple[SlotG
             trader, oracle = key("trader", site), key("oracle", site)
             market.enrol(slot, address_of(trader), address_of(oracle), RATINGS)
         return tuple(
-            slot_gas(node, market, slot + number * RING, sites, each, alone)
+            slot_gas(node, market, slot + number * RING, sites, each, alone, apart)
             for number in range(rounds)
         )
 

@@ -197,14 +197,14 @@ def _request(port: int, address: str, language: str) -> bytes:
 
 
 @contextmanager
-def served(store: Path) -> Iterator[tuple[int, int]]:
-    """Run `yui web` over a store; give its port and its process's number."""
+def served(store: Path, *more: str) -> Iterator[tuple[int, int]]:
+    """Run `yui web` over a store, with more options; give its port and its process's number."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     accounts = store.with_name("accounts.sqlite")
     command = [sys.executable, "-m", "orchestrator.entry", "web", "--store", str(store)]
-    command += ["--port", str(port), "--accounts", str(accounts)]
+    command += ["--port", str(port), "--accounts", str(accounts), *more]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     try:
         if process.stdout is None or "/now" not in process.stdout.readline():

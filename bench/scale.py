@@ -1,226 +1,187 @@
 """From 100 to 100,000 sites, in regional markets of a thousand at most, for a day.
 
-Each region is a market of its own, played in an EVM by agents with real forecasts and
-signatures; regions know nothing of each other and are spread over two processes by Dask. Sites
-are resampled from the bundled seven (`orchestrator.replay.scenarios`). Gas is a node's, in the
-second use of the ring's words. For the largest size a part of the day is played and counted up,
-unless YUI_SCALE_SLOTS says how many half hours to play.
+Regions know nothing of each other and are spread over two processes by Dask, fresh ones for each
+size. All sizes play the same half hours, spread evenly over day and night, in memory; times are
+the processor's, summed over the regions, of the half hours alone, and all is counted up to a day.
+At 1,000 sites the whole day is played beside them, to see how well they stand for it. Chain and
+store on disk are measured for one region of each size, the last, and multiplied by the regions;
+that region is audited as well.
+
+`YUI_SCALE_SLOTS` is how many half hours are played (6), `YUI_SCALE_SIZES` the sizes.
 """
 
 from __future__ import annotations
 
-import math
 import os
-import resource
+import sys
 import time
-from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import date
-from itertools import groupby
-from pathlib import Path
-from tempfile import TemporaryDirectory
 
+import numpy as np
 from distributed import Client, LocalCluster
 
+from bench.carry import Burnt, burnt, carried, told
 from bench.figures import Figure
-from chain.anvil import AnvilChain, anvil
-from chain.contract import Chain
-from chain.database import opened
-from chain.evm import EvmChain
-from chain.indexer import indexed
-from chain.market import MarketContract
-from chain.network.genesis import GAS_LIMIT
-from chain.origin import OriginContract
-from chain.recorded import RecordedChain
-from energy.attestation import Attestation, day_number, last_slot_of, signed
-from energy.attested import RING as DAYS_HELD
-from energy.market import RING
-from energy.messages import address_of
-from energy.units import SLOT_SECONDS, SLOTS_PER_DAY, slots_of
-from orchestrator.replay.replay import Replay, SlotResult, known_tariffs
-from orchestrator.replay.scenarios import Town, base, resampled
-from orchestrator.replay.site import replayed_sites
-from orchestrator.steering.steering import RULE
+from bench.region import Kept, Region, kept, played, sample, warmed
+from energy.units import SITE_LIMIT, SLOTS_PER_DAY
 
-DAY = date(2019, 6, 4)
-REGION = 1_000
 SIZES = (100, 1_000, 10_000, 100_000)
-PARTLY = 50_000
-"""Sites from which on a part of the day is played."""
-PART = range(18, 48, 8)
-"""Half hours of the day that then stand for it: every eighth."""
-GAS_SLOTS = range(2, 48, 8)
+HALVES = 6
 WORKERS = 2
 
 
 @dataclass(frozen=True)
-class Region:
-    """What a region's day took."""
+class Size:
+    """Regions of so many sites in all, as they were played, and the last of them, kept on disk."""
 
-    orders: int
-    trades: int
-    seconds: float
-    peak_mb: float
-    chain_bytes: int
-    store_bytes: int
+    sites: int
+    regions: Sequence[Region]
+    kept: Kept
+    wall: float
+
+    @property
+    def name(self) -> str:
+        """What it is called in the table."""
+        markets = len(self.regions)
+        return f"{self.sites:,} sites in {markets} market{'s' if markets > 1 else ''}"
+
+    def figures(self, halves: int) -> dict[str, Figure]:
+        """Return what a day of it takes, by what grows."""
+        up, each = SLOTS_PER_DAY / halves, self.sites * SLOTS_PER_DAY
+        seconds = sum(region.slot_seconds for region in self.regions) * up
+        disk = {
+            "chain": self.kept.chain_bytes * len(self.regions) * up,
+            "store": self.kept.store_bytes * len(self.regions) * up,
+        }
+        memory = max(region.memory for region in self.regions)
+        own = max(region.memory - region.before for region in self.regions)
+        found = {
+            "time": Figure("a day's half hours, processor time", seconds, "s"),
+            "set-up": Figure(
+                "set-up, processor time", sum(one.set_up_seconds for one in self.regions), "s"
+            ),
+            "wall": Figure("what was played, by the clock", self.wall, "s"),
+            "process": Figure("memory of a process, at most", memory, "MB"),
+            "memory": Figure("of it, a region's own, at most", own, "MB"),
+            "orders": Figure("orders a day", sum(one.orders for one in self.regions) * up, "count"),
+            "trades": Figure("trades a day", sum(one.trades for one in self.regions) * up, "count"),
+        }
+        for kind, size in disk.items():
+            found[kind] = Figure(f"{kind} on disk, a day", size / 2**20, "MiB")
+            found[f"{kind} a site"] = Figure(f"{kind} on disk, a site and slot", size / each, "B")
+        found["begun"] = Figure(
+            "chain and store on disk after the set-up",
+            self.kept.set_up_bytes * len(self.regions) / 2**20,
+            "MiB",
+        )
+        found["audit"] = Figure(
+            "audit of a region's day, processor time", self.kept.audit_seconds * up, "s"
+        )
+        return found
 
 
 def figures() -> list[Figure]:
-    """Measure all sizes."""
-    found = [*_gas()]
-    seconds: dict[int, float] = {}
+    """Measure all sizes; ten minutes on two cores."""
+    halves = int(os.environ.get("YUI_SCALE_SLOTS", HALVES))
+    chosen = os.environ.get("YUI_SCALE_SIZES")
+    sizes = tuple(int(size) for size in chosen.split(",")) if chosen else SIZES
+    markets = sorted({min(size, SITE_LIMIT) for size in sizes})
+    gas: dict[int, Burnt] = {}
+    for sites in markets:
+        _say(f"gas of {sites:,} sites, on a node")
+        gas[sites] = burnt(sites, halves)
+    found = [figure for each in gas.values() for figure in told(each, each.sites == SITE_LIMIT)]
+    found += carried(gas[markets[-1]])
+    last, day = _kept(sizes, halves, markets[-1])
+    measured: dict[int, dict[str, Figure]] = {}
+    for size in sizes:
+        done = _played(size, halves, last[size])
+        measured[size] = done.figures(halves)
+        each = gas[min(size, SITE_LIMIT)].whole * size * SLOTS_PER_DAY
+        measured[size]["gas"] = Figure("gas a day", each / 1e9, "Ggas")
+        found += [
+            Figure(f"{done.name}: {one.name}", one.value, one.unit)
+            for one in measured[size].values()
+        ]
+    found += _sampled(measured[markets[-1]], day) if markets[-1] in measured else []
+    return [*found, *_laws(measured)]
+
+
+def _regions(size: int) -> list[int]:
+    """Return the sites of each region."""
+    count = -(-size // SITE_LIMIT)
+    return [size // count + (number < size % count) for number in range(count)]
+
+
+def _played(size: int, halves: int, last: Kept) -> Size:
+    regions = _regions(size)
+    with _workers() as client:
+        begun = time.monotonic()
+        futures = client.map(played, regions, range(len(regions)), halves=sample(halves))
+        done: list[Region] = []
+        for future in futures:
+            done.append(future.result())
+            _say(f"{size:,} sites: {len(done)} of {len(regions)} regions played")
+        return Size(size, done, last, time.monotonic() - begun)
+
+
+def _kept(sizes: Sequence[int], halves: int, market: int) -> tuple[Mapping[int, Kept], Region]:
+    """Play the last region of each size into files; and a whole day of the largest market."""
+    _say("a region of each size into files, and a whole day")
+    with _workers() as client:
+        day = client.submit(played, market, 0, range(SLOTS_PER_DAY))
+        futures = {
+            size: client.submit(kept, _regions(size)[-1], len(_regions(size)) - 1, sample(halves))
+            for size in sizes
+        }
+        return {size: future.result() for size, future in futures.items()}, day.result()
+
+
+@contextmanager
+def _workers() -> Iterator[Client]:
     with (
         LocalCluster(  # type: ignore[no-untyped-call]
             n_workers=WORKERS, threads_per_worker=1, dashboard_address=None
         ) as cluster,
         Client(cluster) as client,  # type: ignore[no-untyped-call]
     ):
-        for size in SIZES:
-            figures_, seconds[size] = _size(client, size)
-            found += figures_
-    few, many = SIZES[1], SIZES[-1]
-    power = math.log(seconds[many] / seconds[few]) / math.log(many / few)
-    return [*found, Figure("growth of the time from 1,000 sites on: sites to the power", power, "")]
+        client.run(warmed)
+        yield client
 
 
-def _size(client: Client, size: int) -> tuple[list[Figure], float]:
-    slots = _part(size)
-    regions = -(-size // REGION)
-    sites = [size // regions] * regions
-    begun = time.monotonic()
-    futures = client.map(
-        _region, sites, range(regions), [slots] * regions, [regions == 1] * regions
-    )
-    done: list[Region] = client.gather(futures)  # type: ignore[no-untyped-call]
-    wall = (time.monotonic() - begun) * SLOTS_PER_DAY / len(slots)
-    counted = "" if len(slots) == SLOTS_PER_DAY else f", counted up from {len(slots)} half hours"
-    name = f"{size:,} sites in {regions} market{'s' if regions > 1 else ''}"
-    found = [
-        Figure(f"{name}: a day{counted}", wall, "s"),
-        Figure(f"{name}: memory of a process", max(each.peak_mb for each in done), "MB"),
-        Figure(f"{name}: orders", sum(each.orders for each in done), "count"),
-        Figure(f"{name}: trades", sum(each.trades for each in done), "count"),
-    ]
-    if regions == 1:
-        (only,) = done
-        each = size * SLOTS_PER_DAY
-        found += [
-            Figure(f"{name}: chain on disk, a site and slot", only.chain_bytes / each, "bytes"),
-            Figure(f"{name}: store on disk, a site and slot", only.store_bytes / each, "bytes"),
-        ]
-    return found, wall
+def _sampled(counted_up: Mapping[str, Figure], day: Region) -> Iterator[Figure]:
+    """Yield how the half hours that were played, counted up, compare with a whole day."""
+    whole = {"time": day.slot_seconds, "orders": day.orders, "trades": day.trades}
+    for what, value in whole.items():
+        ratio = counted_up[what].value / value if value else float("nan")
+        yield Figure(f"{what} counted up, of a whole day's in the largest market", ratio, "x")
 
 
-def _part(size: int) -> tuple[int, ...]:
-    """Return the half hours of the day that are played."""
-    wanted = os.environ.get("YUI_SCALE_SLOTS")
-    if wanted:
-        return tuple(range(SLOTS_PER_DAY))[: int(wanted)]
-    return tuple(PART) if size >= PARTLY else tuple(range(SLOTS_PER_DAY))
+def _laws(measured: Mapping[int, Mapping[str, Figure]]) -> Iterator[Figure]:
+    """Yield the power of the number of sites that each thing grows with."""
+    spans = {
+        "in a market": [size for size in measured if size <= SITE_LIMIT],
+        "over markets": [size for size in measured if size >= SITE_LIMIT],
+    }
+    for where, sizes in spans.items():
+        if len(sizes) < 2:
+            continue
+        span = f"{where}, {sizes[0]:,} to {sizes[-1]:,} sites"
+        for what in ("time", "memory", "chain", "store", "gas"):
+            power = power_of(sizes, [measured[size][what].value for size in sizes])
+            yield Figure(f"growth of {what} {span}: sites to the power", power, "")
 
 
-def _runs(slots: tuple[int, ...]) -> Iterator[range]:
-    """Yield the runs of half hours that follow each other."""
-    for _, run in groupby(enumerate(slots), key=lambda pair: pair[1] - pair[0]):
-        numbers = [number for _, number in run]
-        yield range(numbers[0], numbers[-1] + 1)
+def power_of(sizes: Sequence[int], values: Sequence[float]) -> float:
+    """Return the exponent of the power law that fits best, by least squares of the logarithms.
+
+    >>> round(power_of([10, 100, 1000], [3, 300, 30000]), 3)
+    2.0
+    """
+    return float(np.polyfit(np.log(sizes), np.log(values), 1)[0])
 
 
-def _region(sites: int, seed: int, slots: tuple[int, ...], keeps: bool) -> Region:
-    """Play a region's half hours, kept in files and indexed if asked for."""
-    begun = time.process_time()
-    town = resampled(sites, seed)(base())
-    first = slots_of(DAY).start
-    with TemporaryDirectory(prefix="yui") as name:
-        folder = Path(name)
-        start = (first - town.setting.market.horizon_slots - 3) * SLOT_SECONDS
-        chain: RecordedChain | EvmChain
-        chain = RecordedChain(folder / "chain.sqlite", start) if keeps else EvmChain(start)
-        replay, counts = _opened(chain, town, first, chain.set_time)
-        for run in _runs(slots):
-            replay.acts = 0
-            for _ in replay.run(range(first + run.start, first + run.stop)):
-                pass
-        seconds = time.process_time() - begun
-        sizes = (0, 0)
-        if isinstance(chain, RecordedChain):
-            chain.commit()
-            engine = opened(str(folder / "store.sqlite"))
-            indexed(engine, chain, replay.market.address)  # type: ignore[arg-type]
-            engine.dispose()
-            chain.close()
-            sizes = _size_of(folder, "chain"), _size_of(folder, "store")
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    return Region(counts["orders"], counts["trades"], seconds, peak, *sizes)
-
-
-def _size_of(folder: Path, kind: str) -> int:
-    return sum(file.stat().st_size for file in folder.glob(f"{kind}.sqlite*"))
-
-
-def _opened(
-    chain: Chain, town: Town, first: int, set_time: Callable[[int], None]
-) -> tuple[Replay, Counter[str]]:
-    """Deploy a market, enrol a town's sites from a slot on, and make them ready to play."""
-    rules = town.setting.market.rules(chain.now() // SLOT_SECONDS)
-    market = MarketContract.deployed(chain, chain.sender, rules)
-    market.enact_tariff(first, town.setting.tariffs)
-    tariffs = known_tariffs(town.tariffs_on, town.is_linked)
-    sites = replayed_sites(town.setting.sites, town.series, "scale", RULE, tariffs)
-    for site in sites:
-        keys = address_of(site.trader_key), address_of(site.oracle_key)
-        market.enrol(first, *keys, site.site.ratings)
-        site.remember(first)
-    counts: Counter[str] = Counter()
-
-    def count(slot: SlotResult) -> None:
-        counts["orders"] += len(slot.orders)
-        counts["trades"] += len(slot.trades)
-
-    return Replay(chain, market, sites, town.tariffs_on, set_time, count), counts
-
-
-def _gas() -> Iterator[Figure]:
-    """Play some half hours of a thousand sites on a node, each twice in the same place."""
-    town = resampled(REGION)(base())
-    first = slots_of(DAY).start
-    with anvil((first - town.setting.market.horizon_slots - 3) * SLOT_SECONDS) as node:
-        replay, counts = _opened(node, town, first, node.set_time)
-        for use in range(2):
-            replay.gas.clear()
-            counts.clear()
-            for number in GAS_SLOTS:
-                slot = first + number + use * RING
-                for site in replay.sites:
-                    site.remember(slot)
-                replay.acts = 0
-                for _ in replay.run(range(slot, slot + 1)):
-                    pass
-        attesting = _attesting(node, replay)
-    share = 1 / (REGION * len(GAS_SLOTS))
-    whole = sum(replay.gas.values()) * share
-    yield Figure("gas a site and slot, all in, at 1,000 sites", whole + attesting, "gas", 30_000)
-    for act, gas in sorted(replay.gas.items()):
-        yield Figure(f"of it, to {act}", gas * share, "gas")
-    yield Figure("of it, to attest the day's root", attesting, "gas")
-    yield Figure("orders a site and slot there", counts["orders"] * share, "count")
-    yield Figure("trades a site and slot there", counts["trades"] * share, "count")
-    carried = GAS_LIMIT * SLOT_SECONDS / (whole + attesting)
-    yield Figure("sites that full blocks of 60 M gas, one a second, would carry", carried, "count")
-
-
-def _attesting(node: AnvilChain, replay: Replay) -> float:
-    """Have all sites attest a day together, and the one that later takes its place in the ring;
-    return the gas a site and slot of the second."""
-    origin = OriginContract.deployed(node, replay.market.address)
-    root = bytes(range(1, 33))
-    for day in (day_number(DAY), day_number(DAY) + DAYS_HELD):
-        node.set_time(max((last_slot_of(day) + 1) * SLOT_SECONDS, node.now() + 1))
-        numbers = [site.site.number for site in replay.sites]
-        signatures = [
-            signed(Attestation(day, number, root), origin.domain, site.oracle_key)
-            for number, site in zip(numbers, replay.sites, strict=True)
-        ]
-        receipt = origin.attest_together(day, root, numbers, signatures)
-    return receipt.gas_used / len(numbers) / SLOTS_PER_DAY
+def _say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)

@@ -10,12 +10,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date, timedelta
 from itertools import takewhile
+from typing import TYPE_CHECKING
 
 from sqlalchemy import Engine
 
 from chain.contract import Receipt
-from chain.indexer import indexed
-from chain.node import NodeChain
+from chain.indexer import Progress, indexed
 from chain.origin import OriginContract
 from chain.store import Store, stored
 from energy.attestation import NO_ROOT, Attestation, day_number, signed
@@ -23,6 +23,9 @@ from energy.attested import ROOT_BYTES
 from energy.errors import SettingError
 from energy.merkle import MerkleTree
 from energy.units import SLOT_SECONDS, day_of, slots_of
+
+if TYPE_CHECKING:
+    from chain.node import NodeChain
 
 LOOK_BACK_DAYS = 32
 """How late a day is still attested, for a terminal that was away."""
@@ -58,7 +61,7 @@ class Attestor:
     sign: Callable[[Attestation], bytes]
     """Give the compact signature (64 bytes) by the site's oracle key."""
 
-    def attest_due(self) -> list[date]:
+    def attest_due(self, progress: Progress | None = None) -> list[date]:
         """Attest every day that is over, final and not attested so by the site; return them.
 
         A root that the site attested before and now finds otherwise is replaced.
@@ -66,7 +69,7 @@ class Attestor:
         Raises:
             Refusal, ChainError: days before the one that failed are attested.
         """
-        indexed(self.store, self.node, self.market)
+        indexed(self.store, self.node, self.market, progress)
         done = []
         for day in self._over():
             if self.attest(day):

@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from itertools import groupby
 from operator import itemgetter
+from typing import TYPE_CHECKING
 
 from sqlalchemy import Engine
 
@@ -33,13 +34,15 @@ from chain.events import (
     TariffEnacted,
     market_events,
 )
-from chain.node import NodeChain
 from chain.origin import Claimed, RootAttested, origin_events
 from chain.store import stored
 from chain.writer import Writer, tariff_rows, terms_row, written
 from energy.errors import ChainError
 from energy.origin import trace
 from energy.registry import NO_RATINGS, SiteTerms
+
+if TYPE_CHECKING:
+    from chain.node import NodeChain
 
 FINAL, MARKET, ORIGIN, INDEXED_ORIGIN = "final", "market", "origin", "indexed_origin"
 """What the store keeps of itself: the newest final block, and of which contracts it is."""

@@ -15,6 +15,7 @@ from chain.store import Store, within
 from chain.tables import CLEARINGS, ENERGIES, ENTRIES, ORDERS, ORIGINS, READINGS, SETTLEMENTS
 from energy.attestation import date_of
 from energy.lots import Kind
+from energy.records import Quality
 from energy.units import SLOTS_PER_DAY, slot_of_day
 
 
@@ -118,6 +119,46 @@ def slot_lines(store: Store, slots: range) -> list[SlotLine]:
         is_final = block is not None and block <= final
         found.append(
             SlotLine(slot, orders, price, trades, traded, delivered, pooled, missing, is_final)
+        )
+    return found
+
+
+def slot_lines_of(store: Store, site: int, slots: range) -> list[SlotLine]:
+    """Return those of some slots in which a site takes part, as `slot_lines`, counting only its own
+    orders, trades, deliveries, flows through the pool and missing readings."""
+    terms = store.sites()
+    counted = store.connection.execute(
+        select(ORDERS.c.slot, func.count())
+        .where(within(ORDERS.c.slot, slots), ORDERS.c.site == site)
+        .group_by(ORDERS.c.slot)
+    )
+    orders: dict[int, int] = dict(counted.all())
+    trades: dict[int, list[tuple[int, int]]] = defaultdict(list)
+    for trade, delivered in store.trades(slots, site):
+        trades[trade.slot].append((trade.energy, delivered or 0))
+    pooled: dict[int, int] = defaultdict(int)
+    for flow in store.pool(slots, site):
+        pooled[flow.slot] += flow.energy
+    assumed = select(READINGS.c.slot).where(
+        within(READINGS.c.slot, slots),
+        READINGS.c.site == site,
+        READINGS.c.quality == int(Quality.ASSUMED),
+    )
+    missing = set(store.connection.scalars(assumed))
+    found = []
+    for line in slot_lines(store, slots):
+        if not (terms.at(site, line.slot) or {}).get("trader"):
+            continue
+        traded, is_settled = trades[line.slot], line.delivered is not None
+        found.append(
+            line._replace(
+                orders=orders.get(line.slot, 0),
+                trades=len(traded),
+                traded=sum(energy for energy, _ in traded),
+                delivered=sum(energy for _, energy in traded) if is_settled else None,
+                pooled=pooled[line.slot] if is_settled else None,
+                missing=int(line.slot in missing) if is_settled else None,
+            )
         )
     return found
 

@@ -40,39 +40,57 @@ from eth_utils.crypto import keccak
 class YuiError(Exception):
     """The base of all of them: `except YuiError as error: print(error)`."""
 
+    kind_ja: ClassVar[str] = "エラー"
+    """What it is, in Japanese; the rest is told in English."""
+
 
 class SettingError(YuiError):
     """A file or an argument describes something impossible."""
+
+    kind_ja = "指定または設定に誤り"
 
 
 class DeviceError(YuiError):
     """A field device did not answer, or answered nonsense."""
 
+    kind_ja = "機器の応答に異常"
+
 
 class ReadingImpossible(YuiError):
     """What the devices say adds up to no reading."""
+
+    kind_ja = "計量値が成立しない"
 
 
 class StoreError(YuiError):
     """A store of the chain's events does not answer, is broken, or is of a newer version."""
 
+    kind_ja = "記録を読めない"
+
 
 class LinkError(YuiError):
     """The fleet's broker cannot be reached, or a message between room and site makes no sense."""
+
+    kind_ja = "拠点との通信に異常"
 
 
 class ChainError(YuiError):
     """The chain cannot be reached, or is not the expected one."""
 
+    kind_ja = "チェーンに接続できない、または別のチェーン"
+
 
 class AuditError(YuiError):
     """A fact on the chain is one that the rules do not allow."""
+
+    kind_ja = "監査で規則違反を検出"
 
 
 @dataclass(unsafe_hash=True)
 class Refusal(YuiError):
     """A rule of the contract was not met; `str` gives the rule in words, then the values."""
 
+    kind_ja = "契約が拒否"
     rule: ClassVar[str] = ""
 
     def __str__(self) -> str:

@@ -28,6 +28,7 @@ from field.modbus import Line, Serial, Tcp
 from oracle import screen
 from oracle.journal import log
 from oracle.outbox import Outbox, State
+from oracle.told import first_line, of_the_system, told, wants_japanese
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -61,7 +62,8 @@ def run(commands: typer.Typer) -> None:
     try:
         commands()
     except YuiError as error:
-        print(f"yui: {error}", file=sys.stderr)
+        line = told(error, wants_japanese(sys.argv[1:], os.environ))
+        print(f"yui: {line}", file=sys.stderr)
         sys.exit(1)
     except KeyboardInterrupt:
         sys.exit(INTERRUPTED)
@@ -69,6 +71,12 @@ def run(commands: typer.Typer) -> None:
         # Whoever read the output has gone: there is nobody to tell.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(INTERRUPTED)
+    except OSError as error:
+        # A file, or the network in the middle of something: what they say is enough.
+        print(f"yui: {of_the_system(error)}", file=sys.stderr)
+        sys.exit(1)
+    except ModuleNotFoundError:
+        raise  # `orchestrator.entry` says what to install
     except Exception as error:
         print(f"yui: {_unforeseen(error)}", file=sys.stderr)
         sys.exit(UNFORESEEN)
@@ -79,15 +87,12 @@ INTERRUPTED, UNFORESEEN = 130, 70
 
 def _unforeseen(error: Exception) -> str:
     """Keep an error's traceback in a file and return the sentence that says where."""
-    kind, text = type(error).__name__, (str(error).strip() or "no more is known").splitlines()[0]
-    # The network's own errors say enough: a node has gone in the middle of something.
-    if isinstance(error, OSError):
-        return f"{kind}: {text[:200]}"
     with tempfile.NamedTemporaryFile(
         "w", prefix="yui-", suffix=".txt", delete=False, encoding="utf-8"
     ) as file:
         traceback.print_exception(error, file=file)
-    return f"{kind}: {text[:200]} (unforeseen; please send in {file.name})"
+    told = f"{type(error).__name__}: {first_line(error)}"
+    return f"{told} (unforeseen; please send in {file.name})"
 
 
 @oracle.command()

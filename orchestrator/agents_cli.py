@@ -5,19 +5,18 @@ from __future__ import annotations
 from typing import Annotated
 
 import typer
-from rich.console import Console
-from rich.progress import track
 
 from energy.errors import SettingError
 from orchestrator.agents import STRATEGIES
 from orchestrator.dates import day_named
 from orchestrator.listing import Listing
-from orchestrator.options import Json
+from orchestrator.options import Csv, InLanguage, Json
+from orchestrator.progress import progress_bar
 from orchestrator.setting.series import load_series, pv_series
 from orchestrator.setting.sites import load_setting
 from orchestrator.steering.choice import InSteering, check_steering
 from orchestrator.steering.steering import PLAN
-from orchestrator.store_commands import Csv
+from orchestrator.words import Language
 
 app = typer.Typer(no_args_is_help=True, help="Trading agents: what a strategy would have brought.")
 COLUMNS = ("rank", "strategy", "gain_microyen", "sold_wh", "bought_wh", "orders")
@@ -37,6 +36,7 @@ def backtest(
         bool, typer.Option("--limits", help="Hold to the sites file's limits; else to none.")
     ] = False,
     battery: InSteering = PLAN,
+    language: InLanguage = Language.ENGLISH,
     as_json: Json = False,
     as_csv: Csv = False,
 ) -> None:
@@ -49,20 +49,18 @@ def backtest(
     strategies = {name: made(round(margin * 1_000)) for name, made in STRATEGIES.items()}
     first = day_named(day)
     loads, sun = load_series(), pv_series()
-    bar = iter(
-        track(range(days * len(strategies)), "days", transient=True, console=Console(stderr=True))
-    )
-    found = engine.backtest(
-        load_setting(),
-        loads,
-        sun,
-        strategies,
-        first,
-        days,
-        open_limits=not limits,
-        battery=battery,
-        progress=lambda *_: next(bar, None),
-    )
+    with progress_bar(language) as progress:
+        found = engine.backtest(
+            load_setting(),
+            loads,
+            sun,
+            strategies,
+            first,
+            days,
+            open_limits=not limits,
+            battery=battery,
+            progress=lambda done, total: progress("play", done, total),
+        )
     rows = [
         {
             "rank": rank,
@@ -74,4 +72,4 @@ def backtest(
         }
         for rank, one in enumerate(found, 1)
     ]
-    Listing(COLUMNS, rows).show(as_json, as_csv)
+    Listing(COLUMNS, rows).show(as_json, as_csv, language)

@@ -13,7 +13,7 @@ from rich.text import Text
 
 from energy.units import JST, half_hour, kwh, yen
 from orchestrator.call_words import say
-from orchestrator.listing import when
+from orchestrator.when import when
 from orchestrator.words import Language
 from vpp.calls.document import to_json
 from vpp.calls.fulfilment import Fulfilment, Measured

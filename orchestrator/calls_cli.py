@@ -32,8 +32,15 @@ from orchestrator.call_view import (
 from orchestrator.call_words import say
 from orchestrator.calls_room import DEFAULT_FOLDER, Name
 from orchestrator.listing import Listing
-from orchestrator.options import DEFAULT_STORE, InLanguage, Json, StorePath, print_json, store_at
-from orchestrator.store_commands import Csv
+from orchestrator.options import (
+    DEFAULT_STORE,
+    Csv,
+    InLanguage,
+    Json,
+    StorePath,
+    print_json,
+    store_at,
+)
 from orchestrator.words import Language
 from vpp.calls.baseline import ReverseFlow
 from vpp.calls.call import LOWEST_PRIORITY

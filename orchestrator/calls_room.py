@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import secrets
-from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -12,11 +11,11 @@ import httpx
 import typer
 
 from energy.errors import SettingError
-from energy.units import JST
 from oracle.keys import write_secret
 from orchestrator import screen
 from orchestrator.call_view import table_view
 from orchestrator.call_words import say
+from orchestrator.dates import time_named
 from orchestrator.options import InLanguage, Json, print_json
 from orchestrator.words import Language
 from vpp.calls.settings import PORT, SETTINGS_FILE, secret_in
@@ -108,8 +107,8 @@ def send(
         content = {
             "name": name,
             "direction": direction,
-            "start": moment(start).isoformat(),
-            "end": moment(end).isoformat(),
+            "start": time_named(start).isoformat(),
+            "end": time_named(end).isoformat(),
             "kw": kw if len(kw) > 1 else kw[0],
         }
         content |= {} if product is None else {"product": product}
@@ -149,7 +148,7 @@ def offer(
     """Say what the fleet can offer for a time: by power, stored energy, plans and live calls."""
     query = {"minutes": str(minutes), "direction": direction}
     if start is not None:
-        query["start"] = moment(start).isoformat()
+        query["start"] = time_named(start).isoformat()
     answer = asked(room, token, "GET", "/offer", query=query)
     if as_json:
         print_json(answer)
@@ -162,19 +161,6 @@ def offer(
     columns = [say(language, "site"), say(language, "municipality"), "kW"]
     title = say(language, "offer", minutes=minutes)
     screen.console().print(table_view(title, columns, rows, texts=2))
-
-
-def moment(text: str) -> datetime:
-    """Return the time that a person names, in Japan if nothing else is said.
-
-    Raises:
-        SettingError: if it is none.
-    """
-    try:
-        found = datetime.fromisoformat(text)
-    except ValueError as error:
-        raise SettingError(f"a time must be as '2026-11-25 17:00', got {text!r}") from error
-    return found if found.tzinfo else found.replace(tzinfo=JST)
 
 
 def asked(

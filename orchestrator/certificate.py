@@ -8,14 +8,14 @@ how much of the row was claimed, only the chain says. Energies in Wh.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
+from itertools import groupby
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from chain.attesting import day_tree
-from chain.node import NodeChain
 from chain.origin import Claimed, OriginContract, RootAttested, origin_events, row_from
 from chain.store import Store
 from energy.attestation import day_number, day_of_row
@@ -25,6 +25,9 @@ from energy.lots import Kind
 from energy.merkle import LEAF_ENCODING, leads_to, leaf_of, leaf_values
 from energy.rows import Row
 from energy.units import day_of, half_hour
+
+if TYPE_CHECKING:
+    from chain.node import NodeChain
 
 FORMAT = "yui-origin-1"
 
@@ -83,14 +86,18 @@ class Certificate:
             raise ProofWrong(day_number(self.day))
 
 
-def certificate_of(store: Store, chain_id: int, origin: str, row: Row) -> Certificate:
-    """Return a stored row's certificate.
+def certificates_of(
+    store: Store, chain_id: int, origin: str, rows: Iterable[Row]
+) -> Iterator[Certificate]:
+    """Yield the certificates of stored rows, in their order: they are by slot, a tree a day.
 
     Raises:
-        SettingError: if the row's day is not settled to its end, or does not hold the row.
+        SettingError: if a row's day is not settled to its end, or does not hold the row.
     """
-    tree = day_tree(store, day_of(row.slot))
-    return Certificate(chain_id, origin, row, tuple(tree.proof(row)), tree.root)
+    for day, of_day in groupby(rows, key=lambda row: day_of(row.slot)):
+        tree = day_tree(store, day)
+        for row in of_day:
+            yield Certificate(chain_id, origin, row, tuple(tree.proof(row)), tree.root)
 
 
 def certificate_from(path: Path) -> Certificate:

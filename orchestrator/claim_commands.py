@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
@@ -19,10 +20,11 @@ from energy.errors import SettingError
 from energy.merkle import leaf_of
 from energy.units import half_hour
 from orchestrator import screen
-from orchestrator.audit import audited, audited_again
 from orchestrator.certificate import Certificate, certificate_from, verified
+from orchestrator.claim_words import say
 from orchestrator.claiming import Draft, claimable
 from orchestrator.dates import slots_named
+from orchestrator.names import site_number
 from orchestrator.options import (
     DEFAULT_STORE,
     InLanguage,
@@ -35,11 +37,10 @@ from orchestrator.options import (
     chain_at,
     engine_at,
     print_json,
-    progress_bar,
-    site_number,
     store_at,
     write_json,
 )
+from orchestrator.progress import progress_bar, working
 from orchestrator.statement import statement_of
 from orchestrator.words import Language
 
@@ -66,6 +67,7 @@ def attest(
     store_path: Annotated[
         str, typer.Option("--store", help="A store of the site's own; in memory if not given.")
     ] = "sqlite://",
+    language: InLanguage = Language.ENGLISH,
 ) -> None:
     """Recompute the roots of the days that are over from the chain alone, and attest them."""
     key = _key(keystore, passphrase_file)
@@ -74,13 +76,15 @@ def attest(
     contract = OriginContract(node, origin)
     store = opened(store_path)
     attestor = Attestor(store, node, market, contract, site, key_signed(contract, key))
-    days = attestor.attest_due()
+    with progress_bar(language) as progress:
+        days = attestor.attest_due(lambda done, total: progress("index", done, total))
     store.dispose()
     for day in days:
         standing = contract.standing_of(day_number(day))
-        print(f"{day}: attested, {standing.attesting} of {standing.active} sites agree")
+        agree = {"attesting": standing.attesting, "active": standing.active}
+        print(say(language, "attested", day=day, **agree))
     if not days:
-        print("no day is due")
+        print(say(language, "none_due"))
 
 
 def claim(
@@ -105,6 +109,7 @@ def claim(
     folder: Annotated[Path, typer.Option(help="Where the proof files are written.")] = Path(),
     gas_price: GasPrice = 0,
     store_path: StorePath = DEFAULT_STORE,
+    language: InLanguage = Language.ENGLISH,
     as_json: Json = False,
 ) -> None:
     """Claim solar energy that a site used, once, on the chain: a day's rows in one transaction."""
@@ -112,17 +117,23 @@ def claim(
     node = chain_at(rpc, network, manifest, key, gas_price)
     market, address = _contracts(manifest)
     contract = OriginContract(node, address)
-    indexed(engine_at(store_path), node, market)
+    with progress_bar(language) as progress:
+        indexed(
+            engine_at(store_path),
+            node,
+            market,
+            lambda done, total: progress("index", done, total),
+        )
     with store_at(store_path) as (store, names):
         number, span = site_number(names, site), slots_named(when)
         rows = [entry.row for entry in statement_of(store, number, span).rows]
         _demand_final(store, {row.slot for row in rows})
         maker = None if origin_site is None else site_number(names, origin_site)
-        found = claimable(store, contract, rows, maker, energy)
+        with working(language, "left"):
+            found = claimable(store, contract, rows, maker, energy)
         done: list[dict[str, object]] = []
-        with progress_bar() as progress:
-            for place, draft in enumerate(found.drafts):
-                progress("claim", place, len(found.drafts))
+        with progress_bar(language) as progress:
+            for draft in progress.each("claim", found.drafts):
                 said: dict[str, object] = {"day": draft.day.isoformat()}
                 said |= {"rows": len(draft.slices), "energy_wh": draft.energy}
                 if not dry_run:
@@ -137,10 +148,9 @@ def claim(
         print_json({"dry_run": dry_run, "claims": done, "left_out": left_out})
         return
     for one in done:
-        where = "would be claimed" if dry_run else f"claimed in block {one['block']}"
-        print(f"{one['day']}: {one['energy_wh']} Wh of {one['rows']} rows {where}")
+        print(say(language, "would_claim" if dry_run else "claimed", **one))
     for day, reason in found.left_out.items():
-        print(f"{day}: left out, {reason}")
+        print(say(language, "left_out", day=day, reason=reason))
 
 
 def _written(
@@ -162,7 +172,8 @@ def _written(
         said = {"from_wh": one.start, "energy_wh": one.energy}
         said |= {"beneficiary": beneficiary, "purpose": purpose}  # type: ignore[dict-item]
         # Among a site's rows of a slot a leaf's beginning tells one from the others.
-        name = f"claim-{names[row.site]}-{row.slot}-{leaf_of(row).hex()[:8]}-{one.start}.json"
+        site = names[row.site].replace(" ", "-")
+        name = f"claim-{site}-{row.slot}-{leaf_of(row).hex()[:8]}-{one.start}.json"
         write_json(folder / name, {**certificate.to_json(names), "claim": said})
         paths.append(str(folder / name))
     return paths
@@ -175,6 +186,7 @@ def verify(
     root: Annotated[
         str | None, typer.Option(help="Without a node: the day's root, from a source you trust.")
     ] = None,
+    language: InLanguage = Language.ENGLISH,
     as_json: Json = False,
 ) -> None:
     """Check a proof file: offline against a root, or against any node of the chain."""
@@ -189,7 +201,8 @@ def verify(
     }
     asked = rpc is not None or network is not None
     if asked:
-        verdict = verified(certificate, chain_at(rpc, network).as_final())
+        with working(language, "check"):
+            verdict = verified(certificate, chain_at(rpc, network).as_final())
         said |= {
             "checked": "the chain",
             "attesting": verdict.standing.attesting,
@@ -208,18 +221,13 @@ def verify(
     if as_json:
         print_json(said)
         return
-    print(f"The proof holds: {row.energy} Wh lead to root {said['root']} of {certificate.day}.")
+    print(say(language, "proof_holds", **said))
     if asked:
-        print(
-            f"The root stands: {said['attesting']} of {said['active_sites']} sites attest it. "
-            f"Claimed: {said['claimed_wh']} Wh."
-        )
+        print(say(language, "root_stands", **said))
         for one in verdict.claims:
-            print(f"  {one.energy} Wh from Wh {one.start}: {one.beneficiary}, {one.purpose}")
+            print(say(language, "claim_of_it", **asdict(one)))
     elif root is None:
-        print(
-            "Whether this root stands, a node says: --rpc or --network; or compare it with --root."
-        )
+        print(say(language, "ask_a_node"))
 
 
 def audit(
@@ -236,12 +244,14 @@ def audit(
     as_json: Json = False,
 ) -> None:
     """Run every transaction of a deployment again, from the chain's first block, and compare."""
+    from orchestrator.audit import audited, audited_again
+
     if (manifest is None) == (folder is None):
         raise SettingError(
             "either --manifest, with --rpc or --network, or --folder must be given, got "
             + ("neither" if folder is None else "both")
         )
-    with progress_bar() as progress:
+    with progress_bar(language) as progress:
         if folder is not None:
             if rpc or network:
                 raise SettingError("--folder must stand alone: a replay's chain has no node")

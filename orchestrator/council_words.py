@@ -68,7 +68,7 @@ _WORDS: Mapping[str, tuple[str, str]] = {
     "no_battery": ("no battery", "蓄電池なし"),
     "band": (
         "{begin}-{end} sells at {selling:g}, buys at {buying:g}, fee {fee:g} JPY/kWh",
-        "{begin}-{end} 売{selling:g}・買{buying:g}・託送{fee:g} 円/kWh",
+        "{begin}-{end} 売{selling:g}・買{buying:g}・系統利用料{fee:g} 円/kWh",
     ),
     "unknown": ("{function}{arguments} of {to}", "{to}の{function}{arguments}"),
     "on": ("market {to}", "市場 {to}"),

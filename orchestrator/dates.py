@@ -1,8 +1,9 @@
 """Days, months and half hours as people in Japan write them.
 
 A day: 2019-06-04, 2019/6/4, 2019年6月4日, 令和元年6月4日, R1.6.4. A month: 2019-06, 2019/6,
-2019年6月, 令和元年6月. A half hour: a day and 10:00, 10:00-10:30 or 10時30分; or the slot's number.
-Full-width digits and signs count as the narrow ones.
+2019年6月, 令和元年6月. A year: 2019, 2019年, 令和元年. A half hour: a day and 10:00, 10:00-10:30 or
+10時30分; or the slot's number. A time: a day and 17:05, 17時5分. Full-width digits and signs count
+as the narrow ones.
 """
 
 from __future__ import annotations
@@ -23,6 +24,10 @@ _ENDINGS = {1989: date(2019, 4, 30), 1926: date(1989, 1, 7)}
 _YEAR = r"(?:(?P<era>令和|平成|昭和|[RHS])\s*)?(?P<year>\d{1,4}|元)"
 _MONTH = re.compile(_YEAR + r"\s*[-/.年]\s*(?P<month>\d{1,2})\s*月?")
 _DAY = re.compile(_MONTH.pattern + r"\s*(?:[-/.]|(?<=月))\s*(?P<day>\d{1,2})\s*日?")
+_WHOLE_YEAR = re.compile(_YEAR + r"\s*年?")
+_CLOCK = re.compile(
+    r"(?P<hour>\d{1,2})(?::(?P<minute>\d{2})|時(?:(?P<past>\d{1,2})分|(?P<half>半))?)"
+)
 _TIME = re.compile(
     r"(?P<hour>\d{1,2})(?::(?P<minute>00|30)|時(?P<half>30分|半|00分|0分)?)"
     r"(?:\s*[-~]\s*(?P<end_hour>\d{1,2})(?::(?P<end_minute>00|30)|時(?P<end_half>30分|半)?))?"
@@ -108,6 +113,63 @@ def slots_named(text: str) -> range:
     return range(slot, slot + 1)
 
 
+def period_named(text: str) -> range:
+    """Return the slots of the year, month, day, or days `from..to` (or `from~to`) that a person
+    names.
+
+    >>> [len(period_named(text)) // 48 for text in ("2019", "令和元年6月", "2019/5/15〜2019/6/11")]
+    [365, 30, 28]
+
+    Raises:
+        SettingError: if it is none of them, or ends before it begins.
+    """
+    narrow = _narrow(text)
+    begin, dots, end = narrow.replace("~", "..").partition("..")
+    if dots:
+        first, last = slots_of(day_named(begin)), slots_of(day_named(end))
+        if last.start < first.start:
+            raise SettingError(f"a period must end at its first day or later, got {text!r}")
+        return range(first.start, last.stop)
+    year = _WHOLE_YEAR.fullmatch(narrow)
+    if year is not None:
+        number = _year(year, text)
+        return range(slots_of(date(number, 1, 1)).start, slots_of(date(number, 12, 31)).stop)
+    if _MONTH.fullmatch(narrow):
+        return month_named(narrow)
+    if _DAY.fullmatch(narrow):
+        return slots_of(day_named(narrow))
+    raise SettingError(
+        "a period must be as 2019, 2019-05, 2019年5月, 2019-05-15 or 2019-05-15..2019-06-11, "
+        f"got {text!r}"
+    )
+
+
+def time_named(text: str) -> datetime:
+    """Return the time that a person names, in Japan if no other zone is said.
+
+    >>> time_named("令和8年11月25日 17時半").isoformat()
+    '2026-11-25T17:30:00+09:00'
+
+    Raises:
+        SettingError: if it is none.
+    """
+    narrow = _narrow(text)
+    match = re.fullmatch(rf"(?P<date>.*?[\d日])[\sT]*(?P<time>{_CLOCK.pattern})", narrow)
+    if match is not None and _DAY.fullmatch(match["date"]):
+        hour, minute = int(match["hour"]), int(match["minute"] or match["past"] or 0)
+        minute = 30 if match["half"] else minute
+        if hour < 24 and minute < 60:
+            day = day_named(match["date"])
+            return datetime(day.year, day.month, day.day, hour, minute, tzinfo=JST)
+    try:
+        found = datetime.fromisoformat(narrow)
+    except ValueError as error:
+        raise SettingError(
+            f"a time must be as '2026-11-25 17:00', '2026年11月25日 17時' or ISO 8601, got {text!r}"
+        ) from error
+    return found if found.tzinfo else found.replace(tzinfo=JST)
+
+
 def _narrow(text: str) -> str:
     return unicodedata.normalize("NFKC", text).strip().replace("〜", "~")
 
@@ -122,19 +184,27 @@ def _half_hour(match: re.Match[str]) -> int | None:
     return begin if begin < 48 else None
 
 
-def _date(match: re.Match[str], day: int | None, text: str) -> date:
+def _year(match: re.Match[str], text: str) -> int:
+    """Return the year that is written, by an era or with four digits."""
     year = 1 if match["year"] == "元" else int(match["year"])
     first = ERAS[match["era"]] if match["era"] else None
     if match["year"] == "元" and first is None:
         raise SettingError(f"元年 must follow an era's name, got {text!r}")
+    year = year if first is None else first + year - 1
+    if not 1000 <= year <= date.max.year:
+        raise SettingError(f"a year must have four digits or an era, got {text!r}")
+    return year
+
+
+def _date(match: re.Match[str], day: int | None, text: str) -> date:
+    year = _year(match, text)
     try:
-        found = date(year if first is None else first + year - 1, int(match["month"]), day or 1)
+        found = date(year, int(match["month"]), day or 1)
     except ValueError as error:
         what = "month" if day is None else "day"
         raise SettingError(f"a {what} must be one of the calendar, got {text!r}") from error
-    if first is None and year < 1000:
-        raise SettingError(f"a year must have four digits or an era, got {text!r}")
-    if first is not None and day is not None:
+    if match["era"] and day is not None:
+        first = ERAS[match["era"]]
         begin, end = _BEGINNINGS[first], _ENDINGS.get(first, date.max)
         if not begin <= found <= end:
             raise SettingError(f"a day must lie within its era, {begin} to {end}, got {text!r}")

@@ -18,7 +18,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import AsyncExitStack, contextmanager
-from dataclasses import astuple, dataclass, replace
+from dataclasses import astuple, dataclass
 from datetime import date
 from pathlib import Path
 
@@ -55,7 +55,14 @@ from orchestrator.agents import Limits, Truthful, net_export, orders_of
 from orchestrator.audit import audited
 from orchestrator.audit_market import Findings
 from orchestrator.mover import Mover, SignedOrder, relayed
-from orchestrator.setting.series import LoadSeries, PvSeries, load_series, pv_series
+from orchestrator.setting.series import (
+    LOADS_NAME,
+    PV_NAME,
+    LoadSeries,
+    PvSeries,
+    load_series,
+    pv_series,
+)
 from orchestrator.setting.sites import Setting, Site
 from orchestrator.steering.choice import steering_of
 from orchestrator.steering.steering import (
@@ -218,7 +225,7 @@ async def run_day(
 ) -> DemoDay:
     """Run a day and return what it left in `folder`, whose content is replaced.
 
-    `steering` is who steers batteries: none, rule or plan.
+    `steering` is who steers batteries, one of `STEERINGS`.
 
     Raises:
         SettingError, ChainError, DeviceError, AuditError.
@@ -257,11 +264,16 @@ async def run_day(
         with written(engine) as store:
             names = {site.number: [site.name, site.name_ja] for site in setting.sites}
             store.set("names", json.dumps(names))
+            store.set("kind", "demo")
+            store.set("loads", LOADS_NAME)
+            store.set("pv", PV_NAME)
+            store.set("pv_gap_days", str(int(sun.has_gap(day))))
             store.set("day", day.isoformat())
             store.set("mode", setting.market.mode)
             store.set("battery", steering)
             store.set("origin", origin)
         mover = Mover(market, node, engine, slots.start)
+        progress("day", 0, len(slots))
         async with AsyncExitStack() as stack:
             for site in sites:
                 await site.start(stack, node, address)
@@ -462,10 +474,3 @@ def _deployed(
         raise ChainError(f"brownie must deploy the market, got {last[0]}")
     contracts = json.loads(manifest.read_text())["contracts"]
     return contracts["Market"]["address"], contracts["Origin"]["address"], "brownie"
-
-
-def with_mode(setting: Setting, mode: str | None) -> Setting:
-    """Return a setting with another gate mode; the file's if none is given."""
-    if mode is None:
-        return setting
-    return replace(setting, market=replace(setting.market, mode=mode))

@@ -17,7 +17,7 @@ from chain.network.keys import key_at
 from chain.network.profile import Profile, profile_at
 from chain.node import NodeChain
 from energy.errors import SettingError
-from energy.units import SLOT_SECONDS, slot_from
+from energy.units import SLOT_SECONDS
 from orchestrator.council_words import words_of
 from orchestrator.words import Language
 
@@ -133,14 +133,6 @@ def check_time(market: MarketContract, slot: int) -> None:
 def payer_of(network: Path, name: str) -> bytes:
     """Return the key of an account that pays for gas, from the network's folder."""
     return key_at(network / "accounts" / f"{name}.json")
-
-
-def slot_named(text: str) -> int:
-    """Return the slot that a person names."""
-    try:
-        return slot_from(text)
-    except ValueError as error:
-        raise SettingError(str(error)) from error
 
 
 def address_named(option: str, text: str) -> str:

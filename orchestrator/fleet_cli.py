@@ -10,13 +10,8 @@ from rich.console import Console
 from energy.errors import SettingError
 from orchestrator import fleet_commands, fleet_setup, screen
 from orchestrator.fleet_demo import cli as fleet_demo_cli
-from orchestrator.fleet_plan_view import plan_parts, plan_values, say_fleet
 from orchestrator.options import InLanguage, Json, day_from, print_json
-from orchestrator.setting.fleet import Limits, pooled, synthetic
 from orchestrator.words import Language
-from vpp.fleet.apart import apart
-from vpp.fleet.planner import EXACT_UP_TO, joint_plan
-from vpp.fleet.workers import local_workers
 
 app = typer.Typer(no_args_is_help=True, help="Many sites' batteries together.")
 
@@ -52,6 +47,13 @@ def plan(
     as_json: Json = False,
 ) -> None:
     """Plan a fleet's day within shared limits: caps on import and export, a reserve to hold."""
+    # The planner takes seconds to load, and a stop is not to wait for it.
+    from orchestrator.fleet_plan_view import plan_parts, plan_values, say_fleet
+    from orchestrator.setting.fleet import Limits, pooled, synthetic
+    from vpp.fleet.apart import apart
+    from vpp.fleet.planner import EXACT_UP_TO, joint_plan
+    from vpp.fleet.workers import local_workers
+
     if tight <= 0:
         raise SettingError(f"--tight must be above 0, got {tight}")
     if gap <= 0:

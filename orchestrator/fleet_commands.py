@@ -30,7 +30,8 @@ from orchestrator.fleet_view import (
     trail_table,
 )
 from orchestrator.fleet_words import say
-from orchestrator.options import InLanguage, Json, print_json, progress_bar, with_options
+from orchestrator.options import InLanguage, Json, print_json, with_options
+from orchestrator.progress import progress_bar
 from orchestrator.room_cli import FLEET_FOLDER, FleetPath
 from orchestrator.words import Language
 from vpp.commands import Action
@@ -310,7 +311,7 @@ async def _acted(
             for state in found.states
         ]
         began = time.monotonic()
-        with progress_bar() as progress:
+        with progress_bar(order.language) as progress:
             answered: set[int] = set()
             progress("told", 0, len(instructions))
 

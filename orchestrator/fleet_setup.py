@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from energy.errors import SettingError
-from orchestrator.options import progress_bar
+from orchestrator.progress import progress_bar
 from orchestrator.room_cli import FLEET_FOLDER, FleetPath
 from orchestrator.setting.sites import Site, load_setting
 from vpp.link.authority import CERTIFICATE_DAYS, certificate_at

@@ -6,18 +6,19 @@ import csv
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
+from types import NoneType
 from typing import Any
 
 from rich.table import Table
 
 from energy.errors import SettingError
-from energy.units import day_of, half_hour, kwh, yen
+from energy.units import kwh, yen
 from orchestrator import screen
 from orchestrator.listing_words import COLUMNS, UNITS, in_japanese
 from orchestrator.options import print_json
+from orchestrator.when import Row
 from orchestrator.words import Language
 
-Row = dict[str, Any]
 _ENERGY, _MONEY, _PRICE = "_wh", "_microyen", "_milliyen_per_kwh"
 
 
@@ -54,21 +55,14 @@ class Listing:
         table = Table()
         for column in self.columns:
             title, number = _title(column, language)
-            table.add_column(title, justify="right" if number else "left")
+            counts = number or all(type(row[column]) in (int, NoneType) for row in self.rows)
+            table.add_column(title, justify="right" if counts else "left")
         for row in self.rows:
             cells = (_cell(column, row[column]) for column in self.columns)
             if language is Language.JAPANESE:
                 cells = (in_japanese(cell) for cell in cells)
             table.add_row(*cells)
         return table
-
-
-def when(slot: int) -> Row:
-    """Return a slot's columns: number, day, half hour."""
-    return {"slot": slot, "day": day_of(slot).isoformat(), "half_hour": half_hour(slot)}
-
-
-WHEN = ("slot", "day", "half_hour")
 
 
 def _title(column: str, language: Language) -> tuple[str, bool]:

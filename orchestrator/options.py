@@ -4,33 +4,31 @@ from __future__ import annotations
 
 import inspect
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import date
 from functools import wraps
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from sqlalchemy import Engine
 
 from chain.database import opened_to_read
-from chain.network.folders import MEMBER_FILE, member_at
-from chain.network.profile import PROFILE_FILE, profile_at
-from chain.node import NodeChain
 from chain.store import Store, opened, stored
 from energy.errors import SettingError
-from energy.units import half_hour
-from orchestrator.dates import day_named, slot_named
-from orchestrator.words import Language, short
+from orchestrator.dates import day_named
+from orchestrator.names import Names, names_of
+from orchestrator.words import Language, Phrases, phrase, say_slot
+
+if TYPE_CHECKING:
+    from chain.node import NodeChain
 
 DEMO_FOLDER = Path(".yui/demo")
 DEFAULT_STORE = str(DEMO_FOLDER / "store.sqlite")
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")]
-Day = Annotated[str | None, typer.Option(help="The day, as 2019-06-04; the store's if not given.")]
+Csv = Annotated[bool, typer.Option("--csv", help="Print CSV instead of tables.")]
 SiteName = Annotated[str, typer.Argument(help="The site's name or number.")]
 StorePath = Annotated[
     str, typer.Option("--store", help="The store to read: a path, or a postgresql:// URL.")
@@ -50,50 +48,15 @@ NetworkPath = Annotated[
     ),
 ]
 
-When = Annotated[str, typer.Argument(help="A half hour, as '2019-06-04 18:30', a day, or a month.")]
+WHEN_HELP = "A half hour, as '2019-06-04 18:30', a day, or a month."
+When = Annotated[str, typer.Argument(help=WHEN_HELP)]
 
-Names = Mapping[str, dict[int, str]]
-
-_STEPS = {
-    "chain": "starting a chain",
-    "deploy": "deploying the market",
-    "enrol": "enrolling the sites",
-    "day": "slots settled",
-    "attest": "attesting the day's root",
-    "again": "running the kept transactions again",
-    "audit": "auditing",
-    "report": "reporting",
-    "claim": "claiming days",
-    "certify": "certificates made",
-    "history": "half hours of days before",
-    "told": "sites have answered",
-}
-
-
-@contextmanager
-def progress_bar() -> Iterator[Shown]:
-    """Show a bar on stderr while the block runs."""
-    bar = Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        console=Console(stderr=True),
-        transient=True,
+_VANISHING: Phrases = {
+    "vanishing": (
+        "seen, not final yet: {count} half hours, from {when} on",
+        "精算済み、未確定: {count}コマ({when}以降)",
     )
-    with bar:
-        yield Shown(bar)
-
-
-class Shown:
-    """A progress bar that is told steps by name."""
-
-    def __init__(self, bar: Progress) -> None:
-        self._bar = bar
-        self._task = bar.add_task("", total=None)
-
-    def __call__(self, step: str, done: int, total: int) -> None:
-        self._bar.update(self._task, description=_STEPS[step], completed=done, total=total)
+}
 
 
 def engine_at(store: str | Path) -> Engine:
@@ -131,16 +94,7 @@ def store_at(path: str | Path) -> Iterator[tuple[Store, Names]]:
     """
     engine = reader_at(path)
     with stored(engine) as store:
-        both = {
-            int(site): pair for site, pair in json.loads(store.setting("names") or "{}").items()
-        }
-        yield (
-            store,
-            {
-                "en": {site: pair[0] for site, pair in both.items()},
-                "ja": {site: pair[1] for site, pair in both.items()},
-            },
-        )
+        yield store, names_of(store)
     engine.dispose()
 
 
@@ -159,6 +113,11 @@ def chain_at(
         SettingError: if neither a node nor a network is named.
         ChainError: if no node answers, or one of another chain than the network's.
     """
+    # What talks to a node takes a second to load, and most commands read a store alone.
+    from chain.network.folders import MEMBER_FILE, member_at
+    from chain.network.profile import PROFILE_FILE, profile_at
+    from chain.node import NodeChain
+
     if network is None and manifest is not None:
         beside = manifest.parent / PROFILE_FILE
         network = beside if beside.exists() else None
@@ -197,36 +156,16 @@ def with_options(
     return decorated
 
 
-def site_number(names: Names, wanted: str) -> int:
-    """Return the number of a site that a person names in either language, or by number."""
-    for language in names.values():
-        for site, name in language.items():
-            if wanted.lower() in (str(site), name.lower(), short(name)):
-                return site
-    known = ", ".join(names["en"].values())
-    raise SettingError(f"a site must be one of {known}, got {wanted!r}")
-
-
 def day_from(text: str) -> date:
     """Return the date that a person names."""
     return day_named(text)
 
 
-def stored_day(store: Store, day: str | None) -> date:
-    """Return the named day, or else the store's."""
-    return day_from(day or store.setting("day") or "")
-
-
-def span_of(text: str) -> range:
-    """Return the one slot that a person names, as a range."""
-    slot = slot_named(text)
-    return range(slot, slot + 1)
-
-
-def say_what_may_vanish(slots: list[int]) -> None:
+def say_what_may_vanish(slots: Sequence[int], language: Language) -> None:
     """Say of which half hours the settlement can still vanish while the chain forks."""
     if slots:
-        print(f"seen, not final yet: {len(slots)} half hours, from {half_hour(min(slots))} on")
+        when = say_slot(language, min(slots))
+        print(phrase(_VANISHING, language, "vanishing", count=len(slots), when=when))
 
 
 def print_json(value: object) -> None:

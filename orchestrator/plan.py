@@ -1,32 +1,27 @@
-"""`yui plan`: what a site's battery should do in the coming day, why, and what it costs."""
+"""What a site's battery should do in the coming day, by forecasts from the bundled series."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from math import sqrt
 from pathlib import Path
-from typing import Annotated
 
 import numpy as np
-import typer
 
 from energy.errors import SettingError
 from energy.units import PRICE_PER_YEN, SLOTS_PER_DAY, slot_of_day, slots_of
-from orchestrator import screen
-from orchestrator.plan_chart import chart
-from orchestrator.plan_view import plan_json, plan_view
 from orchestrator.setting.series import load_series, pv_series
-from orchestrator.setting.sites import Setting, Site, load_setting
+from orchestrator.setting.sites import Setting, Site
 from orchestrator.words import Language, say, say_slot, short
 from vpp.calendar import works_on
 from vpp.chemistry import chemistry
 from vpp.forecast import SUN_DAYS, History, Past
 from vpp.gaps import filled
-from vpp.market import quotes
+from vpp.market import Quote, quotes
 from vpp.model import Array, Battery, Demand, Problem, Reserve, Tier
+from vpp.plan import Plan
 from vpp.planner import planned
 from vpp.prices import PriceForecaster, price_days, quick_members
 
@@ -39,73 +34,64 @@ WH = 1_000
 TARIFF, SYNTHETIC = "tariff", "synthetic"
 
 
-def plan(
-    site: Annotated[str, typer.Option(help="The site with the battery.")] = "Kesennuma",
-    day: Annotated[str, typer.Option(help="The day, as 2019-06-04.")] = "2019-06-04",
-    prices: Annotated[
-        str, typer.Option(help="tariff, synthetic (a bundled year), or a file of prices by day.")
-    ] = TARIFF,
-    markup: Annotated[
-        float, typer.Option(help="What buying costs above such a price, JPY/kWh.")
-    ] = 5.0,
-    book: Annotated[
-        float | None, typer.Option(help="Price expected in the order book, JPY/kWh.")
-    ] = None,
-    book_kwh: Annotated[
-        float, typer.Option(help="What can be traded there in a half hour, each way.")
-    ] = 5.0,
-    known: Annotated[
-        bool, typer.Option("--known", help="Plan on what the day really brought, not forecasts.")
-    ] = False,
-    stored: Annotated[
-        float | None, typer.Option(help="kWh the battery could deliver at midnight.")
-    ] = None,
-    demand: Annotated[float, typer.Option(help="Demand charge, JPY a kW of the peak.")] = 0.0,
-    reached: Annotated[float, typer.Option(help="The month's peak so far, kW.")] = 0.0,
-    reserve: Annotated[
-        float, typer.Option(help="Price of reserve, both ways, JPY a kW and half hour.")
-    ] = 0.0,
-    reserve_hours: Annotated[
-        float, typer.Option(help="How long reserve must be deliverable, hours.")
-    ] = 1.0,
-    kind: Annotated[str, typer.Option("--chemistry", help="lfp, nmc, or none: no wear.")] = "lfp",
-    explain: Annotated[
-        bool, typer.Option("--explain", help="Say why, and what would change it.")
-    ] = False,
-    chart_file: Annotated[
-        Path | None, typer.Option("--chart", help="Draw it to a file, .png or .svg.")
-    ] = None,
-    sites: Annotated[Path | None, typer.Option(help="A sites file of your own.")] = None,
-    language: Annotated[Language, typer.Option("--language", help="en or ja.")] = Language.ENGLISH,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")] = False,
-) -> None:
-    """Plan a battery's day: cheapest, sparing the battery, with reserve, and say why."""
-    setting = load_setting(sites)
-    place = _battery_site(setting, site)
-    try:
-        the_day = date.fromisoformat(day)
-    except ValueError as error:
-        raise SettingError(f"a day must be as 2019-06-04, got {day!r}") from error
-    slots = slots_of(the_day)
+@dataclass(frozen=True)
+class Asked:
+    """What a plan is asked for; powers in kW, energies in kWh, money in JPY."""
+
+    site: str
+    day: date
+    prices: str = TARIFF
+    """`TARIFF`, `SYNTHETIC`, or the path of a file of prices by day."""
+    markup: float = 5.0
+    book: float | None = None
+    book_kwh: float = 5.0
+    known: bool = False
+    stored: float | None = None
+    demand: float = 0.0
+    reached: float = 0.0
+    reserve: float = 0.0
+    reserve_hours: float = 1.0
+    kind: str = "lfp"
+
+
+@dataclass(frozen=True)
+class Planned:
+    """A site's plan, what the same day would be without its battery, and its day's quotes."""
+
+    place: Site
+    plan: Plan
+    without: Plan
+    quotes: tuple[Quote, ...]
+
+
+def planned_site(setting: Setting, asked: Asked, language: Language) -> Planned:
+    """Plan a site's day; the plan's notes are in a language.
+
+    Raises:
+        SettingError: if the site has no battery, or the day no series or prices.
+    """
+    place, slots = _battery_site(setting, asked.site), slots_of(asked.day)
     span = range(slots.start, slots.stop + BEYOND)
-    load, pv, notes = _expected(place, slots, span, known, language)
-    purchases, sales, unknown = _tiers(setting, the_day, span, prices, markup, language)
-    if book is not None:
+    load, pv, notes = _expected(place, slots, span, asked.known, language)
+    purchases, sales, unknown = _tiers(
+        setting, asked.day, span, asked.prices, asked.markup, language
+    )
+    if asked.book is not None:
         fee = setting.tariffs[0].fee / PRICE_PER_YEN
-        purchases = (*purchases, Tier("book, bought", book + fee, book_kwh))
-        sales = (*sales, Tier("book, sold", book, book_kwh))
-    reserves = [Reserve(reserve, reserve_hours) if reserve else None for _ in ("up", "down")]
+        purchases = (*purchases, Tier("book, bought", asked.book + fee, asked.book_kwh))
+        sales = (*sales, Tier("book, sold", asked.book, asked.book_kwh))
+    reserve = Reserve(asked.reserve, asked.reserve_hours) if asked.reserve else None
     problem = Problem(
         load_kwh=load,
         pv_kwh=pv,
         purchases=purchases,
         sales=sales,
-        batteries=(battery_of(place, stored, kind, _worth(sales)),),
+        batteries=(battery_of(place, asked.stored, asked.kind, _worth(sales)),),
         import_kw=place.connection_power / 10,
         export_kw=place.connection_power / 10,
-        demand=Demand(demand, reached) if demand else None,
-        reserve_up=reserves[0],
-        reserve_down=reserves[1],
+        demand=Demand(asked.demand, asked.reached) if asked.demand else None,
+        reserve_up=reserve,
+        reserve_down=reserve,
         first_slot=slots.start,
     )
     made = planned(problem)
@@ -114,15 +100,7 @@ def plan(
     )
     made = replace(made, notes=(*made.notes, *notes, *unknown))
     offers = quotes(made, setting.tariffs[0].fee, place.ask, place.bid)
-    shown = [offer for offer in offers if offer.slot in slots]
-    name = place.name_ja if language is Language.JAPANESE else place.name
-    if chart_file is not None:
-        chart(made, chart_file, f"{short(name)} {the_day}", language)
-    if as_json:
-        print(json.dumps(plan_json(made, without, shown, place.name), ensure_ascii=False, indent=2))
-        return
-    console = screen.console()
-    console.print(plan_view(made, without, shown, short(name), the_day, language, explain=explain))
+    return Planned(place, made, without, tuple(offer for offer in offers if offer.slot in slots))
 
 
 def battery_of(site: Site, stored_kwh: float | None, kind: str, worth: float) -> Battery:

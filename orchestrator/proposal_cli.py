@@ -11,13 +11,13 @@ import typer
 from chain.council import ACCOUNT, COUNCIL, MARKET, Act
 from chain.network.genesis import COIN
 from energy.errors import SettingError
+from orchestrator.dates import slot_named
 from orchestrator.draft import (
     Draft,
     address_named,
     check_time,
     for_council,
     for_market,
-    slot_named,
 )
 from orchestrator.options import with_options
 from orchestrator.setting.sites import load_setting

@@ -29,9 +29,12 @@ _ERRORS = """\
 `yui` tells an error in one line and ends with exit code 1; programs catch `YuiError` of
 `energy/errors.py`, or a kind of it:
 
-| Error | What it means |
-| --- | --- |
+| Error | What it means | In Japanese |
+| --- | --- | --- |
 {kinds}
+
+The line is in English; with `--language ja`, or a Japanese locale where no language is given, it
+begins with the kind in Japanese.
 
 ## Refusals
 
@@ -61,7 +64,10 @@ def errors_page() -> str:
     return _ERRORS.format(
         begin=BEGIN,
         end=END,
-        kinds="\n".join(f"| `{kind.__name__}` | {_first_line(kind.__doc__)} |" for kind in kinds),
+        kinds="\n".join(
+            f"| `{kind.__name__}` | {_first_line(kind.__doc__)} | {kind.kind_ja} |"
+            for kind in kinds
+        ),
         refusals="\n".join(_refusal_row(refusal) for refusal in errors.refusals()),
     )
 
@@ -117,7 +123,7 @@ def _parameter_row(parameter: Any) -> str:
     if parameter.param_type_name == "argument":
         spelled = parameter.name.upper()
     else:
-        spelled = ", ".join([*parameter.opts, *parameter.secondary_opts])
+        spelled = "`, `".join([*parameter.opts, *parameter.secondary_opts])
     return f"| `{spelled}` | {parameter.help or ''} | {_if_left_out(parameter)} |"
 
 

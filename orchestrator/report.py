@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass
 
 from chain.store import Store
 from energy.lots import Kind
+from energy.market import is_assumed
 from energy.records import Reading
 from energy.registry import NETWORK, UTILITY
 
@@ -111,6 +112,12 @@ def day_report(store: Store, slots: range) -> DayReport:
 def newest(readings: list[Reading]) -> list[Reading]:
     """Return the newest reading of each slot and site."""
     return list({(reading.slot, reading.site): reading for reading in readings}.values())
+
+
+def measured(readings: list[Reading]) -> list[Reading]:
+    """Return the newest reading of each slot and site for which one has come: what a settlement
+    assumed in its place is none."""
+    return [reading for reading in newest(readings) if not is_assumed(reading)]
 
 
 def _money(store: Store, readings: list[Reading], owed: dict[int, int]) -> tuple[SiteMoney, ...]:

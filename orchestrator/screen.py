@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import date
+from typing import TYPE_CHECKING
 
 from rich.columns import Columns
 from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from energy.records import Trade
-from energy.units import day_of, half_hour, kwh, yen
-from orchestrator.audit_market import Findings
+from energy.units import kwh, yen
 from orchestrator.report import DayReport
 from orchestrator.statement import (
     Destination,
@@ -22,9 +21,10 @@ from orchestrator.statement import (
     cost_lines,
     totals,
 )
-from orchestrator.words import Language, say, say_day, say_slot, short
+from orchestrator.words import Language, say, say_day, say_slot, say_span, short
 
-TRADE_COLUMNS = ("half_hour", "seller", "buyer", "traded", "delivered", "price")
+if TYPE_CHECKING:  # it brings what talks to a node, which takes a second
+    from orchestrator.audit_market import Findings
 
 
 def day_view(
@@ -117,8 +117,8 @@ def statement_view(
     statement: Statement, names: Mapping[int, str], language: Language
 ) -> RenderableType:
     """Draw a site's statement in the form of the trial's handout, with its totals."""
-    day = say_day(language, day_of(statement.slots.start))
-    title = say(language, "statement", site=names[statement.site], day=day)
+    span = say_span(language, statement.slots)
+    title = say(language, "statement", site=names[statement.site], day=span)
     table = Table(title=title, title_justify="left")
     for number, column in enumerate(columns(language)):
         table.add_column(column, justify="right" if number in (1, 5) else "left")
@@ -143,14 +143,11 @@ def statement_view(
 
 
 def destinations_view(
-    ended: Sequence[Destination], names: Mapping[int, str], language: Language
+    ended: Sequence[Destination], slots: range, names: Mapping[int, str], language: Language
 ) -> Table:
-    """Draw where a site's energy went."""
-    first = ended[0].row.origin
-    day = say_day(language, day_of(first.slot))
-    table = Table(
-        title=say(language, "went_to", site=names[first.site], day=day), title_justify="left"
-    )
+    """Draw where the energy went that a site generated in some slots."""
+    name, span = names[ended[0].row.origin.site], say_span(language, slots)
+    table = Table(title=say(language, "went_to", site=name, day=span), title_justify="left")
     for word in ("generated_at", "generation", "end", "end_site", "end_at", "through"):
         right = word == "generation"
         table.add_column(say(language, word), justify="right" if right else "left")
@@ -168,30 +165,6 @@ def destinations_view(
             short(names[row.site]),
             say_slot(language, row.slot),
             battery,
-        )
-    return table
-
-
-def trades_view(
-    trades: Sequence[tuple[Trade, int | None]],
-    prices: Mapping[int, int | None],
-    names: Mapping[int, str],
-    language: Language,
-) -> Table:
-    """Draw trades with what was delivered of them."""
-    table = Table()
-    for column in TRADE_COLUMNS:
-        right = column in ("traded", "delivered", "price")
-        unit = " kWh" if column in ("traded", "delivered") else ""
-        table.add_column(say(language, column) + unit, justify="right" if right else "left")
-    for trade, delivered in trades:
-        table.add_row(
-            half_hour(trade.slot),
-            short(names[trade.seller]),
-            short(names[trade.buyer]),
-            f"{kwh(trade.energy):.3f}",
-            "-" if delivered is None else f"{kwh(delivered):.3f}",
-            f"{(prices[trade.slot] or 0) / 1000:.3f}",
         )
     return table
 

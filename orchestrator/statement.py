@@ -11,6 +11,7 @@ import csv
 import io
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from operator import itemgetter
 
 from chain.store import Store
 from energy.errors import SettingError
@@ -18,6 +19,8 @@ from energy.lots import Kind, charge_for
 from energy.merkle import leaf_of
 from energy.rows import Row
 from energy.units import half_hour, kwh
+from orchestrator.report import measured
+from orchestrator.when import when
 from orchestrator.words import Language, say, say_slot, short
 
 
@@ -35,13 +38,11 @@ class StatementRow:
         origin = self.row.origin
         return {
             "site": names[self.site],
-            "slot": self.slot,
-            "half_hour": half_hour(self.slot),
+            **when(self.slot),
             "consumption_wh": self.used,
             "kind": origin.kind.name.lower(),
             "origin_site": names[origin.site] if origin.kind != Kind.GRID else None,
-            "origin_slot": origin.slot,
-            "origin_half_hour": half_hour(origin.slot),
+            **when(origin.slot, "origin_"),
             "origin_wh": self.row.energy,
             "through_battery": None if self.row.through is None else names[self.row.through],
             "leaf": "0x" + leaf_of(self.row).hex(),
@@ -136,15 +137,25 @@ def statement_of(store: Store, site: int, slots: range) -> Statement:
     used: dict[int, int] = {}
     for row in rows:
         used[row.slot] = used.get(row.slot, 0) + row.energy
-    read = {reading.slot for reading in store.readings(final, site)}
     return Statement(
         site,
         slots,
         tuple(StatementRow(row.slot, site, used[row.slot], row) for row in rows),
-        unread=tuple(slot for slot in final if slot not in used and slot not in read),
+        unread=unread_of(store, site, final),
         open=tuple(range(final.stop, slots.stop)),
         energies=_energies(store, site, rows),
         costs=_costs(store, site, final),
+    )
+
+
+def unread_of(store: Store, site: int, slots: range) -> tuple[int, ...]:
+    """Return the settled ones of some slots in which a site took part and no reading of it came."""
+    read = {reading.slot for reading in measured(store.readings(slots, site))}
+    sites = store.sites()
+    return tuple(
+        slot
+        for slot in store.slots(slots)
+        if slot not in read and (sites.at(site, slot) or {}).get("trader")
     )
 
 
@@ -198,13 +209,11 @@ class Destination:
         row = self.row
         return {
             "generated_at": names[row.origin.site],
-            "generated_slot": row.origin.slot,
-            "generated_half_hour": half_hour(row.origin.slot),
+            **when(row.origin.slot, "generated_"),
             "energy_wh": row.energy,
             "end": self.end,
             "site": names[row.site],
-            "slot": row.slot,
-            "half_hour": half_hour(row.slot),
+            **when(row.slot),
             "through_battery": None if row.through is None else names[row.through],
         }
 
@@ -264,11 +273,25 @@ def cells(
 
 
 def as_csv(statement: Statement, names: Mapping[int, str], language: Language) -> str:
-    """Return the statement's rows as CSV, as the table has them, nothing left out."""
+    """Return the statement's rows as CSV, as the table has them, nothing left out.
+
+    A slot without a reading has a row that says so.
+    """
+    rows = [
+        *zip(
+            (entry.slot for entry in statement.rows),
+            cells(statement.rows, names, language, whole=True),
+            strict=True,
+        ),
+        *(
+            (slot, [say_slot(language, slot), "", say(language, "no_reading"), *[""] * 4])
+            for slot in statement.unread
+        ),
+    ]
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(columns(language))
-    writer.writerows(cells(statement.rows, names, language, whole=True))
+    writer.writerows(row for _, row in sorted(rows, key=itemgetter(0)))
     return text.getvalue()
 
 

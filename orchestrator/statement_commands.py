@@ -2,46 +2,52 @@
 
 from __future__ import annotations
 
+from itertools import groupby
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from chain.attesting import day_tree
-from chain.market import MarketContract
 from chain.store import Store
 from energy.attestation import date_of, day_number
 from energy.errors import SettingError
-from energy.units import day_of, kwh, slots_of
+from energy.units import day_of
 from orchestrator import screen
-from orchestrator.certificate import certificate_of
-from orchestrator.dates import month_named, slots_named
+from orchestrator.certificate import certificates_of
+from orchestrator.dates import slots_named
+from orchestrator.listing import Listing
+from orchestrator.names import site_number
 from orchestrator.options import (
     DEFAULT_STORE,
-    Day,
+    WHEN_HELP,
+    Csv,
     InLanguage,
     Json,
     NetworkPath,
     SiteName,
     StorePath,
-    When,
     chain_at,
     print_json,
     say_what_may_vanish,
-    site_number,
-    span_of,
     store_at,
-    stored_day,
     write_json,
 )
+from orchestrator.progress import progress_bar, working
 from orchestrator.statement import as_csv, destinations_of, statement_of
-from orchestrator.statement_page import html_of, write_pdf
-from orchestrator.tracing import Tracer, drawn
+from orchestrator.store_commands import Day, Month, Slot, span_asked
+from orchestrator.tracing import TRACE_COLUMNS, Tracer, drawn, trace_rows
+from orchestrator.when import WHEN, Row, when
 from orchestrator.words import Language
 
 HalfHours = Annotated[
     str, typer.Argument(help="A half hour, as '2019-06-04 18:30', or a day or month of them.")
 ]
+DESTINATION_COLUMNS = (
+    *("generated_at", "generated_slot", "generated_day", "generated_half_hour", "energy_wh"),
+    *("end", "site", *WHEN, "through_battery"),
+)
+PROOF_COLUMNS = ("file", *WHEN, "energy_wh")
 
 
 def mount(app: typer.Typer) -> None:
@@ -57,62 +63,78 @@ def statement(
     generator: Annotated[
         str | None, typer.Option(help="Instead: the site that generated it, and where it went.")
     ] = None,
-    slot: Annotated[str | None, typer.Option(help="One half hour, as '2019-06-04 18:30'.")] = None,
+    slot: Slot = None,
     day: Day = None,
-    month: Annotated[str | None, typer.Option(help="A month, as 2019-06.")] = None,
+    month: Month = None,
     store_path: StorePath = DEFAULT_STORE,
     language: InLanguage = Language.ENGLISH,
     as_json: Json = False,
-    comma: Annotated[bool, typer.Option("--csv", help="Print CSV instead of tables.")] = False,
+    comma: Csv = False,
     pdf: Annotated[Path | None, typer.Option(help="Write a page to print to this file.")] = None,
 ) -> None:
     """State for every kWh that a site used where and when it was generated, and what it cost."""
     if (site is None) == (generator is None):
         raise SettingError("one of --site and --generator must be given")
+    if as_json and comma:
+        raise SettingError("--json and --csv must not be given together")
     with store_at(store_path) as (store, names):
-        slots = _slots(store, slot, day, month)
+        slots = span_asked(store, slot, day, month)
         shown = names[language]
         if generator is not None:
-            if comma or pdf:
-                raise SettingError("--csv and --pdf must go with --site, got --generator")
+            if pdf:
+                raise SettingError("--pdf must go with --site, got --generator")
             ended = destinations_of(store, site_number(names, generator), slots)
-            if as_json:
-                print_json([one.to_json(names["en"]) for one in ended])
+            if as_json or comma:
+                rows = [one.to_json(names["en"]) for one in ended]
+                Listing(DESTINATION_COLUMNS, rows).show(as_json, comma)
             else:
-                screen.console().print(screen.destinations_view(ended, shown, language))
+                screen.console().print(screen.destinations_view(ended, slots, shown, language))
             return
         found = statement_of(store, site_number(names, site or ""), slots)
+        roots = _roots(store, slots, language) if pdf or as_json else {}
         if pdf:
-            write_pdf(html_of(found, shown, language, _roots(store, slots)), pdf, language)
+            from orchestrator.statement_page import html_of, write_pdf
+
+            with working(language, "print"):
+                write_pdf(html_of(found, shown, language, roots), pdf, language)
         if as_json:
-            print_json({**found.to_json(names["en"]), "roots": _roots(store, slots)})
+            print_json({**found.to_json(names["en"]), "roots": roots})
         elif comma:
             print(as_csv(found, shown, language), end="")
         elif pdf:
             print(pdf)
         else:
             screen.console().print(screen.statement_view(found, shown, language))
-            settled = set(slots) & set(store.slots())
-            say_what_may_vanish(sorted(settled - store.final_slots(slots)))
+            settled = set(slots) & set(store.slots(slots))
+            say_what_may_vanish(sorted(settled - store.final_slots(slots)), language)
 
 
 def proof(
     site: SiteName,
-    when: When,
+    when_: Annotated[str, typer.Argument(metavar="WHEN", help=WHEN_HELP)],
     folder: Annotated[Path, typer.Option(help="Where the files are written.")] = Path(),
     store_path: StorePath = DEFAULT_STORE,
+    language: InLanguage = Language.ENGLISH,
+    as_json: Json = False,
+    comma: Csv = False,
 ) -> None:
     """Write a public proof file for each origin of what a site used in a slot, day or month."""
-    with store_at(store_path) as (store, names):
+    if as_json and comma:
+        raise SettingError("--json and --csv must not be given together")
+    written: list[Row] = []
+    with store_at(store_path) as (store, names), progress_bar(language) as progress:
         chain_id, origin = _deployment_of(store)
-        number, span = site_number(names, site), slots_named(when)
-        rows = statement_of(store, number, span).rows
-        for entry in rows:
-            place = [one for one in rows if one.slot == entry.slot].index(entry)
-            certificate = certificate_of(store, chain_id, origin, entry.row)
-            path = folder / f"proof-{names['en'][number]}-{entry.slot}-{place}.json"
-            write_json(path, certificate.to_json(names["en"]))
-            print(f"{path}: {kwh(entry.row.energy):.3f} kWh")
+        number, span = site_number(names, site), slots_named(when_)
+        rows = [entry.row for entry in statement_of(store, number, span).rows]
+        certificates = certificates_of(store, chain_id, origin, progress.each("prove", rows))
+        name = names["en"][number].replace(" ", "-")
+        for used, of_slot in groupby(certificates, key=lambda one: one.row.slot):
+            for place, certificate in enumerate(of_slot):
+                path = folder / f"proof-{name}-{used}-{place}.json"
+                write_json(path, certificate.to_json(names["en"]))
+                energy = certificate.row.energy
+                written.append({"file": str(path), **when(used), "energy_wh": energy})
+    Listing(PROOF_COLUMNS, written).show(as_json, comma, language)
 
 
 def trace(
@@ -132,27 +154,36 @@ def trace(
     store_path: StorePath = DEFAULT_STORE,
     language: InLanguage = Language.ENGLISH,
     as_json: Json = False,
+    comma: Csv = False,
 ) -> None:
     """Follow a half hour's energy back to roofs and meters, or forward to where it was used."""
+    if as_json and comma:
+        raise SettingError("--json and --csv must not be given together")
     with store_at(store_path) as (store, names):
         number, span = site_number(names, site), slots_named(slot)
         if len(span) > 1 and (first or last is not None):
             raise SettingError(f"--from and --to must go with one half hour, got {len(span)}")
         market = None
         if rpc or network:
+            from chain.market import MarketContract
+
             market = MarketContract(chain_at(rpc, network), _market_of(store))
-        tracer = Tracer(store, names["en" if as_json else language], market)
+        tracer = Tracer(store, names["en" if as_json or comma else language], market)
         followed = list(span) if len(span) == 1 else _of_span(store, number, span, forward)
-        ways = [
-            tracer.forward(number, one) if forward else tracer.back(number, one, first, last)
-            for one in followed
-        ]
+        with progress_bar(language) as progress:
+            ways = [
+                tracer.forward(number, one) if forward else tracer.back(number, one, first, last)
+                for one in progress.each("trace", followed)
+            ]
+        if comma:
+            Listing(TRACE_COLUMNS, trace_rows(ways)).show(as_json=False, as_csv=True)
+            return
         if as_json:
             print_json(ways[0].to_json() if len(span) == 1 else [way.to_json() for way in ways])
             return
         for way in ways:
             screen.console().print(drawn(way, language))
-        say_what_may_vanish(sorted(set(followed) - store.final_slots(span)))
+        say_what_may_vanish(sorted(set(followed) - store.final_slots(span)), language)
 
 
 def _of_span(store: Store, site: int, span: range, forward: bool) -> list[int]:
@@ -171,26 +202,17 @@ def _of_span(store: Store, site: int, span: range, forward: bool) -> list[int]:
     return sorted(found)
 
 
-def _slots(store: Store, slot: str | None, day: str | None, month: str | None) -> range:
-    if sum(one is not None for one in (slot, day, month)) > 1:
-        raise SettingError("at most one of --slot, --day and --month must be given")
-    if slot is not None:
-        return span_of(slot)
-    if month is None:
-        return slots_of(stored_day(store, day))
-    return month_named(month)
-
-
-def _roots(store: Store, slots: range) -> dict[str, str]:
+def _roots(store: Store, slots: range, language: Language) -> dict[str, str]:
     """Return the root of each day that holds final slots, or why there is none yet."""
     roots = {}
-    for number in range(day_number(day_of(slots[0])), day_number(day_of(slots[-1])) + 1):
-        day = date_of(number)
-        try:
-            roots[day.isoformat()] = "0x" + day_tree(store, day).root.hex()
-        except SettingError as error:
-            if len(slots) <= len(slots_of(day)):
-                roots[day.isoformat()] = str(error)
+    days = range(day_number(day_of(slots[0])), day_number(day_of(slots[-1])) + 1)
+    with progress_bar(language) as progress:
+        for day in map(date_of, progress.each("roots", days)):
+            try:
+                roots[day.isoformat()] = "0x" + day_tree(store, day).root.hex()
+            except SettingError as error:
+                if len(days) == 1:
+                    roots[day.isoformat()] = str(error)
     return roots
 
 

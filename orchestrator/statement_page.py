@@ -16,9 +16,9 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from energy.errors import SettingError
 from energy.lots import Kind
 from energy.merkle import leaf_of
-from energy.units import day_of, kwh
+from energy.units import kwh
 from orchestrator.statement import Statement, cells, columns, cost_lines, totals
-from orchestrator.words import Language, say, say_day, say_slot, short
+from orchestrator.words import Language, say, say_span, short
 
 MOST_ROWS = 12
 """More rows than this are summed by source, place and battery."""
@@ -47,7 +47,7 @@ def html_of(
         style=style,
         back=back,
         title=say(language, "statement_of", site=names[statement.site]),
-        span=_span(statement, language),
+        span=say_span(language, statement.slots),
         columns=_summed_columns(language) if summed else [*columns(language), _proof(language)],
         rows=_summed(statement, names, language) if summed else _listed(statement, names, language),
         totals=totals(statement, language),
@@ -89,15 +89,6 @@ def _has_japanese_font() -> bool:
         return True  # it cannot be asked: let WeasyPrint try
     found = subprocess.run(["fc-list", ":lang=ja"], capture_output=True, text=True, check=False)
     return bool(found.stdout.strip())
-
-
-def _span(statement: Statement, language: Language) -> str:
-    first, last = statement.slots[0], statement.slots[-1]
-    if first == last:
-        return say_slot(language, first)
-    if day_of(first) == day_of(last):
-        return say_day(language, day_of(first))
-    return f"{say_day(language, day_of(first))} – {say_day(language, day_of(last))}"
 
 
 def _proof(language: Language) -> str:

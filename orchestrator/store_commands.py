@@ -1,12 +1,10 @@
-"""`yui slots`, `orders`, `readings`, `balance`, `invoice`, `status` and `watch`: what a store says.
+"""`yui slots`, `orders`, `trades`, `readings`, `balance` and `invoice`: what a store holds.
 
 Filters by site, slot, day, month and side; tables, `--json` or `--csv` with the same columns.
 """
 
 from __future__ import annotations
 
-import time
-from collections.abc import Iterable
 from datetime import date
 from typing import Annotated
 
@@ -17,25 +15,23 @@ from chain.store import Store
 from energy.errors import SettingError
 from energy.records import Side
 from energy.registry import NETWORK, UTILITY
-from energy.units import day_of, half_hour, slots_of
-from orchestrator.dates import day_named, moment, month_named, slot_named
-from orchestrator.listing import WHEN, Listing, Row, when
-from orchestrator.listing_words import in_japanese
+from energy.units import day_of, slots_of
+from orchestrator.dates import day_named, month_named, slot_named
+from orchestrator.listing import Listing
+from orchestrator.names import Names, SiteNames, site_number
 from orchestrator.options import (
     DEFAULT_STORE,
+    Csv,
     InLanguage,
     Json,
-    Names,
     StorePath,
-    print_json,
-    site_number,
+    say_what_may_vanish,
     store_at,
-    stored_day,
 )
 from orchestrator.statement import statement_of
-from orchestrator.words import Language, say, short
+from orchestrator.when import WHEN, Row, when
+from orchestrator.words import Language
 
-Csv = Annotated[bool, typer.Option("--csv", help="Print CSV instead of a table.")]
 Slot = Annotated[str | None, typer.Option(help="One half hour, as '2019-06-04 10:00-10:30'.")]
 Day = Annotated[
     str | None, typer.Option(help="A day, as 2019-06-04 or 令和元年6月4日; the store's newest.")
@@ -53,6 +49,10 @@ ORDER_COLUMNS = (
     *WHEN,
     *("site", "side", "energy_wh", "price_milliyen_per_kwh", "sequence", "fresh"),
 )
+TRADE_COLUMNS = (
+    *WHEN,
+    *("seller", "buyer", "energy_wh", "delivered_wh", "price_milliyen_per_kwh", "final"),
+)
 READING_COLUMNS = (
     *WHEN,
     *("site", "imported_wh", "exported_wh", "generated_wh", "charged_wh", "discharged_wh"),
@@ -64,7 +64,7 @@ INVOICE_COLUMNS = ("site", "component", "amount_microyen")
 
 def mount(app: typer.Typer) -> None:
     """Add the commands to the command line."""
-    for command in (status, slots, orders, readings, balance, invoice, watch):
+    for command in (slots, orders, trades, readings, balance, invoice):
         app.command()(command)
 
 
@@ -88,54 +88,20 @@ def span_asked(store: Store, slot: str | None, day: str | None, month: str | Non
 
 def newest_day(store: Store) -> date:
     """Return the day that a demo was of, or else that of the newest settled slot."""
-    if store.setting("day"):
-        return stored_day(store, None)
+    played = store.setting("day")
+    if played:
+        return day_named(played)
     last = store.last_settled()
     if last is None:
         raise SettingError("a store must hold a settled slot (or name --day), got none")
     return day_of(last)
 
 
-def status(
-    store_path: StorePath = DEFAULT_STORE,
-    language: InLanguage = Language.ENGLISH,
-    as_json: Json = False,
-) -> None:
-    """Say how far a market is: blocks, slots, sites, and what waits."""
-    with store_at(store_path) as (store, _):
-        last, settled, traced = store.last_block(), store.last_settled(), store.last_traced()
-        told: Row = {
-            "market": store.setting("market"),
-            "origin": store.setting("origin"),
-            "newest_block": last[0] if last else None,
-            "newest_block_time": store.block_time(last[0]) if last else None,
-            "final_block": store.final_block(),
-            "sites": len(store.sites_at(settled)) if settled is not None else 0,
-            "settled_slots": len(store.slots()),
-            "newest_settled": _told(settled),
-            "newest_traced": _told(traced),
-        }
-        open_slots = [
-            line.slot
-            for line in overview.slot_lines(store, range((traced or 0) + 1, 2**32))
-            if line.stage in ("open", "cleared")
-        ]
-        told["slots_with_open_books"] = len(open_slots)
-    if as_json:
-        print_json(told)
-        return
-    rows = [{"what": what, "value": value} for what, value in told.items()]
-    for row in rows:
-        if row["what"] == "newest_block_time" and row["value"] is not None:
-            row["value"] = moment(row["value"])
-    Listing(("what", "value"), rows).show(False, False, language)
-
-
-def _told(slot: int | None) -> str | None:
-    return None if slot is None else f"{day_of(slot)} {half_hour(slot)}"
-
-
 def slots(
+    site: Annotated[
+        str | None,
+        typer.Option(help="Only what is a site's own of each, by its name or number."),
+    ] = None,
     slot: Slot = None,
     day: Day = None,
     month: Month = None,
@@ -145,13 +111,21 @@ def slots(
     as_csv: Csv = False,
 ) -> None:
     """List slots: how far each is, its price, what was traded and delivered."""
-    with store_at(store_path) as (store, _):
+    with store_at(store_path) as (store, names):
         span = span_asked(store, slot, day, month)
-        rows = [_slot_row(line) for line in overview.slot_lines(store, span)]
+        rows = [slot_row(line) for line in lines_of(store, _number(names, site), span)]
     Listing(SLOT_COLUMNS, rows).show(as_json, as_csv, language)
 
 
-def _slot_row(line: overview.SlotLine) -> Row:
+def lines_of(store: Store, site: int | None, span: range) -> list[overview.SlotLine]:
+    """Return some slots in brief: all that is in them, or a site's own."""
+    if site is None:
+        return overview.slot_lines(store, span)
+    return overview.slot_lines_of(store, site, span)
+
+
+def slot_row(line: overview.SlotLine) -> Row:
+    """Return a slot's columns."""
     return {
         **when(line.slot),
         "stage": line.stage,
@@ -185,7 +159,7 @@ def orders(
         rows = [
             {
                 **when(order.slot),
-                "site": called.get(order.site, str(order.site)),
+                "site": called[order.site],
                 "side": order.side.name.lower(),
                 "energy_wh": order.energy,
                 "price_milliyen_per_kwh": order.price,
@@ -196,6 +170,44 @@ def orders(
             if side is None or order.side == (Side.BID if side == "bid" else Side.ASK)
         ]
     Listing(ORDER_COLUMNS, rows).show(as_json, as_csv, language)
+
+
+def trades(
+    site: Site = None,
+    slot: Slot = None,
+    day: Day = None,
+    month: Month = None,
+    side: Annotated[
+        str | None, typer.Option(help="With --site: only what it bought, or sold: bid or ask.")
+    ] = None,
+    store_path: StorePath = DEFAULT_STORE,
+    language: InLanguage = Language.ENGLISH,
+    as_json: Json = False,
+    as_csv: Csv = False,
+) -> None:
+    """List trades, and what was delivered of each."""
+    if side not in (None, "bid", "ask") or (side and site is None):
+        raise SettingError(f"--side must be bid or ask, and go with --site, got {side!r}")
+    with store_at(store_path) as (store, names):
+        called = shown_names(names, language, as_json or as_csv)
+        span, number = span_asked(store, slot, day, month), _number(names, site)
+        prices, final = store.prices(span), store.final_slots(span)
+        rows = [
+            {
+                **when(trade.slot),
+                "seller": called[trade.seller],
+                "buyer": called[trade.buyer],
+                "energy_wh": trade.energy,
+                "delivered_wh": delivered,
+                "price_milliyen_per_kwh": prices[trade.slot],
+                "final": trade.slot in final,
+            }
+            for trade, delivered in store.trades(span, number)
+            if side is None or number == (trade.buyer if side == "bid" else trade.seller)
+        ]
+    Listing(TRADE_COLUMNS, rows).show(as_json, as_csv, language)
+    if not as_json and not as_csv:
+        say_what_may_vanish([row["slot"] for row in rows if not row["final"]], language)
 
 
 def readings(
@@ -215,7 +227,7 @@ def readings(
         rows = [
             {
                 **when(one.slot),
-                "site": called.get(one.site, str(one.site)),
+                "site": called[one.site],
                 "imported_wh": one.imported,
                 "exported_wh": one.exported,
                 "generated_wh": one.generated,
@@ -248,9 +260,9 @@ def balance(
         for _, account, microyen in store.entries(span_asked(store, slot, day, month), number):
             owed[account] = owed.get(account, 0) + microyen
         offices = shown_names(names, language, as_json or as_csv)
-        called = {**offices, UTILITY: "utility", NETWORK: "network"}
+        others = {UTILITY: "utility", NETWORK: "network"}
         rows = [
-            {"account": called.get(account, str(account)), "owed_microyen": owed[account]}
+            {"account": others.get(account) or offices[account], "owed_microyen": owed[account]}
             for account in sorted(owed)
         ]
     Listing(BALANCE_COLUMNS, rows).show(as_json, as_csv, language)
@@ -278,8 +290,7 @@ def invoice(
             "corrections": costs.corrections,
             "total": costs.total,
         }
-        called = shown_names(names, language, as_json or as_csv)
-        name = called.get(number, str(number))
+        name = shown_names(names, language, as_json or as_csv)[number]
         rows = [
             {"site": name, "component": component, "amount_microyen": amount}
             for component, amount in components.items()
@@ -287,52 +298,11 @@ def invoice(
     Listing(INVOICE_COLUMNS, rows).show(as_json, as_csv, language)
 
 
-def watch(
-    store_path: StorePath = DEFAULT_STORE,
-    language: InLanguage = Language.ENGLISH,
-    seconds: Annotated[float, typer.Option(help="How often to look.")] = 2.0,
-    once: Annotated[bool, typer.Option("--once", help="Show the newest day and end.")] = False,
-) -> None:
-    """Tell of slots as they come to be open, cleared, settled and final, until interrupted."""
-    if seconds <= 0:
-        raise SettingError(f"--seconds must be above 0, got {seconds:g}")
-    told: dict[int, str] = {}
-    while True:
-        with store_at(store_path) as (store, _):
-            begin = store.last_traced() or store.first_slot() or 0
-            lines = overview.slot_lines(store, range(max(begin - 48, 0), 2**32))
-        for line in _news(lines, told):
-            print(_news_line(line, language), flush=True)
-        if once:
-            return
-        time.sleep(seconds)
-
-
-def _news_line(line: overview.SlotLine, language: Language) -> str:
-    return say(
-        language,
-        "watch_line",
-        when=f"{day_of(line.slot)} {half_hour(line.slot)}",
-        stage=line.stage if language is Language.ENGLISH else in_japanese(line.stage),
-        orders=line.orders,
-        trades=line.trades,
-        kwh=f"{line.traded / 1000:.3f}",
-        price="-" if line.price is None else f"{line.price / 1000:.3f}",
-    )
-
-
-def _news(lines: Iterable[overview.SlotLine], told: dict[int, str]) -> Iterable[overview.SlotLine]:
-    for line in lines:
-        if told.get(line.slot) != line.stage:
-            told[line.slot] = line.stage
-            yield line
-
-
-def shown_names(names: Names, language: Language, as_data: bool) -> dict[int, str]:
+def shown_names(names: Names, language: Language, as_data: bool) -> SiteNames:
     """Return the sites' names as they are shown; data has the English ones in any language."""
     if as_data or language is Language.ENGLISH:
         return names["en"]
-    return {site: short(name) for site, name in names[language].items()}
+    return names[language].shortened()
 
 
 def _number(names: Names, site: str | None) -> int | None:

@@ -5,7 +5,7 @@ Energies in Wh. With a node, signatures are fetched from its blocks and checked 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,18 +14,29 @@ from rich.tree import Tree
 from chain import tables
 from chain.contract import interface
 from chain.market import MarketContract
-from chain.node import NodeChain
 from chain.store import Store
 from energy.errors import AuditError, SettingError
 from energy.lots import Kind, charge_for
 from energy.messages import SIGNATURE_BYTES, signer_of
 from energy.records import ORDER_BYTES, READING_BYTES, Order, Reading, Side
-from energy.rows import Row
+from energy.rows import Row as OriginRow
 from energy.units import kwh
+from orchestrator.listing_words import COLUMNS, in_japanese
 from orchestrator.statement import destinations_of, statement_of
+from orchestrator.when import WHEN, Row, when
 from orchestrator.words import Language, say, say_slot
 
 _ENERGIES = ("imported", "exported", "generated", "charged", "discharged", "stored")
+_IN_WH = ("energy", "delivered", "loss", *_ENERGIES)
+_AS_THEY_ARE = (
+    *("site", "seller", "buyer", "kind", "end", "side", "sequence", "quality", "revisions"),
+    *("block", "key", "signature"),
+)
+TRACE_COLUMNS = (
+    *("number", "under", "step", *WHEN, "site", "seller", "buyer", "energy_wh", "delivered_wh"),
+    *("loss_wh", "price_milliyen_per_kwh", "kind", "end", "through_battery", "side", "sequence"),
+    *(*(f"{name}_wh" for name in _ENERGIES), "quality", "revisions", "block", "key", "signature"),
+)
 
 
 @dataclass
@@ -88,7 +99,7 @@ class Tracer:
             root.steps.append(step)
         return root
 
-    def _origin(self, row: Row, energy: int) -> Step:
+    def _origin(self, row: OriginRow, energy: int) -> Step:
         """Return where Wh of a row came from; they arrived at the row's site in its slot."""
         origin = row.origin
         facts = self._at(origin.site, origin.slot)
@@ -103,7 +114,7 @@ class Tracer:
             step.steps.append(self._reading(origin.site, origin.slot))
         return step
 
-    def _battery(self, row: Row, energy: int) -> Step:
+    def _battery(self, row: OriginRow, energy: int) -> Step:
         """Return how Wh that left a battery had come into it."""
         battery = row.through
         assert battery is not None
@@ -186,6 +197,8 @@ class Tracer:
         Raises:
             AuditError: if the block has none by the site's key.
         """
+        from chain.node import NodeChain
+
         assert self.market
         node = self.market.chain
         assert isinstance(node, NodeChain)
@@ -219,6 +232,28 @@ def _signed(call: tuple[str, tuple[Any, ...]] | None) -> Iterator[tuple[Order | 
         yield record, signatures[number * SIGNATURE_BYTES : (number + 1) * SIGNATURE_BYTES]
 
 
+def trace_rows(ways: Iterable[Step]) -> list[Row]:
+    """Return all steps of some ways in rows; `under` is the number of the step above, if any."""
+    rows: list[Row] = []
+
+    def put(step: Step, under: int | None) -> None:
+        facts = step.facts
+        row: Row = dict.fromkeys(TRACE_COLUMNS)
+        row |= {"number": len(rows), "under": under, "step": step.what, **when(facts["slot"])}
+        row |= {name: facts[name] for name in _AS_THEY_ARE if name in facts}
+        row |= {f"{name}_wh": facts[name] for name in _IN_WH if name in facts}
+        row["price_milliyen_per_kwh"] = facts.get("price")
+        row["through_battery"] = facts.get("through")
+        rows.append(row)
+        number = len(rows) - 1
+        for below in step.steps:
+            put(below, number)
+
+    for way in ways:
+        put(way, None)
+    return rows
+
+
 def drawn(step: Step, language: Language) -> Tree:
     """Draw a step with all below it."""
     tree = Tree(_sentence(step, language))
@@ -232,7 +267,10 @@ def _sentence(step: Step, language: Language) -> str:
     if "slot" in facts:
         facts["when"] = say_slot(language, facts["slot"])
     if step.what == "reading":
-        facts["figures"] = ", ".join(f"{name} {facts[name]}" for name in _ENERGIES) + " Wh"
+        japanese = language is Language.JAPANESE
+        called = {name: COLUMNS[f"{name}_wh"] if japanese else name for name in _ENERGIES}
+        facts["figures"] = ", ".join(f"{called[name]} {facts[name]}" for name in called) + " Wh"
+        facts["quality"] = in_japanese(facts["quality"]) if japanese else facts["quality"]
     for name in ("energy", "delivered", "loss"):
         if name in facts:
             facts[name] = f"{kwh(facts[name]):.3f}"

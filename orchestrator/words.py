@@ -156,7 +156,7 @@ _WORDS = {
     "loss_share": ("lost in batteries on the way", "蓄電池損失(別途)"),
     "cost_bought": ("Bought from offices", "庁舎間購入"),
     "cost_sold": ("Sold to offices", "庁舎間売却"),
-    "cost_fees": ("Network fees", "託送料"),
+    "cost_fees": ("Network fees", "系統利用料"),
     "cost_rest": ("Utility and pool", "電力会社・プール精算"),
     "cost_corrections": ("Corrections", "訂正"),
     "page_rows": ("Origin of the energy used", "消費電力の供給元"),
@@ -170,6 +170,7 @@ _WORDS = {
         "各明細は日別ルートに対する証明を持ち、ルートは各庁舎の計量端末がチェーン上で認証する。"
         "yui audit により誰でも全件を再計算できる。",
     ),
+    "no_reading": ("no reading", "計量値なし"),
     "unread_slots": (
         "{count} half hours have no reading of this office: they have no rows.",
         "計量値のない時間帯が{count}コマあり、明細は無い。",
@@ -256,10 +257,15 @@ _WORDS = {
     "gain": ("gain", "便益"),
     "total": ("Together", "合計"),
     "utility": ("Utility", "電力会社"),
-    "network": ("Network (fees)", "ネットワーク(託送料)"),
+    "network": ("Network (fees)", "送配電側(系統利用料)"),
     "see_pages": (
         "The day as pages, half hour by half hour: {command} --open",
         "この日をページで見る(30分ごとに再生): {command} --open",
+    ),
+    "go_on": ("next: {command}", "次に: {command}"),
+    "served_pages": (
+        "The day as pages, half hour by half hour:",
+        "この日をページで見る(30分ごとに再生):",
     ),
     "watch_line": (
         "{when} {stage}: {orders} orders, {trades} trades, {kwh} kWh at {price} JPY/kWh",
@@ -343,3 +349,17 @@ def say_slot(language: Language, slot: int) -> str:
     if language is Language.JAPANESE:
         return f"{day.year}年{day.month}月{day.day}日 {half_hour(slot)}"
     return f"{day:%Y-%m-%d} {half_hour(slot)}"
+
+
+def say_span(language: Language, slots: range) -> str:
+    """Return the half hour, the day or the days that some slots are.
+
+    >>> say_span(Language.ENGLISH, range(866_430, 866_430 + 96))
+    'Tue 4 June 2019 – Wed 5 June 2019'
+    """
+    first, last = slots[0], slots[-1]
+    if first == last:
+        return say_slot(language, first)
+    if day_of(first) == day_of(last):
+        return say_day(language, day_of(first))
+    return f"{say_day(language, day_of(first))} – {say_day(language, day_of(last))}"

@@ -117,7 +117,7 @@ class Service:
             }
             for one in orders
         ]
-        return httpx.post(f"http://127.0.0.1:{self.port}/orders", json=body, timeout=5.0)
+        return httpx.post(f"http://127.0.0.1:{self.port}/orders", json=body, timeout=20.0)
 
     def log(self) -> str:
         return (self.folder / "log").read_text()

@@ -14,11 +14,14 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import holidays
+import numpy as np
 import pandas as pd
 
 WH_PER_KWH, MICROYEN = 1_000, 1_000_000
 SLOT_SECONDS, SLOTS_PER_DAY = 1_800, 48
 DAYS_PER_YEAR = 365.25
+HOLIDAYS = holidays.country_holidays("JP")
 ASSUMED = 128
 """Quality from which a reading is the settlement's assumption."""
 ALL = -1
@@ -79,6 +82,71 @@ class Recount:
         slots["month"] = start.dt.strftime("%Y-%m")
         slots["half"] = start.dt.hour * 2 + start.dt.minute // 30
         return slots
+
+    @cached_property
+    def own_first(self) -> pd.Series:
+        """Each reading's net import if batteries took what the roof has left, and gave it back as
+        soon as their office needs it; from the lowest charge seen on."""
+        net = self.readings["used"] - self.readings["generated"]
+        for one in self.given["batteries"]:
+            at = self.readings["site"] == one["site"]
+            stored = self.readings.loc[at & (self.readings["quality"] < ASSUMED), "stored"]
+            room, most = one["capacity_wh"] - stored.min(), one["power_w"] / 2
+            kept, efficiency, left = 0.0, one["round_trip_per_mille"] / 1000, []
+            for need in net[at]:
+                charged = min(max(-need, 0), most, (room - kept) / efficiency)
+                given = min(max(need, 0), most, kept)
+                kept += charged * efficiency - given
+                left.append(round(need + charged - given))
+            net[at] = left
+        return net
+
+    def peaks(self, imported: pd.Series) -> Cells:
+        """Return the mean of the months' highest imports by site, kW."""
+        month = self.readings[["slot"]].merge(self.slots[["slot", "month"]], on="slot")["month"]
+        highest = imported.groupby([self.readings["site"], month]).max()
+        return dict(2 * highest.groupby("site").mean() / WH_PER_KWH)
+
+    @cached_property
+    def forecast(self) -> dict[str, np.ndarray]:
+        """What a forecast from past readings was off by, by half hour and site, from the third week
+        on, and what came: by the rule in words that the report prints.
+
+        Asked only of a period in which no reading is missing.
+        """
+        load, sun = (
+            self.readings.pivot(index="slot", columns="site", values=name).to_numpy()
+            for name in ("used", "generated")
+        )
+        first = pd.Timestamp(self.slots["slot"].iloc[0] * SLOT_SECONDS, unit="s")
+        dates = pd.date_range(first + pd.Timedelta(hours=9), periods=len(load) // SLOTS_PER_DAY)
+        works = [works_on(day) for day in dates]
+        loads, suns = np.zeros_like(load), np.zeros_like(sun)
+        means = np.zeros_like(sun)
+        for place in range(7 * SLOTS_PER_DAY, len(sun)):
+            means[place] = sun[place - 7 * SLOTS_PER_DAY : place : SLOTS_PER_DAY].sum(axis=0) // 7
+        start = 14 * SLOTS_PER_DAY
+        for place in range(start, len(load)):
+            today = place // SLOTS_PER_DAY
+            alike = [day for day in range(today - 1, max(today - 29, -1), -1)
+                     if works[day] == works[today]][:4]  # fmt: skip
+            half = place % SLOTS_PER_DAY
+            past = load[[day * SLOTS_PER_DAY + half for day in alike]]
+            loads[place] = past.sum(axis=0) // len(alike)
+            # Of today's sky, the four newest half hours that are over when orders are sent.
+            sky = slice(max(place - 5, today * SLOTS_PER_DAY), max(place - 1, 0))
+            expected, seen = means[sky].sum(axis=0), sun[sky].sum(axis=0)
+            brightness = np.where(
+                expected >= 200, np.minimum(seen * 1000 // np.maximum(expected, 1), 2000), 1000
+            )
+            suns[place] = means[place] * brightness // 1000
+        return {
+            "load": (loads - load)[start:],
+            "sun": (suns - sun)[start:],
+            "net": (suns - loads - sun + load)[start:],
+            "load_came": load[start:],
+            "sun_came": sun[start:],
+        }
 
     @property
     def slack(self) -> float:
@@ -159,6 +227,13 @@ def traced(rows: pd.DataFrame, efficiency: int) -> pd.DataFrame:
         found.append((own, through, lost, lost_own, stock, strange))
     names = ["own", "through", "lost", "lost_own", "stock", "strange"]
     return rows.join(pd.DataFrame(found, columns=names, index=rows.index))
+
+
+def works_on(day: pd.Timestamp) -> bool:
+    """Return whether offices work on a day: no weekend, holiday, New Year or Obon."""
+    closed = (day.month, day.day) in {(12, 29), (12, 30), (12, 31), (1, 1), (1, 2), (1, 3),
+                                      (8, 13), (8, 14), (8, 15)}  # fmt: skip
+    return day.weekday() < 5 and not closed and day.date() not in HOLIDAYS
 
 
 def held_for(delivered: int, efficiency: int) -> int:

@@ -17,7 +17,7 @@ MOST_W = 10**9
 
 def setpoint_of(command: Command) -> Setpoint:
     """Return the set-point of a command; to store is to charge from the surplus alone, and to
-    serve is to discharge for the site's own use alone.
+    serve is to discharge for the site's own use alone. Own use is both.
 
     >>> setpoint_of(Command(Mode.DISCHARGE, 6_000))
     Setpoint(least_w=6000, most_w=6000)
@@ -28,6 +28,8 @@ def setpoint_of(command: Command) -> Setpoint:
             return Setpoint(-power_w, 0)
         case Mode.SERVE:
             return Setpoint(0, power_w)
+        case Mode.OWN:
+            return Setpoint(-MOST_W, power_w)
         case Mode.DISCHARGE:
             return Setpoint.exactly(power_w)
         case Mode.HOLD:

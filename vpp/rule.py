@@ -23,11 +23,12 @@ DISCHARGE_SLOTS = range(36, 44)
 
 
 class Mode(Enum):
-    """What a battery is told for a slot: to store surplus, to serve what the site lacks, to
-    discharge whatever the site needs, or to hold."""
+    """What a battery is told for a slot: to store surplus, to serve what the site lacks, to do
+    either as it comes (own use), to discharge whatever the site needs, or to hold."""
 
     STORE = "store"
     SERVE = "serve"
+    OWN = "own"
     DISCHARGE = "discharge"
     HOLD = "hold"
 
@@ -49,7 +50,7 @@ class BatterySize:
 @dataclass(frozen=True, slots=True)
 class Command:
     """What a battery should do in a slot. `power_w` is what it discharges, or the most that it
-    stores or serves; None: all that its own power allows."""
+    stores or serves (for own use: serves); None: all that its own power allows."""
 
     mode: Mode
     power_w: int | None = None
@@ -81,8 +82,27 @@ def expected_flows(
     """
     most = command.energy_wh(size)
     if command.mode is Mode.STORE:
-        room = (size.capacity_wh - stored_wh) * 1000 // size.efficiency
-        return max(0, min(surplus_wh, most, room)), 0
-    if command.mode is Mode.SERVE:
+        return max(0, min(surplus_wh, most, _room_wh(stored_wh, size))), 0
+    if command.mode is Mode.OWN and surplus_wh > 0:
+        return expected_flows(Command(Mode.STORE), surplus_wh, stored_wh, size)
+    if command.mode in (Mode.SERVE, Mode.OWN):
         most = min(most, max(-surplus_wh, 0))
     return 0, 0 if command.mode is Mode.HOLD else min(most, stored_wh)
+
+
+def called_flows(
+    flows: tuple[int, int], called_wh: int, surplus_wh: int, stored_wh: int, size: BatterySize
+) -> tuple[int, int]:
+    """Return the (charged, discharged) Wh of a battery that is called to give `called_wh` more
+    (below 0: less) than by `flows`: as far as its power, what it holds and its room reach, and
+    charging from the site's surplus alone."""
+    charged, discharged = flows
+    least = -max(min(surplus_wh, size.slot_limit_wh, _room_wh(stored_wh, size)), 0)
+    most = min(size.slot_limit_wh, stored_wh)
+    given = min(max(discharged - charged + called_wh, least), most)
+    return max(-given, 0), max(given, 0)
+
+
+def _room_wh(stored_wh: int, size: BatterySize) -> int:
+    """Return how much can be charged."""
+    return (size.capacity_wh - stored_wh) * 1000 // size.efficiency

@@ -14,7 +14,8 @@ from rich.table import Table
 from energy.errors import SettingError
 from orchestrator import screen
 from orchestrator.call_view import at, report_json, report_view
-from orchestrator.options import InLanguage, Json, day_from, print_json, progress_bar
+from orchestrator.options import InLanguage, Json, day_from, print_json
+from orchestrator.progress import progress_bar
 from orchestrator.setting.sites import load_setting
 from orchestrator.words import Language
 from vpp.link.setup import counted
@@ -47,7 +48,7 @@ def demo(
     _emptied(folder)
     # What daemons say of lost links and failing sites is theirs, and long.
     logging.basicConfig(filename=folder / "journal.log", level=logging.INFO)
-    with progress_bar() as progress:
+    with progress_bar(language) as progress:
         done = asyncio.run(
             run_fleet_day(load_setting(None), counted(sites), day_from(day), folder, seed, progress)
         )

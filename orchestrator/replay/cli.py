@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import shlex
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
@@ -19,26 +20,28 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-from chain.anvil import AnvilChain, anvil
 from energy.errors import SettingError
+from energy.units import PRICE_LIMIT, PRICE_PER_YEN
 from orchestrator import screen
 from orchestrator.agents import STRATEGIES
-from orchestrator.demo import with_mode
 from orchestrator.options import InLanguage, Json, day_from, print_json
-from orchestrator.replay.period import beginning_of, replayed
-from orchestrator.replay.plan import TRUTHFUL, Plan
-from orchestrator.setting.sites import MODES, load_setting
+from orchestrator.replay.plan import BUNDLED, MARKUP, TRUTHFUL, Plan
+from orchestrator.setting.sites import load_setting, with_mode
 from orchestrator.steering.choice import InSteering, check_steering
 from orchestrator.steering.steering import PLAN
-from orchestrator.words import Language
+from orchestrator.words import Language, Phrases, phrase, say
+
+if TYPE_CHECKING:
+    from chain.anvil import AnvilChain
 
 FOLDER = Path(".yui/replay")
 EVM, ANVIL = "evm", "anvil"
-_STEPS = {
-    "again": "running the kept transactions again",
-    "slots": "half hours settled",
-    "audit": "blocks audited",
+_STEPS: Phrases = {
+    "again": ("running the kept transactions again", "記録済みの取引を再実行中"),
+    "slots": ("half hours settled", "精算済みコマ"),
+    "audit": ("blocks audited", "監査済みブロック"),
 }
+_LEFT: Phrases = {"left": ("left", "残り")}
 
 
 def replay(
@@ -59,6 +62,39 @@ def replay(
     ] = TRUTHFUL,
     seed: Annotated[str, typer.Option(help="What keys and chance are drawn from.")] = "yui",
     sites: Annotated[Path | None, typer.Option(help="A sites file of your own.")] = None,
+    loads: Annotated[
+        Path | None, typer.Option(help="Hourly loads (kWh) of your own, as the bundled CSV file.")
+    ] = None,
+    pv: Annotated[
+        Path | None,
+        typer.Option(help="A year of PV of your own, parts of its peak, as the bundled CSV file."),
+    ] = None,
+    tariffs: Annotated[
+        Path | None,
+        typer.Option(
+            help="Prices that change from a date on: CSV of from_date, from_time, selling, "
+            "buying, fee (JPY/kWh)."
+        ),
+    ] = None,
+    exchange: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FILE|synthetic",
+            help="Link the utility's prices to an exchange's by day, enacted at 11:00 the day "
+            "before.",
+        ),
+    ] = None,
+    markup: Annotated[
+        float | None,
+        typer.Option(help="JPY/kWh that the utility sells above the exchange's price; 8."),
+    ] = None,
+    calls: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FILE|example",
+            help="Balancing calls that the batteries serve: a JSON list, or the example's.",
+        ),
+    ] = None,
     folder: Annotated[
         Path, typer.Option(help="Where it is kept; gone on with if it stopped there.")
     ] = FOLDER,
@@ -70,18 +106,36 @@ def replay(
     as_json: Json = False,
 ) -> None:
     """Replay a period of all offices through the real contracts, and audit it."""
-    if mode is not None and mode not in MODES:
-        raise SettingError(f"--mode must be one of {', '.join(MODES)}, got {mode!r}")
+    from orchestrator.replay.period import beginning_of, replayed
+
     check_steering(battery)
     if agents not in STRATEGIES:
         raise SettingError(f"--agents must be one of {', '.join(STRATEGIES)}, got {agents!r}")
     if days < 1:
         raise SettingError(f"--days must be at least 1, got {days}")
+    if markup is not None and exchange is None:
+        raise SettingError(f"--markup must come with --exchange, got {markup:g} without")
+    most = (PRICE_LIMIT - 1) / PRICE_PER_YEN
+    if markup is not None and not 0 <= markup <= most:
+        raise SettingError(f"--markup must be 0 to {most} JPY/kWh, got {markup:g}")
     setting = with_mode(load_setting(sites), mode)
-    played = str(sites or "bundled")
-    plan = Plan(day_from(first), days, battery, setting.market.mode, seed, played, agents)
+    plan = Plan(
+        day_from(first),
+        days,
+        battery,
+        setting.market.mode,
+        seed,
+        sites=str(sites or BUNDLED),
+        agents=agents,
+        loads=str(loads or BUNDLED),
+        pv=str(pv or BUNDLED),
+        tariffs=str(tariffs or ""),
+        exchange=exchange or "",
+        markup=MARKUP if markup is None else round(markup * PRICE_PER_YEN),
+        calls=calls or "",
+    )
     begun = time.monotonic()
-    with _shown() as progress, _node(chain, beginning_of(setting, plan)) as node:
+    with _shown(language) as progress, _node(chain, beginning_of(setting, plan)) as node:
         done = replayed(setting, plan, folder, progress, node)
     if as_json:
         print_json(
@@ -97,12 +151,16 @@ def replay(
         return
     console = screen.console()
     console.print(screen.audit_line(done.findings, language), style="bold green")
-    console.print(f"{folder / 'store.sqlite'}: yui report --store, yui statement --store ...")
+    store = shlex.quote(str(folder / "store.sqlite"))
+    for command in (f"yui report --store {store}", f"yui web --store {store}"):
+        console.print(say(language, "go_on", command=command), soft_wrap=True)
 
 
 @contextmanager
 def _node(chain: str, start: int) -> Iterator[AnvilChain | None]:
     """The chain that is asked for: None where it is this process's own."""
+    from chain.anvil import AnvilChain, anvil
+
     if chain == EVM:
         yield None
     elif chain == ANVIL:
@@ -122,14 +180,14 @@ def _node(chain: str, start: int) -> Iterator[AnvilChain | None]:
 
 
 @contextmanager
-def _shown() -> Iterator[Callable[[str, int, int], None]]:
+def _shown(language: Language) -> Iterator[Callable[[str, int, int], None]]:
     """Show how far it is on stderr, with the time that is left."""
     bar = Progress(
         TextColumn("{task.description}"),
         BarColumn(),
         MofNCompleteColumn(),
         TimeElapsedColumn(),
-        TextColumn("left"),
+        TextColumn(phrase(_LEFT, language, "left")),
         TimeRemainingColumn(),
         console=Console(stderr=True),
     )
@@ -138,7 +196,7 @@ def _shown() -> Iterator[Callable[[str, int, int], None]]:
 
         def shown(step: str, done: int, total: int) -> None:
             if step not in tasks:
-                tasks[step] = bar.add_task(_STEPS[step], total=total)
+                tasks[step] = bar.add_task(phrase(_STEPS, language, step), total=total)
             bar.update(tasks[step], completed=done, total=total)
 
         yield shown

@@ -4,6 +4,7 @@
     chain.sqlite    the chain: every transaction (`chain.recorded`); on a node, none
     store.sqlite    the read model of its events, which all other commands read
     audit.state     the audit, to go on from
+    calls.json      balancing calls and who served them, where there are any
 
 Two processes: one plays and signs, the other indexes and traces the days that are over. A day's
 root is attested when the next day is over, so that nothing depends on which of them is faster.
@@ -15,7 +16,8 @@ import json
 from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date
+from functools import partial
 from pathlib import Path
 
 from chain.anvil import AnvilChain
@@ -32,13 +34,14 @@ from energy.units import PRICE_PER_YEN, SLOT_SECONDS, SLOTS_PER_DAY, day_of
 from orchestrator.agents import STRATEGIES
 from orchestrator.audit import audited
 from orchestrator.audit_market import Findings
+from orchestrator.replay.calls import Calls
 from orchestrator.replay.folder import claim
 from orchestrator.replay.indexing import CHAIN, STORE, Index, SettableChain, index_here, indexer
 from orchestrator.replay.plan import Plan, digests
 from orchestrator.replay.replay import Replay, known_tariffs
-from orchestrator.replay.series import SiteSeries
 from orchestrator.replay.site import key_of, replayed_sites
-from orchestrator.setting.series import PvSeries, load_series, pv_series
+from orchestrator.replay.town import Made, made_of
+from orchestrator.setting.series import PvSeries
 from orchestrator.setting.sites import Setting
 
 __all__ = ["Plan", "Replayed", "beginning_of", "replayed"]
@@ -71,15 +74,16 @@ def replayed(
         SettingError: if the folder holds another replay, or a site has no series to be played.
         Refusal, ChainError, AuditError.
     """
-    claim(folder, plan, digests(plan), may_go_on=chain is None)
+    made = made_of(setting, plan)
+    claim(folder, plan, digests(plan, made.calls_text), may_go_on=chain is None)
     if chain is not None:
-        period = _Period(setting, plan, folder, chain, index_here(folder, chain))
+        period = _Period(made, plan, folder, chain, index_here(folder, chain))
         return _played(period, progress)
     own = RecordedChain(folder / CHAIN, beginning_of(setting, plan))
     try:
         own.run_again(lambda done, total: progress("again", done, total))
         with indexer(folder) as index:
-            return _played(_Period(setting, plan, folder, own, index), progress)
+            return _played(_Period(made, plan, folder, own, index), progress)
     finally:
         own.close()
 
@@ -106,13 +110,15 @@ class _Period:
     """The market of a replay, its sites, and how far they are."""
 
     def __init__(
-        self, setting: Setting, plan: Plan, folder: Path, chain: SettableChain, index: Index
+        self, made: Made, plan: Plan, folder: Path, chain: SettableChain, index: Index
     ) -> None:
+        town = made.town
+        setting = town.setting
         self.plan, self.folder, self.chain, self.index = plan, folder, chain, index
         self.kept = chain if isinstance(chain, RecordedChain) else None
         self.store = str(folder / STORE)
+        self.calls = Calls(made.calls) if plan.calls else None
         first = plan.slots.start
-        loads, sun = load_series(plan.file("loads")), pv_series(plan.file("pv"))
         if self.kept and self.kept.mark("begun"):
             self.market = MarketContract(chain, self.kept.created(0))
             self.origin = OriginContract(chain, self.kept.created(1))
@@ -120,22 +126,29 @@ class _Period:
             rules = setting.market.rules(chain.now() // SLOT_SECONDS)
             self.market = MarketContract.deployed(chain, chain.sender, rules)
             self.origin = OriginContract.deployed(chain, self.market.address)
-            self.market.enact_tariff(first, setting.tariffs)
+            self.market.enact_tariff(first, town.tariffs_on(plan.first))
             for site in setting.sites:
                 trader, oracle = (
                     address_of(key_of(plan.seed, role, site.number))
                     for role in ("trader", "oracle")
                 )
                 self.market.enrol(first, trader, oracle, site.ratings)
-            self._name(setting, sun)
+            self._name(setting, made.sun)
             self._commit(begun=1)
-        tariffs = known_tariffs(lambda _: setting.tariffs, enacts_daily=False)
-        series = [SiteSeries.of(site, loads, sun) for site in setting.sites]
-        self.sites = replayed_sites(setting.sites, series, plan.seed, plan.battery, tariffs)
+        tariffs = known_tariffs(town.tariffs_on, town.is_linked)
+        self.sites = replayed_sites(setting.sites, town.series, plan.seed, town.battery, tariffs)
         for played in self.sites:
             played.strategy = STRATEGIES[plan.agents](MARGIN)
+            if self.calls:
+                played.keeps = partial(self.calls.keeps, self.sites, played.site.number)
         self.replay = Replay(
-            chain, self.market, self.sites, lambda _: setting.tariffs, chain.set_time
+            chain,
+            self.market,
+            self.sites,
+            town.tariffs_on,
+            chain.set_time,
+            enacts_daily=town.is_linked,
+            calls=self.calls,
         )
 
     def play(self, progress: Progress) -> None:
@@ -162,6 +175,9 @@ class _Period:
             self.index(self.market.address, self.chain.height(), day).result()
 
     def _commit(self, **marks: int) -> None:
+        if self.calls:
+            # Before the chain says that they were served: what is written twice is the same.
+            self.calls.write(self.folder)
         if self.kept:
             self.kept.commit(**marks)
 
@@ -182,6 +198,8 @@ class _Period:
         now = self.chain.now() // SLOT_SECONDS
         engine = opened(self.store)
         indexed(engine, self.kept, self.market.address)  # type: ignore[arg-type]
+        if self.calls:
+            self.calls.go_on(self.folder)
         with stored(engine) as store:
             for site in self.sites:
                 site.remember(now)
@@ -209,7 +227,7 @@ class _Period:
         engine = opened(self.store)
         with written(engine) as store:
             names = {site.number: [site.name, site.name_ja] for site in setting.sites}
-            last = self.plan.first + timedelta(days=self.plan.days - 1)
+            last = self.plan.dates[-1]
             for name, value in (
                 ("names", json.dumps(names)),
                 ("day", last.isoformat()),

@@ -7,7 +7,8 @@
 | its gate                      | the book is cleared                                     |
 | it ends                       | readings are signed and pushed                          |
 | both are past                 | it is settled                                           |
-| the day before, at 11:00      | where prices differ by day, they are enacted            |
+| the day before, at 11:00      | where prices are known the day before, they are enacted |
+| beyond the order horizon      | else where they change, the change is                   |
 
 After metering, orders come a minute after the slot's end. Times in unix seconds.
 """
@@ -32,6 +33,7 @@ from energy.records import Order, Reading, Trade, packed
 from energy.registry import Tariff
 from energy.units import SLOT_SECONDS, SLOTS_PER_DAY, day_of, slot_of_day
 from orchestrator.clearing import proposed
+from orchestrator.replay.calls import Calls
 from orchestrator.replay.site import HISTORY_DAYS, ReplayedSite
 from orchestrator.steering.steering import OPEN, Tariffs, position_of
 
@@ -91,6 +93,8 @@ class Replay:
     watch: Callable[[SlotResult], None] | None = None
     """Told what came of each slot as it is settled."""
     enacts_daily: bool = False
+    calls: Calls | None = None
+    """What the grid calls for, on top of what steers batteries."""
     rules: MarketRules = field(init=False)
     acts: int = 0
     """How many acts were done."""
@@ -171,13 +175,23 @@ class Replay:
                 yield moments[act], act, slot
 
         found = [times(act) for act in (READ, CLEAR, SETTLE, BEGIN, ORDER)]
+        starts = slots[SLOTS_PER_DAY::SLOTS_PER_DAY]
         if self.enacts_daily:
-            starts = slots[SLOTS_PER_DAY::SLOTS_PER_DAY]
             found.append((start * SLOT_SECONDS - ENACT_SECONDS, ENACT, start) for start in starts)
+        else:
+            # They are published long before: no order may be taken for a slot without its price.
+            found.append(
+                ((start - rules.horizon - 2) * SLOT_SECONDS, ENACT, start)
+                for start in starts
+                if self._day_prices(start) != self._day_prices(start - 1)
+            )
         yield from heapq.merge(*found)
 
     def _enact(self, slot: int) -> None:
-        self.market.enact_tariff(slot, self.tariffs_on(day_of(slot)))
+        self.market.enact_tariff(slot, self._day_prices(slot))
+
+    def _day_prices(self, slot: int) -> Sequence[Tariff]:
+        return self.tariffs_on(day_of(slot))
 
     def _begin(self, slot: int) -> None:
         book = self._book(slot)
@@ -186,6 +200,8 @@ class Replay:
             if not self.rules.after_metering:
                 position = position_of(site.site.number, book.orders, book.trades)
             site.begin(slot, position)
+        if self.calls:
+            self.calls.begin(slot, self.sites)
 
     def _order(self, slot: int) -> None:
         tariff, after = self._tariff(slot), self.rules.after_metering
@@ -227,6 +243,8 @@ class Replay:
     def _read(self, slot: int) -> None:
         domain = self.market.domain
         readings = [site.read(slot) for site in self.sites]
+        if self.calls:
+            self.calls.read(slot, self.sites)
         pairs = zip(self.sites, readings, strict=True)
         receipt = self.market.push(
             readings, [site.signature(reading, domain) for site, reading in pairs]

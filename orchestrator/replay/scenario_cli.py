@@ -2,55 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from datetime import timedelta
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from energy.errors import SettingError
-from energy.units import MICROYEN_PER_YEN, kwh
 from orchestrator import screen
 from orchestrator.options import InLanguage, Json, day_from, print_json
-from orchestrator.replay.outcome import Outcome
-from orchestrator.replay.scenarios import compared, scenarios, season_weeks, sensitivities
 from orchestrator.steering.choice import InSteering, check_steering
 from orchestrator.steering.steering import PLAN
 from orchestrator.words import Language
 
-_COLUMNS = {
-    Language.ENGLISH: (
-        "scenario",
-        "used kWh",
-        "generated kWh",
-        "self-sufficiency",
-        "of own roof",
-        "self-consumption",
-        "between offices kWh",
-        "through batteries kWh",
-        "utility alone JPY",
-        "gained JPY",
-        "gained JPY/kWh used",
-        "to the network JPY",
-    ),
-    Language.JAPANESE: (
-        "シナリオ",
-        "消費 kWh",
-        "発電 kWh",
-        "自給率",
-        "うち自所",
-        "自家消費率",
-        "庁舎間 kWh",
-        "蓄電池経由 kWh",
-        "取引なし 円",
-        "取引の効果 円",
-        "効果 円/kWh",
-        "託送料 円",
-    ),
-}
+if TYPE_CHECKING:
+    from orchestrator.replay.comparison import Grid
+    from orchestrator.replay.outcome import Outcome
 
 
 def compare(
@@ -71,62 +42,82 @@ def compare(
     ] = None,
     battery: InSteering = PLAN,
     sites: Annotated[Path | None, typer.Option(help="A sites file of your own.")] = None,
+    seeds: Annotated[
+        int,
+        typer.Option(
+            help="How often sites are drawn, where they are: mean and deviation are told."
+        ),
+    ] = 1,
     workers: Annotated[int, typer.Option(help="How many are played at a time.")] = 2,
     language: InLanguage = Language.ENGLISH,
+    markdown: Annotated[
+        bool, typer.Option("--markdown", help="Print Markdown instead of tables.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Play what might be (roofs, batteries, weekends, prices, more sites) and compare."""
+    from orchestrator.replay.comparison import grids
+    from orchestrator.replay.scenarios import compared, scenarios, season_weeks, sensitivities
+
     check_steering(battery)
+    for option, value in (("--seeds", seeds), ("--workers", workers), ("--days", days)):
+        if value < 1:
+            raise SettingError(f"{option} must be at least 1, got {value}")
     known = [each.name for each in (sensitivities() if prices else scenarios(exchange))]
-    chosen = list(only) if only else known
+    chosen = list(dict.fromkeys(only)) if only else known
     for name in chosen:
         if name not in known:
             raise SettingError(f"a scenario must be one of {', '.join(known)}, got {name!r}")
     played = season_weeks()
     if first is not None:
         played = [day_from(first) + timedelta(days=number) for number in range(days)]
-    found: list[tuple[str, Outcome]] = []
+    compared_with = known[0]
+    wanted = [*chosen, *({compared_with} - set(chosen))]
+    found = _played(compared(wanted, played, sites, exchange, workers, battery, seeds), wanted)
+    shown = {name: [found[name][seed] for seed in sorted(found[name])] for name in chosen}
+    if as_json:
+        print_json(
+            [
+                {"scenario": name, "seed": seed, **found[name][seed].to_json()}
+                for name in chosen
+                for seed in sorted(found[name])
+            ]
+        )
+        return
+    for grid in grids(shown, found[compared_with][1], len(played), language):
+        if markdown:
+            print(f"{grid.title}\n\n{grid.markdown()}\n")
+        else:
+            screen.console().print(_drawn(grid))
+
+
+def _played(
+    playing: Iterator[tuple[str, int, Outcome]], names: Sequence[str]
+) -> dict[str, dict[int, Outcome]]:
+    """Take outcomes as they come, with progress on stderr, by scenario and seed."""
     bar = Progress(
-        TextColumn("scenarios"),
-        BarColumn(),
+        TextColumn("scenarios played"),
         MofNCompleteColumn(),
+        TextColumn("{task.description}"),
         TimeElapsedColumn(),
         console=Console(stderr=True),
         transient=True,
     )
+    found: dict[str, dict[int, Outcome]] = {name: {} for name in names}
     with bar:
-        task = bar.add_task("", total=len(chosen))
-        for pair in compared(chosen, played, sites, exchange, workers, battery):
-            found.append(pair)
-            bar.advance(task)
-    if as_json:
-        print_json([{"scenario": name, **outcome.to_json()} for name, outcome in found])
-        return
-    screen.console().print(_table(found, len(played), language))
+        task = bar.add_task("", total=len(names))
+        for name, seed, outcome in playing:
+            if not found[name]:
+                bar.advance(task)
+            found[name][seed] = outcome
+            bar.update(task, description=f"{name}, seed {seed}")
+    return found
 
 
-def _table(found: list[tuple[str, Outcome]], days: int, language: Language) -> Table:
-    titles = {
-        Language.ENGLISH: f"What if: {days} days, all through the real contract",
-        Language.JAPANESE: f"シナリオ比較（{days}日、実際の契約で再現）",
-    }
-    table = Table(title=titles[language], title_justify="left")
-    for number, name in enumerate(_COLUMNS[language]):
+def _drawn(grid: Grid) -> Table:
+    table = Table(title=grid.title, title_justify="left")
+    for number, name in enumerate(grid.headings):
         table.add_column(name, justify="right" if number else "left")
-    for name, outcome in found:
-        gain = outcome.gain_microyen / MICROYEN_PER_YEN
-        table.add_row(
-            name,
-            f"{kwh(outcome.used_wh):,.0f}",
-            f"{kwh(outcome.generated_wh):,.0f}",
-            f"{outcome.self_sufficiency:.1%}",
-            f"{outcome.own_sufficiency:.1%}",
-            f"{outcome.self_consumption:.1%}",
-            f"{kwh(outcome.delivered_wh + outcome.pooled_wh):,.0f}",
-            f"{kwh(outcome.through_battery_wh):,.0f}",
-            f"{outcome.without_microyen / MICROYEN_PER_YEN:,.0f}",
-            f"{gain:,.0f}",
-            f"{gain / max(kwh(outcome.used_wh), 1):.2f}",
-            f"{outcome.network_microyen / MICROYEN_PER_YEN:,.0f}",
-        )
+    for row in grid.rows:
+        table.add_row(*row)
     return table

@@ -6,17 +6,18 @@ process, with signatures, laws and origins, without a store. All of them play th
 **More sites** are resampled from the seven, by a seeded draw: a load among the seven, its size
 times a factor between 1/2 and 2 (log-uniform), moved by -3 to 3 whole weeks, so that equal
 buildings do not march in step; a roof of 0, 20, 40, 60 or 80 kW; every fifth with Kesennuma's
-battery; an ask of 9 to 15 and a bid of 16 to 22 JPY/kWh. One sun shines on all.
+battery; an ask of 9 to 15 and a bid of 16 to 22 JPY/kWh. One sun shines on all. Roofs, batteries
+and quotes differ from the seven's as much as the number does: what more sites do shows against
+as many as seven drawn in the same way, and what chance does from seed to seed.
 """
 
 from __future__ import annotations
 
 import random
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
-from functools import cache
 from multiprocessing import get_context
 from pathlib import Path
 
@@ -27,33 +28,19 @@ from energy.messages import address_of
 from energy.registry import Tariff
 from energy.units import PRICE_PER_YEN, SLOT_SECONDS, SLOTS_PER_DAY, slots_of
 from orchestrator.replay.outcome import Outcome
+from orchestrator.replay.plan import MARKUP
 from orchestrator.replay.replay import Replay, known_tariffs
 from orchestrator.replay.series import SiteSeries
 from orchestrator.replay.site import replayed_sites
+from orchestrator.replay.town import Town, with_exchange
 from orchestrator.setting.series import load_series, pv_series
-from orchestrator.setting.sites import Setting, Site, load_setting
+from orchestrator.setting.sites import Site, load_setting
 from orchestrator.steering.steering import PLAN
-from vpp.prices import price_days
 
 SEASONS = tuple(date(2019, month, 10) for month in (2, 5, 8, 11))
 WEEK = 7
-LINKED_HORIZON = 24
-"""Half hours ahead for which orders are taken where prices are known the day before only."""
-MARKUP = 8.0
-"""JPY/kWh that the utility adds to the exchange's price when it sells."""
-
-
-@dataclass(frozen=True)
-class Town:
-    """What is played: a setting, each site's series, and the prices of each day."""
-
-    setting: Setting
-    series: Sequence[SiteSeries]
-    tariffs_on: Callable[[date], Sequence[Tariff]]
-    is_linked: bool = False
-    """Whether prices differ by day, and are enacted the day before."""
-    battery: str = PLAN
-    """Who steers batteries."""
+DRAWN = (7, 30, 100)
+"""Sites of the scenarios that draw them."""
 
 
 @dataclass(frozen=True)
@@ -63,6 +50,12 @@ class Scenario:
     name: str
     says: str
     change: Callable[[Town], Town]
+    drawn: int = 0
+    """How many sites are drawn from those that there are; such a scenario has a seed."""
+
+    def seeded(self, seed: int) -> Callable[[Town], Town]:
+        """Return the change by a seed: the same for all but those that draw."""
+        return resampled(self.drawn, seed) if self.drawn else self.change
 
 
 def base(sites: Path | None = None) -> Town:
@@ -78,7 +71,7 @@ def outcome(town: Town, days: Sequence[date], seed: str = "yui") -> Outcome:
     total: Outcome | None = None
     for first, count in _runs(days):
         found = _played(town, first, count, seed)
-        total = found if total is None else _sum(total, found)
+        total = found if total is None else total.with_more(found)
     if total is None:
         raise SettingError("a scenario must have a day to play, got none")
     return total
@@ -97,11 +90,7 @@ def _played(town: Town, first: date, days: int, seed: str) -> Outcome:
         keys = address_of(site.trader_key), address_of(site.oracle_key)
         market.enrol(start, *keys, site.site.ratings)
         site.remember(start)
-    efficiencies = {
-        site.number: site.battery.efficiency if site.battery else None
-        for site in town.setting.sites
-    }
-    found = Outcome(efficiencies)
+    found = Outcome({site.number: site.battery for site in town.setting.sites})
     replay = Replay(
         chain, market, sites, town.tariffs_on, chain.set_time, found, enacts_daily=town.is_linked
     )
@@ -118,15 +107,6 @@ def _runs(days: Sequence[date]) -> Iterator[tuple[date, int]]:
             count += 1
         yield days[at], count
         at += count
-
-
-def _sum(one: Outcome, other: Outcome) -> Outcome:
-    totals = {
-        name: value + getattr(other, name)
-        for name, value in vars(one).items()
-        if isinstance(value, int)
-    }
-    return replace(one, **totals)
 
 
 def season_weeks() -> list[date]:
@@ -219,38 +199,7 @@ def linked(prices: Path | None = None) -> Callable[[Town], Town]:
     """Return the change that links the utility's prices to an exchange's: it buys at that price
     and sells at 8 JPY/kWh more. Without a file of prices by day, the bundled synthetic year."""
 
-    def change(town: Town) -> Town:
-        fee = town.setting.tariffs[0].fee
-        tariffs_on = _LinkedPrices(prices, fee)
-        market = replace(town.setting.market, horizon_slots=LINKED_HORIZON)
-        return replace(
-            town,
-            setting=replace(town.setting, market=market),
-            tariffs_on=tariffs_on,
-            is_linked=True,
-        )
-
-    return change
-
-
-@dataclass(frozen=True)
-class _LinkedPrices:
-    file: Path | None
-    fee: int
-
-    def __call__(self, day: date) -> Sequence[Tariff]:
-        first, prices = _exchange(self.file)
-        row = prices[(day - first).days % len(prices)]
-        return [
-            Tariff(round((price + MARKUP) * PRICE_PER_YEN), round(price * PRICE_PER_YEN), self.fee)
-            for price in (max(float(each), 0.0) for each in row)
-        ]
-
-
-@cache
-def _exchange(file: Path | None) -> tuple[date, Sequence[Sequence[float]]]:
-    first, prices = price_days(file)
-    return first, prices.tolist()
+    return lambda town: with_exchange(town, prices, MARKUP)
 
 
 def resampled(count: int, seed: int = 1) -> Callable[[Town], Town]:
@@ -294,7 +243,7 @@ def resampled(count: int, seed: int = 1) -> Callable[[Town], Town]:
 
 
 def scenarios(prices: Path | None = None) -> list[Scenario]:
-    """Return the scenarios that are compared, the setting as it is first."""
+    """Return the scenarios, the one that others are compared with first."""
     return [
         Scenario("as it is", "the seven offices, gates ahead of the half hour", lambda town: town),
         Scenario("after metering", "orders once the meters are read", after_metering),
@@ -304,17 +253,20 @@ def scenarios(prices: Path | None = None) -> list[Scenario]:
         Scenario("batteries at all", "Kesennuma's battery at each office", batteries_everywhere),
         Scenario("opposite weekends", "every other office rests on weekdays", opposite_weekends),
         Scenario("linked prices", "the utility's prices follow the exchange's", linked(prices)),
-        Scenario("30 sites", "resampled from the seven", resampled(30)),
-        Scenario("100 sites", "resampled from the seven", resampled(100)),
+        *(
+            Scenario(f"{count} sites drawn", "resampled from the seven", resampled(count), count)
+            for count in DRAWN
+        ),
     ]
 
 
 def sensitivities() -> list[Scenario]:
-    """Return the setting under other prices and fees, quotes moved with them."""
+    """Return the setting under other prices and fees, quotes moved with them; the bundled
+    setting's first."""
     found = []
     for selling, buying, fee in (
-        (22, 8, 0),
         (22, 8, 1),
+        (22, 8, 0),
         (22, 8, 2),
         (22, 8, 4),
         (18, 8, 1),
@@ -336,22 +288,39 @@ def compared(
     prices: Path | None = None,
     workers: int = 2,
     battery: str = PLAN,
-) -> Iterator[tuple[str, Outcome]]:
-    """Play scenarios by name, some at a time, and yield each with its outcome, in order.
+    seeds: int = 1,
+) -> Iterator[tuple[str, int, Outcome]]:
+    """Play scenarios by name, some at a time, and yield each with its seed and outcome as it ends.
 
-    `battery` is who steers batteries.
+    `battery` is who steers batteries; those that draw sites are played with seeds from 1 on.
     """
+    known = _known(prices)
+    played = [
+        (name, seed)
+        for name in chosen
+        for seed in range(1, 1 + (seeds if known[name].drawn else 1))
+    ]
+    played.sort(key=lambda one: -known[one[0]].drawn)  # what takes longest comes first
     with ProcessPoolExecutor(workers, get_context("spawn")) as pool:
-        futures = [
-            (name, pool.submit(_outcome_of, name, tuple(days), sites, prices, battery))
-            for name in chosen
-        ]
-        for name, future in futures:
-            yield name, future.result()
+        futures = {
+            pool.submit(_outcome_of, name, seed, tuple(days), sites, prices, battery): (name, seed)
+            for name, seed in played
+        }
+        for future in as_completed(futures):
+            yield *futures[future], future.result()
+
+
+def _known(prices: Path | None) -> dict[str, Scenario]:
+    return {each.name: each for each in (*scenarios(prices), *sensitivities())}
 
 
 def _outcome_of(
-    name: str, days: Sequence[date], sites: Path | None, prices: Path | None, battery: str
+    name: str,
+    seed: int,
+    days: Sequence[date],
+    sites: Path | None,
+    prices: Path | None,
+    battery: str,
 ) -> Outcome:
-    known = {each.name: each for each in (*scenarios(prices), *sensitivities())}
-    return outcome(known[name].change(replace(base(sites), battery=battery)), days)
+    change = _known(prices)[name].seeded(seed)
+    return outcome(change(replace(base(sites), battery=battery)), days)

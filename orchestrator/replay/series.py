@@ -49,7 +49,11 @@ class SiteSeries:
         return works_on(slot + self.shift_days * SLOTS_PER_DAY)
 
     def load(self, slot: int) -> int:
-        """Return what the site uses in a slot."""
+        """Return what the site uses in a slot.
+
+        Raises:
+            SettingError: if the loads cannot play its day.
+        """
         return _load_day(self, day_of(slot))[slot_of_day(slot)]
 
     def generation(self, slot: int) -> int:
@@ -65,6 +69,8 @@ def _load_day(series: SiteSeries, day: date) -> tuple[int, ...]:
         played -= timedelta(days=364)
     if played < first:
         played += timedelta(days=364)
+    if not first <= played <= last:
+        raise SettingError(f"loads must hold {day} for it to be played, got {first} to {last}")
     return tuple(
         energy * series.scale // 1000 for energy in series.loads.day(series.column, played)
     )

@@ -21,9 +21,9 @@ from orchestrator.replay.series import SiteSeries
 from orchestrator.setting.sites import Site
 from orchestrator.steering.choice import steering_of
 from orchestrator.steering.neighbours import Neighbours
-from orchestrator.steering.steering import PLAN, Position, Steering, Tariffs, net_offers
+from orchestrator.steering.steering import PLAN, Keeps, Position, Steering, Tariffs, net_offers
 from vpp.forecast import History, Past
-from vpp.rule import Command, Mode, expected_flows
+from vpp.rule import Command, Mode, called_flows, expected_flows
 
 HISTORY_DAYS = 28
 
@@ -41,9 +41,11 @@ class ReplayedSite:
     series: SiteSeries
     seed: str
     battery: str
-    """Who steers its battery: none, rule or plan."""
+    """Who steers its battery, one of `STEERINGS`."""
     tariffs: Tariffs
     neighbours: Neighbours | None = None
+    keeps: Keeps = lambda _: None
+    """What calls that are known of want to be left in its battery."""
     strategy: Strategy = field(default_factory=Truthful)
     readings: dict[int, Reading] = field(default_factory=dict)
 
@@ -55,8 +57,14 @@ class ReplayedSite:
         self.stored_wh = self.site.battery.minimum_wh if self.site.battery else 0
         self.limits = Limits(self.site.ask, self.site.bid, self.site.ratings.order_energy)
         self.command = Command(Mode.HOLD)
+        self.called_wh = self.told_wh = 0
         self.steering: Steering = steering_of(
-            self.battery, self.site, self.history, self.tariffs, self.neighbours
+            self.battery,
+            self.site,
+            self.history,
+            self.tariffs,
+            self.neighbours,
+            keeps=lambda slot: self.keeps(slot),
         )
 
     @property
@@ -78,7 +86,12 @@ class ReplayedSite:
         self.steering.go_on([reading.stored - least for reading in readings])
 
     def begin(self, slot: int, position: Position) -> None:
-        """Let the battery be commanded for a slot."""
+        """Let the battery be commanded for a slot.
+
+        What a call wants of it besides is said after that, in `called_wh`: more (below 0: less)
+        out of the battery.
+        """
+        self.called_wh = 0
         self.command = self.steering.begin(slot, self.available_wh, position)
 
     def read(self, slot: int) -> Reading:
@@ -86,9 +99,10 @@ class ReplayedSite:
         load, generated = self.series.load(slot), self.series.generation(slot)
         charged = discharged = 0
         if self.size:
-            charged, discharged = expected_flows(
-                self.command, generated - load, self.available_wh, self.size
-            )
+            surplus, available = generated - load, self.available_wh
+            flows = expected_flows(self.command, surplus, available, self.size)
+            self.told_wh = flows[1] - flows[0]
+            charged, discharged = called_flows(flows, self.called_wh, surplus, available, self.size)
             self.stored_wh += charged * self.size.efficiency // 1000 - discharged
         net = generated + discharged - load - charged
         reading = Reading(

@@ -22,6 +22,7 @@ from energy.units import SLOT_SECONDS, SLOTS_PER_DAY
 from orchestrator.setting.sites import Site
 from orchestrator.steering.choice import steering_of
 from orchestrator.steering.neighbours import Neighbours
+from orchestrator.steering.plan import LEAST_WH
 from orchestrator.steering.rule import Idle
 from orchestrator.steering.steering import Steering, position_of
 from vpp.calendar import works_on
@@ -52,6 +53,7 @@ class SteeredBattery:
                 self.plan = plan_from(plan_file.read_text(encoding="utf-8"), site.number)
         self._site, self._least = site.number, site.battery.minimum_wh
         power_w = site.battery.size.power_w
+        self._most_wh = site.battery.size.slot_limit_wh
         self._limits = OwnerLimits(charge_w=power_w, discharge_w=power_w)
         self._tariff_of: Callable[[int], Tariff]
         self._neighbours: Neighbours | None = None
@@ -99,7 +101,13 @@ class SteeredBattery:
 
     def _planned(self, slot: int) -> Instruction | None:
         """Return the plan from a slot on as an instruction to dispatch; None if it may be none."""
-        planned = plan_of(self._site, slot * SLOT_SECONDS, self.steering.planned_wh())
+        day = (self.steering.planned(at) for at in range(slot, slot + SLOTS_PER_DAY))
+        # What is so little is not worth a set-point; a solver's rounding is no breach of limits.
+        leaving = [
+            max(-self._most_wh, min(each, self._most_wh)) if abs(each) >= LEAST_WH else 0
+            for each in day
+        ]
+        planned = plan_of(self._site, slot * SLOT_SECONDS, leaving)
         try:
             # What dispatch would not follow is not put before it.
             plan = plan_from(plan_text(planned), self._site)

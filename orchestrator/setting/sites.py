@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import tomllib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from importlib.resources import files
 from importlib.resources.abc import Traversable
@@ -161,6 +161,19 @@ def load_setting(file: Traversable | None = None) -> Setting:
     for name in ("name", "name_ja"):
         _check_distinct(whole, name, [getattr(site, name) for site in sites])
     return Setting(market, tariffs, sites)
+
+
+def with_mode(setting: Setting, mode: str | None) -> Setting:
+    """Return a setting with another gate mode; the file's if none is given.
+
+    Raises:
+        SettingError: if there is no such mode.
+    """
+    if mode is None:
+        return setting
+    if mode not in MODES:
+        raise SettingError(f"--mode must be one of {', '.join(MODES)}, got {mode!r}")
+    return replace(setting, market=replace(setting.market, mode=mode))
 
 
 def _market(table: _Table) -> MarketSetting:

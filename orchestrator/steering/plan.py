@@ -23,7 +23,7 @@ import numpy as np
 from energy.records import Side
 from energy.registry import Tariff
 from energy.units import PRICE_PER_YEN, SLOT_SECONDS, SLOTS_PER_DAY
-from orchestrator.steering.steering import OPEN, Offer, Position, Tariffs, net_offers
+from orchestrator.steering.steering import OPEN, Keeps, Offer, Position, Tariffs, net_offers
 from vpp.ahead import Ahead
 from vpp.chemistry import chemistry
 from vpp.explain import thresholds
@@ -51,7 +51,8 @@ first."""
 class ByPlan:
     """Plans a day ahead again each slot, from what was measured and sold (`vpp.mpc`).
 
-    `wanted` says what can be expected to be sold in the books to come; None: nothing.
+    `wanted` says what can be expected to be sold in the books to come; None: nothing. `keeps` says
+    what is to be left in the battery, for a balancing call that is known of.
     """
 
     def __init__(
@@ -61,7 +62,9 @@ class ByPlan:
         tariffs: Tariffs,
         wanted: Callable[[int, Sequence[int]], tuple[Array, Array]] | None = None,
         alarm: Callable[[str], None] = lambda _: None,
+        keeps: Keeps = lambda _: None,
     ) -> None:
+        self._keeps = keeps
         self._ahead, self._tariffs, self._alarm = Ahead(history), tariffs, alarm
         self._wanted, self._size, self._stored = wanted, size, 0
         self._one_way = sqrt(size.efficiency / 1000)
@@ -91,23 +94,20 @@ class ByPlan:
         self._plan = self._planned(slot, position)
         return command_of(self._plan, self._size, stored_wh)
 
-    def planned_wh(self) -> list[int]:
-        """Return the plan's flows of the battery, for the slot begun last and the day ahead."""
-        if self._plan is None:
-            return []
-        leaving = (self._plan.discharge[0] - self._plan.charge[0]) * WH
-        most = self._size.slot_limit_wh
-        return [
-            max(-most, min(round(float(each)), most)) if abs(each) >= LEAST_WH else 0
-            for each in leaving
-        ]
-
     def offers(self, slot: int) -> list[Offer]:
         """Return what the site would trade in a slot, priced by the plan of the one that runs."""
         plan = self._plan
         if plan is None or slot - plan.problem.first_slot >= HORIZON:
             plan = self._planned(slot, OPEN)
         return offers_of(plan, slot, self._tariffs(slot, plan.problem.first_slot))
+
+    def planned(self, slot: int) -> int:
+        """Return what the plan has leave the battery in a slot; nothing beyond its horizon."""
+        plan = self._plan
+        if plan is None or not 0 <= slot - plan.problem.first_slot < HORIZON:
+            return 0
+        number = slot - plan.problem.first_slot
+        return round(float(plan.discharge[0][number] - plan.charge[0][number]) * WH)
 
     def go_on(self, stored_wh: Sequence[int]) -> None:
         """Let the followers of wear stand where the battery's path has left them."""
@@ -141,6 +141,14 @@ class ByPlan:
             charge_kw=np.minimum(np.asarray(self._battery.charge_kw), surplus),
             end_value=float(buying.mean()) * self._one_way,
         )
+        kept = self._keeps(slot)
+        if kept is not None:
+            power = np.asarray(battery.discharge_kw) - np.array(kept.free) / WH / HALF_HOUR
+            battery = replace(
+                battery,
+                least_kwh=np.array([self._inside(each) for each in kept.left]),
+                discharge_kw=np.maximum(power, 0.0),
+            )
         sold, short, long = np.zeros((3, HORIZON))
         sold[0] = position.sold / WH
         short[0] = max(position.wanted - position.offered, 0) / WH
@@ -177,8 +185,12 @@ def command_of(plan: Plan, size: BatterySize, stored_wh: int) -> Command:
     net = round(float(plan.net_export[0]) * WH)
     if net >= LEAST_WH:
         return Command(Mode.DISCHARGE, _power(discharge))
-    # The reserve for an outage stays: it is told no more than what it may give.
-    most_wh = min(stored_wh, size.slot_limit_wh)
+    # The reserve for an outage stays, and what a call will want: it is told no more than what it
+    # may give.
+    battery = plan.problem.batteries[0]
+    left = float(np.asarray(battery.least_kwh)[0]) * battery.discharge_efficiency
+    power = float(np.asarray(battery.discharge_kw)[0]) * plan.problem.hours
+    most_wh = max(min(stored_wh - round(left * WH), round(power * WH)), 0)
     return Command(Mode.SERVE, _power(most_wh if net > -LEAST_WH else discharge))
 
 

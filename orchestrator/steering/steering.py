@@ -18,8 +18,21 @@ from energy.records import Order, Side, Trade
 from energy.registry import Tariff
 from vpp.rule import Command
 
-NONE, RULE, PLAN = "none", "rule", "plan"
-STEERINGS = (NONE, RULE, PLAN)
+NONE, RULE, OWN_USE, PLAN = "none", "rule", "own-use", "plan"
+STEERINGS = (NONE, RULE, OWN_USE, PLAN)
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """What of a battery is spoken for in the 48 slots from one on, Wh: what is to be left in it to
+    deliver at the end of each, and what of its power is to be free in each."""
+
+    left: Sequence[int]
+    free: Sequence[int]
+
+
+Keeps = Callable[[int], Kept | None]
+"""What is spoken for, by what is known when a slot begins; None: nothing."""
 
 Tariffs = Callable[[int, int], Tariff]
 """The tariff of a slot, as far as it is known when another one begins."""
@@ -71,13 +84,13 @@ class Steering(Protocol):
         """Return what the battery is told for a slot that begins with `stored_wh` to deliver."""
         ...
 
-    def planned_wh(self) -> list[int]:
-        """Return what is to leave the battery (below 0: go into it) in each half hour of a day,
-        from the slot on that was begun last, as the offers reckon with it."""
-        ...
-
     def offers(self, slot: int) -> list[Offer]:
         """Return what the site has to sell or to buy in a slot after the one that runs."""
+        ...
+
+    def planned(self, slot: int) -> int:
+        """Return what is expected to leave the battery in a slot, from the one begun last on, Wh
+        (below 0: what goes into it)."""
         ...
 
     def go_on(self, stored_wh: Sequence[int]) -> None:

@@ -32,26 +32,26 @@ from vpp.calls.evidence import metered
 from vpp.calls.fulfilment import Fulfilment, fulfilment
 from vpp.calls.kept import Kept, Share
 
-FILE = "calls.json"
-"""What a file of calls is called beside a store."""
-
 
 class _Extras(BaseModel):
-    shares: dict[int, list[int]] = {}
+    shares: dict[int, list[int]] | None = None
     planned_wh: dict[int, list[int]] = {}
 
 
 @dataclass(frozen=True)
 class Asked:
-    """A call, what each site was to give of it, and what batteries were planned to do."""
+    """A call, what each site was to give of it, and what batteries were planned to do; `shares`
+    are None where the file does not say, and empty where nobody could serve it."""
 
     call: Call
-    shares: Mapping[int, Sequence[int]]
+    shares: Mapping[int, Sequence[int]] | None
     planned: Mapping[int, Sequence[int]]
 
     def sites(self, batteries: Collection[int]) -> set[int]:
-        """Return the sites that serve it: those with a battery where the file names none."""
-        return {*self.shares, *self.planned} or set(batteries)
+        """Return the sites that serve it: those with a battery where the file does not say."""
+        if self.shares is not None:
+            return {*self.shares, *self.planned}
+        return set(self.planned) or set(batteries)
 
 
 @dataclass(frozen=True)
@@ -69,6 +69,8 @@ class Answer:
 
     def delivered(self, basis: Basis) -> int | None:
         """Return what was delivered against a baseline; None where nothing is known by it."""
+        if not self.found.sites:
+            return 0
         known = [wh for wh in self._by_slot(basis) if wh is not None]
         return sum(known) if known else None
 
@@ -155,7 +157,7 @@ def _asked(path: Path, number: int, entry: Any) -> Asked:
         ) from error
     except SettingError as error:
         raise SettingError(f"{path}: call {number}: {error}") from error
-    for name, by_site in (("shares", extras.shares), ("planned_wh", extras.planned_wh)):
+    for name, by_site in (("shares", extras.shares or {}), ("planned_wh", extras.planned_wh)):
         for site, values in by_site.items():
             if len(values) != len(call.slots):
                 raise SettingError(
@@ -178,7 +180,8 @@ def _answer(store: Store, facts: Facts, one: Asked, every: Sequence[Asked]) -> A
         for site, values in one.planned.items()
         for slot, wh in zip(call.slots, values, strict=True)
     }
-    shares = [share for site in sites for share in _shares(call, site, one.shares.get(site))]
+    told = one.shares or {}
+    shares = [share for site in sites for share in _shares(call, site, told.get(site))]
     kept = Kept(call, State.ENDED, call.ends_at)
     found = fulfilment(kept, shares, readings, baselines, plans, (), ())
     return Answer(found, len(sites) * len(call.slots) - len(readings))

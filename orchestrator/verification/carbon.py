@@ -20,10 +20,12 @@ _WH = 1_000
 
 @dataclass(frozen=True)
 class Factor:
-    """What a kWh from the utility emits, kg CO2; `sources` in English and Japanese."""
+    """What a kWh from the utility emits, kg CO2. In English and Japanese: the fiscal year, whether
+    basic or adjusted, and the source."""
 
     kg_per_kwh: float
-    year: str
+    years: tuple[str, str]
+    kinds: tuple[str, str]
     sources: tuple[str, str]
     given: bool
     """Whether it was named by the user."""
@@ -51,11 +53,16 @@ def factor_of(given: float | None) -> Factor:
     if given is not None:
         if not 0 <= given <= MOST_KG:
             raise SettingError(f"--co2-factor must be 0 to {MOST_KG} kg CO2/kWh, got {given}")
-        return Factor(given, "", ("given by --co2-factor", "--co2-factor による指定値"), True)
+        kinds = ("of a kind that was not named", "種別の指定なし")
+        return Factor(
+            given, ("", ""), kinds, ("given by --co2-factor", "--co2-factor による指定値"), True
+        )
     text = files("orchestrator.verification").joinpath("data", "carbon.toml").read_text("utf-8")
     kept = tomllib.loads(text)["tohoku"]
-    sources = kept["source_en"], kept["source_ja"]
-    return Factor(kept["kg_per_kwh"], kept["year"], sources, False)
+    years, kinds, sources = (
+        (kept[f"{name}_en"], kept[f"{name}_ja"]) for name in ("year", "kind", "source")
+    )
+    return Factor(kept["kg_per_kwh"], years, kinds, sources, False)
 
 
 def carbon_figures(energy: EnergyFigures, factor: Factor) -> Carbon:

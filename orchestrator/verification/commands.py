@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
@@ -15,25 +15,14 @@ from orchestrator.options import (
     Json,
     StorePath,
     print_json,
-    progress_bar,
     store_at,
 )
-from orchestrator.verification.document import (
-    html_of,
-    json_of,
-    period_line,
-    source_of,
-    write_csv,
-    write_markdown,
-    write_report_pdf,
-)
-from orchestrator.verification.facts import settled_slots
-from orchestrator.verification.period import period_from
-from orchestrator.verification.published import write_data
-from orchestrator.verification.report import Figures, figures_of
-from orchestrator.verification.section import Voice
-from orchestrator.verification.summary import summary_section
+from orchestrator.progress import progress_bar, working
 from orchestrator.words import Language, short
+
+if TYPE_CHECKING:
+    from orchestrator.verification.report import Figures
+    from orchestrator.verification.section import Voice
 
 
 def report(
@@ -68,24 +57,36 @@ def report(
     as_json: Json = False,
 ) -> None:
     """Verify a period from chain data alone: energy, money against no trading, wear, audit."""
-    figures, both = _figures(store_path, period, rpc, co2_factor, calls)
+    # What draws and prints takes seconds to load.
+    from orchestrator.verification.document import (
+        html_of,
+        json_of,
+        write_csv,
+        write_markdown,
+        write_report_pdf,
+    )
+    from orchestrator.verification.published import write_data
+    from orchestrator.verification.section import Voice
+
+    figures, both = _figures(store_path, period, rpc, co2_factor, calls, language)
     names = both[language]
     written = []
-    if html:
-        html.parent.mkdir(parents=True, exist_ok=True)
-        html.write_text(html_of(figures, language, names), encoding="utf-8")
-        written.append(html)
-    if pdf:
-        write_report_pdf(figures, language, names, pdf)
-        written.append(pdf)
-    if markdown:
-        written.append(write_markdown(figures, language, names, markdown))
-        stated = json_of(figures, both[Language.ENGLISH])
-        with store_at(store_path) as (store, _):
-            written += write_data(store.connection, figures.facts, stated, markdown)
-    if comma:
-        write_csv(figures, language, names, comma)
-        written.append(comma)
+    with working(language, "print"):
+        if html:
+            html.parent.mkdir(parents=True, exist_ok=True)
+            html.write_text(html_of(figures, language, names), encoding="utf-8")
+            written.append(html)
+        if pdf:
+            write_report_pdf(figures, language, names, pdf)
+            written.append(pdf)
+        if markdown:
+            written.append(write_markdown(figures, language, names, markdown))
+            stated = json_of(figures, both[Language.ENGLISH])
+            with store_at(store_path) as (store, _):
+                written += write_data(store.connection, figures.facts, stated, markdown)
+        if comma:
+            write_csv(figures, language, names, comma)
+            written.append(comma)
     if as_json:
         print_json(json_of(figures, both[Language.ENGLISH]))
     elif written:
@@ -101,9 +102,14 @@ def _figures(
     rpc: str | None,
     co2_factor: float | None,
     calls: Path | None,
+    language: Language,
 ) -> tuple[Figures, dict[Language, list[str]]]:
+    from orchestrator.verification.facts import settled_slots
+    from orchestrator.verification.period import period_from
+    from orchestrator.verification.report import figures_of
+
     folder = None if "://" in store_path else Path(store_path).parent
-    with store_at(store_path) as (store, names), progress_bar() as progress:
+    with store_at(store_path) as (store, names), progress_bar(language) as progress:
 
         def shown(step: str, done: int, total: int) -> None:
             progress("report", done, total)
@@ -111,13 +117,13 @@ def _figures(
         slots = period_from(period, settled_slots(store.connection))
         figures = figures_of(store.connection, slots, folder, rpc, co2_factor, calls, shown)
     sites = range(figures.facts.sites)
-    return figures, {
-        language: [short(names[language].get(site, str(site))) for site in sites]
-        for language in Language
-    }
+    return figures, {each: [short(names[each][site]) for site in sites] for each in Language}
 
 
 def _print(figures: Figures, say: Voice) -> None:
+    from orchestrator.verification.document import period_line, source_of
+    from orchestrator.verification.summary import summary_section
+
     section = summary_section(figures, say)
     console = Console()
     console.print(say("title"), style="bold")

@@ -17,12 +17,10 @@ from orchestrator.verification.section import Section, Table, Voice
 from orchestrator.verification.sections_battery import battery_section
 from orchestrator.verification.sections_calls import call_section
 from orchestrator.verification.sections_chain import chain_section
-from orchestrator.verification.sections_energy import energy_section, flow_section
-from orchestrator.verification.sections_money import (
-    forecast_section,
-    money_section,
-    price_section,
-)
+from orchestrator.verification.sections_energy import energy_section
+from orchestrator.verification.sections_flow import flow_section
+from orchestrator.verification.sections_market import forecast_section, price_section
+from orchestrator.verification.sections_money import money_section
 from orchestrator.verification.sections_plant import carbon_section, reading_section
 from orchestrator.verification.summary import summary_section
 from orchestrator.words import Language, say_day
@@ -151,7 +149,7 @@ def write_markdown(
             (folder / name).write_text(chart.svg + "\n", encoding="utf-8")
             page.append(f"![{chart.title}]({name})")
             page.append(f"*{say('caption', title=chart.title, period=period_line(figures, say))}*")
-        page += [_markdown(table) for table in section.tables if len(table.rows) <= _LONG]
+        page += [_markdown(table, say) for table in section.tables]
         if section.method:
             page.append(f"**{say('method')}.** " + " ".join(section.method))
         if section.again or section.by_command:
@@ -172,7 +170,10 @@ def _recipe(section: Section, say: Voice) -> str:
     return f"**{say('again')}.** " + "\n\n".join(parts)
 
 
-def _markdown(table: Table) -> str:
+def _markdown(table: Table, say: Voice) -> str:
+    if len(table.rows) > _LONG:
+        return say("table_elsewhere", title=table.title, rows=len(table.rows), table=table.key)
+
     def line(cells: Sequence[str]) -> str:
         return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
 
@@ -182,4 +183,5 @@ def _markdown(table: Table) -> str:
     bold = len(shown) - table.totals
     for number, cells in enumerate(shown):
         rows.append(line([f"**{cell}**" if number >= bold else cell for cell in cells]))
-    return f"*{table.title}*\n\n" + "\n".join(rows)
+    note = f"\n\n{table.note}" if table.note else ""
+    return f"*{table.title}*\n\n" + "\n".join(rows) + note

@@ -32,6 +32,8 @@ from orchestrator.verification.period import Array, halves
 
 ENERGIES = ("imported", "exported", "generated", "charged", "discharged", "stored")
 FLOW_KINDS = ("trade", "delivery", "pool")
+PAST_DAYS = 28
+"""Days before a period that a forecast in it may look back to."""
 
 
 @dataclass(frozen=True)
@@ -60,17 +62,20 @@ class Facts:
     price: Array
     cleared: Array
     """By slot, whether there was a book to clear."""
-    ordered: Array
-    """By slot and site, what its live orders came to: asks less bids."""
+    live: Array
+    """Rows of (slot's place, site, side, energy, price): the live orders of settled slots."""
     entries: Array
     """What the settlements owe each site, the utility, the network: sites + 2 columns."""
     corrections: Array
-    """The same for corrections, of the whole period."""
+    """The same for corrections, by the slot that they correct."""
     flows: dict[str, Array]
     """Rows of (slot's place, seller, buyer, energy), by kind."""
     origins: Array
     """Rows of (day's place, part, site, kind, origin's site, battery or -1, energy)."""
     parts: tuple[str, ...]
+    past: Array
+    """Rows of (slots before the period as -1, -2 .., site, used, generated): four weeks' readings
+    that came in time."""
     batteries: dict[int, tuple[int, int, int]]
     """By site, power (0.1 kW), capacity (0.1 kWh), round trip (per mille), as last registered."""
     counts: dict[str, int]
@@ -80,6 +85,13 @@ class Facts:
     def middle(self) -> Array:
         """The pool's price of each slot."""
         return (self.buying + self.selling - self.fee) // 2
+
+    @property
+    def ordered(self) -> Array:
+        """What live orders came to, by slot and site: asks less bids."""
+        slot, site, side, energy, _ = self.live.T
+        signed = np.where(side == int(Side.ASK), energy, -energy)
+        return _placed(slot, site, signed, (len(self.slots), self.sites))
 
     @property
     def consumption(self) -> Array:
@@ -131,7 +143,7 @@ def facts_of(connection: Connection, slots: range) -> Facts:
     }
     quality = _placed(newest[:, 0], newest[:, 1], newest[:, 8], shape)
     was_assumed = _placed(first[:, 0], first[:, 1], first[:, 8], shape) >= int(Quality.ASSUMED)
-    ordered, posted = _ordered(connection, slots, shape)
+    live, posted = _live(connection, slots, shape)
     prices = _rows(connection, CLEARINGS, slots, ("slot", "price"))
     price, cleared = np.zeros(len(slots), np.int64), np.zeros(len(slots), bool)
     price[prices[:, 0]], cleared[prices[:, 0]] = prices[:, 1], True
@@ -154,12 +166,13 @@ def facts_of(connection: Connection, slots: range) -> Facts:
         fee=fee * settled,
         price=price * settled,
         cleared=cleared & settled,
-        ordered=ordered * settled[:, None],
+        live=live[settled[live[:, 0]]],
         entries=entries,
         corrections=corrections,
         flows=_flows(connection, slots, settled),
         origins=origins,
         parts=parts,
+        past=_past(connection, slots),
         batteries=batteries,
         counts={
             **posted,
@@ -205,8 +218,8 @@ def _placed(row: Array, column: Array, values: Array, shape: tuple[int, int]) ->
 
 
 def _entries(connection: Connection, slots: range, sites: int) -> tuple[Array, Array]:
-    """Return the settlements' entries, the last column marked where there is none; and the
-    corrections' sums."""
+    """Return the settlements' entries, the last column marked where there is none; and the sums of
+    corrections."""
     rows = _rows(connection, ENTRIES, slots, ("slot", "account", "microyen", "revision"))
     columns = rows[:, 1].copy()
     columns[rows[:, 1] == UTILITY] = sites
@@ -215,25 +228,34 @@ def _entries(connection: Connection, slots: range, sites: int) -> tuple[Array, A
     entries = np.zeros((len(slots), sites + 2), np.int64)
     entries[:, -1] = _UNSETTLED
     entries[rows[at_first, 0], columns[at_first]] = rows[at_first, 2]
-    corrections = np.zeros(sites + 2, np.int64)
-    np.add.at(corrections, columns[~at_first], rows[~at_first, 2])
+    late = ~at_first
+    corrections = _placed(rows[late, 0], columns[late], rows[late, 2], entries.shape)
     return entries, corrections
 
 
-def _ordered(
+def _live(
     connection: Connection, slots: range, shape: tuple[int, int]
 ) -> tuple[Array, dict[str, int]]:
-    """Return what live orders come to: from each site's last fresh order of a slot on."""
-    names = ("slot", "site", "side", "energy", "sequence", "fresh")
+    """Return the live orders: from each site's last fresh order of a slot on."""
+    names = ("slot", "site", "side", "energy", "price", "sequence", "fresh")
     rows = _rows(connection, ORDERS, slots, names)
     since = np.zeros(shape, np.int64)
-    fresh = rows[rows[:, 5] == 1]
-    np.maximum.at(since, (fresh[:, 0], fresh[:, 1]), fresh[:, 4])
-    live = rows[rows[:, 4] >= since[rows[:, 0], rows[:, 1]]]
-    signed = np.where(live[:, 2] == int(Side.ASK), live[:, 3], -live[:, 3])
+    fresh = rows[rows[:, 6] == 1]
+    np.maximum.at(since, (fresh[:, 0], fresh[:, 1]), fresh[:, 5])
+    live = rows[(rows[:, 5] >= since[rows[:, 0], rows[:, 1]]) & (rows[:, 3] > 0)]
     batches = _distinct(connection, slots, ORDERS.c.block, ORDERS.c.slot)
-    counts = {"orders": len(rows), "order_batches": batches}
-    return _placed(live[:, 0], live[:, 1], signed, shape), counts
+    return live[:, :5], {"orders": len(rows), "order_batches": batches}
+
+
+def _past(connection: Connection, slots: range) -> Array:
+    """Return what sites used and generated in the four weeks before a period."""
+    before = range(slots.start - PAST_DAYS * SLOTS_PER_DAY, slots.start)
+    names = ("slot", "site", *ENERGIES, "quality")
+    rows = _rows(connection, READINGS, before, names)
+    rows = rows[rows[:, 8] < int(Quality.ASSUMED)]
+    imported, exported, generated, charged, discharged = rows[:, 2:7].T
+    used = imported + generated + discharged - exported - charged
+    return np.stack([rows[:, 0] - len(before), rows[:, 1], used, generated], axis=1)
 
 
 def _tariffs(connection: Connection, slots: range) -> tuple[Array, Array, Array]:

@@ -8,32 +8,36 @@ from __future__ import annotations
 
 import tomllib
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
 
 import numpy as np
-from web3 import Web3
-from web3.types import RPCEndpoint
 
+from chain.network.seal import sealer_of
+from chain.node import NodeChain
 from chain.recorded import RecordedChain
-from energy.errors import ChainError
 from orchestrator.audit import findings_kept
 from orchestrator.replay.indexing import CHAIN
 from orchestrator.verification.facts import Facts
 
 STEPS = ("post", "clear", "read", "settle")
 SAMPLE = 500
-"""Blocks that are asked for their sealer, spread evenly over the chain."""
+"""Blocks whose seal is looked at, spread evenly over the chain."""
+_ASKED = 50
+"""Blocks asked for at a time."""
 
 
 @dataclass(frozen=True)
 class Step:
-    """A kind of transaction: how many there were, how many records they carried, their gas."""
+    """A kind of transaction: how many there were, how many records and trades they carried, and
+    their gas as it is estimated."""
 
     key: str
     transactions: int
     records: int
+    trades: int
     gas: int
 
 
@@ -75,7 +79,10 @@ def chain_figures(
     size: tuple[int | None, int | None, int | None] = (None, None, None)
     depth, sealers = None, None
     if rpc is not None:
-        size, sealers = _of_node(rpc)
+        blocks, sealers = _of_node(rpc)
+        size = (blocks, None, None)
+        # Final is what more than half of the validators have sealed on top of.
+        depth = len(sealers) // 2 + 1 if sealers else 0
     elif folder is not None and (folder / CHAIN).exists():
         chain = RecordedChain(folder / CHAIN)
         size, depth = chain.counted(), chain.depth
@@ -98,36 +105,36 @@ def chain_figures(
 
 
 def _steps(facts: Facts) -> tuple[Step, ...]:
-    """Return each step's transactions and records, and the gas that they take by its line."""
-    counts = facts.counts
+    """Return each step's transactions, records and trades, and the gas that they take by its
+    line."""
+    counts, trades = facts.counts, len(facts.flows["trade"])
     amounts = {
-        "post": (counts["order_batches"], counts["orders"]),
-        "clear": (counts["clearings"], counts["orders"]),
-        "read": (counts["reading_batches"], counts["readings"]),
-        "settle": (counts["settled"], counts["settled"] * facts.sites),
+        "post": (counts["order_batches"], counts["orders"], 0),
+        "clear": (counts["clearings"], counts["orders"], trades),
+        "read": (counts["reading_batches"], counts["readings"], 0),
+        "settle": (counts["settled"], counts["settled"] * facts.sites, trades),
     }
     text = files("orchestrator.verification").joinpath("data", "gas.toml").read_text("utf-8")
     lines = tomllib.loads(text)
-    return tuple(
-        Step(
-            key, times, records, lines[key]["transaction"] * times + lines[key]["record"] * records
-        )
-        for key, (times, records) in amounts.items()
-    )
+    return tuple(Step(key, *each, _gas(lines[key], *each)) for key, each in amounts.items())
 
 
-def _of_node(rpc: str) -> tuple[tuple[int, None, None], dict[str, float] | None]:
+def _gas(line: Mapping[str, int], transactions: int, records: int, trades: int) -> int:
+    return line["transaction"] * transactions + line["record"] * records + line["trade"] * trades
+
+
+def _of_node(rpc: str) -> tuple[int, dict[str, float] | None]:
     """Return a node's number of blocks, and who sealed how large a part of those sampled."""
-    web3 = Web3(Web3.HTTPProvider(rpc))
-    try:
-        height = web3.eth.block_number
-        found: Counter[str] = Counter()
-        for number in np.unique(np.linspace(1, max(height, 1), SAMPLE).astype(int)):
-            answer = web3.provider.make_request(RPCEndpoint("clique_getSigner"), [hex(number)])
-            if "error" in answer:
-                return (height + 1, None, None), None  # no chain of validators
-            found[str(answer["result"]).lower()] += 1
-    except (OSError, ValueError) as error:
-        raise ChainError(f"the node at {rpc} must answer, got {error}") from error
+    node = NodeChain(rpc)
+    height = node.height()
+    numbers = np.unique(np.linspace(1, max(height, 1), SAMPLE).astype(int)).tolist()
+    found: Counter[str] = Counter()
+    for at in range(0, len(numbers), _ASKED):
+        asked = [[hex(number), False] for number in numbers[at : at + _ASKED]]
+        for block in node.batch("eth_getBlockByNumber", asked):
+            sealer = sealer_of(block) if block else None
+            if sealer is None:
+                return height + 1, None  # no chain of validators
+            found[sealer] += 1
     total = sum(found.values())
-    return (height + 1, None, None), {who: count / total for who, count in sorted(found.items())}
+    return height + 1, {who: count / total for who, count in sorted(found.items())}

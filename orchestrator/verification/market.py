@@ -1,7 +1,4 @@
-"""Prices of trades, and what orders foresaw against what meters showed.
-
-Prices in JPY/kWh, energy in Wh.
-"""
+"""Prices of trades, and what each site quoted. Prices in JPY/kWh, energy in Wh."""
 
 from __future__ import annotations
 
@@ -9,9 +6,28 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from energy.records import Side
 from energy.units import PRICE_PER_YEN, SLOTS_PER_DAY
 from orchestrator.verification.facts import Facts
 from orchestrator.verification.period import Array, halves, months
+
+SET = 0.95
+"""From what part of the quoted energy at one price on a side counts as quoting a set price."""
+
+
+@dataclass(frozen=True)
+class Quotes:
+    """What a site quoted on a side, over its live orders; nan where it never did."""
+
+    orders: int
+    least: float
+    mean: float
+    """Weighted by energy."""
+    most: float
+    prices: int
+    """How many different ones."""
+    commonest: float
+    """The part of the energy that was quoted at the commonest one, 0 to 1."""
 
 
 @dataclass(frozen=True)
@@ -38,6 +54,26 @@ class Prices:
     """The utility's lowest and highest price for surplus, and for supply."""
     selling: tuple[float, float]
     fee: tuple[float, float]
+    asks: list[Quotes]
+    """By site."""
+    bids: list[Quotes]
+
+    @property
+    def quoting(self) -> list[int]:
+        """Sites that quoted at all."""
+        pairs = enumerate(zip(self.asks, self.bids, strict=True))
+        return [site for site, sides in pairs if any(side.orders for side in sides)]
+
+    @property
+    def quoting_set_prices(self) -> list[int]:
+        """Of these, those that asked one price, and bid one price, all the time."""
+        return [
+            site
+            for site in self.quoting
+            if all(
+                side.commonest >= SET for side in (self.asks[site], self.bids[site]) if side.orders
+            )
+        ]
 
 
 def price_figures(facts: Facts) -> Prices:
@@ -77,6 +113,8 @@ def price_figures(facts: Facts) -> Prices:
         buying=_range(facts.buying[facts.settled]),
         selling=_range(facts.selling[facts.settled]),
         fee=_range(facts.fee[facts.settled]),
+        asks=_quotes(facts, Side.ASK),
+        bids=_quotes(facts, Side.BID),
     )
 
 
@@ -92,34 +130,21 @@ def _range(values: Array) -> tuple[float, float]:
     return float(values.min()) / PRICE_PER_YEN, float(values.max()) / PRICE_PER_YEN
 
 
-@dataclass(frozen=True)
-class Foresight:
-    """Orders against meters, by site: what was ordered less what the meter showed, net exports."""
-
-    mean_absolute: Array
-    """Wh a half hour."""
-    bias: Array
-    """Wh a half hour; above zero: more export, or less import, was ordered than came."""
-    part_of_flow: Array
-    """The absolute errors' sum as a part of what went through the meter."""
-    half_absolute: Array
-    """The same for all sites together, mean Wh by half hour of the day."""
-    half_together: Array
-    """The error of the sum of all sites, where errors of one make up for another's."""
+def _quotes(facts: Facts, side: Side) -> list[Quotes]:
+    rows = facts.live[facts.live[:, 2] == int(side)]
+    return [_quoted(rows[rows[:, 1] == site]) for site in range(facts.sites)]
 
 
-def foresight_figures(facts: Facts) -> Foresight:
-    """Compute how far orders were off; of sites that take part, in settled slots with a reading."""
-    seen = facts.settled[:, None] & facts.active & ~facts.missed
-    net = facts.first_exported - facts.first_imported
-    error = np.where(seen, facts.ordered - net, 0)
-    count = np.maximum(seen.sum(axis=0), 1)
-    flow = np.maximum((np.abs(net) * seen).sum(axis=0), 1)
-    half, days = halves(facts.slots), np.maximum(facts.settled.sum() / SLOTS_PER_DAY, 1)
-    return Foresight(
-        mean_absolute=np.abs(error).sum(axis=0) / count,
-        bias=error.sum(axis=0) / count,
-        part_of_flow=np.abs(error).sum(axis=0) / flow,
-        half_absolute=np.bincount(half, np.abs(error).sum(axis=1), SLOTS_PER_DAY) / days,
-        half_together=np.bincount(half, np.abs(error.sum(axis=1)), SLOTS_PER_DAY) / days,
+def _quoted(rows: Array) -> Quotes:
+    if not len(rows):
+        return Quotes(0, float("nan"), float("nan"), float("nan"), 0, 0.0)
+    prices, places = np.unique(rows[:, 4], return_inverse=True)
+    energy = np.bincount(places, rows[:, 3])
+    return Quotes(
+        orders=len(rows),
+        least=float(prices[0]) / PRICE_PER_YEN,
+        mean=float((prices * energy).sum() / energy.sum()) / PRICE_PER_YEN,
+        most=float(prices[-1]) / PRICE_PER_YEN,
+        prices=len(prices),
+        commonest=float(energy.max() / energy.sum()),
     )

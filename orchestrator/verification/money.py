@@ -1,8 +1,9 @@
 """Money of a period against no trading, and what a settlement is made of, microyen.
 
-The counterfactual: the same meter readings, half hour by half hour, and each site alone with the
-utility at its two prices. So the batteries do in it what they did; what they would have done
-without a market is not known. `Money.squares` asks beside this what is worth without batteries.
+Two counterfactuals, half hour by half hour, each site alone with the utility at its two prices. One
+takes the meters as they were: the batteries do in it what they did, perhaps for the market. In the
+other each battery serves its own office first (`cases`), as it would without a market: that is the
+fairer one, and for battery owners the market brought less against it.
 
 The terms of each settlement are computed again (`contracts/Settlement.sol`, as
 `energy.settlement` has it) for all slots at once, and must add up to what the chain says.
@@ -14,18 +15,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from orchestrator.verification.cases import OWN_FIRST, Case, cases_of
 from orchestrator.verification.facts import Facts
 from orchestrator.verification.period import Array, months
 
 TERMS = ("trades", "pool", "broken", "utility", "fee")
-
-
-@dataclass(frozen=True)
-class Square:
-    """What the offices and the network pay the utility together, with or without batteries."""
-
-    alone: int
-    together: int
 
 
 @dataclass(frozen=True)
@@ -60,32 +54,37 @@ class Money:
     pooled: int
     month_names: list[str]
     month_gain: Array
-    """By month: the sites' gain together."""
-    with_batteries: Square
-    without_batteries: Square
+    """By month: the sites' gain together; a correction counts in the month of what it corrects."""
+    cases: dict[str, Case]
 
     @property
     def gain(self) -> Array:
-        """What each saved against no trading."""
+        """What each saved against the same meters without trading."""
         return self.without - self.paid
+
+    @property
+    def gain_over_own_first(self) -> Array:
+        """What each saved against no trading, its battery serving its own office first."""
+        return self.cases[OWN_FIRST].alone - self.paid
 
 
 def money_figures(facts: Facts) -> Money:
     """Compute a period's money."""
     meters = facts.meters
     bills = facts.selling[:, None] * meters["imported"] - facts.buying[:, None] * meters["exported"]
-    owed = facts.entries.sum(axis=0) + facts.corrections
+    settled = facts.entries + facts.corrections
+    owed, corrected = settled.sum(axis=0), facts.corrections.sum(axis=0)
     sites = facts.sites
     terms, broken = _terms(facts)
     agrees = np.equal(sum(terms.values()), facts.entries[:, :sites]).all(axis=1)
     names, places = months(facts.slots)
-    gains = (bills + facts.entries[:, :sites]).sum(axis=1)
+    gains = (bills + settled[:, :sites]).sum(axis=1)
     pool = facts.between("pool")
     return Money(
         without=bills.sum(axis=0),
         paid=-owed[:sites],
         terms={name: term.sum(axis=0) for name, term in terms.items()},
-        corrections=facts.corrections[:sites],
+        corrections=corrected[:sites],
         utility_without=int(bills.sum()),
         utility=int(owed[sites]),
         network=int(owed[sites + 1]),
@@ -100,8 +99,7 @@ def money_figures(facts: Facts) -> Money:
         pooled=int(pool.sum() - np.trace(pool)),
         month_names=names,
         month_gain=np.bincount(places, gains, len(names)),
-        with_batteries=_square(facts, meters["imported"], meters["exported"]),
-        without_batteries=_square(facts, *_bare(facts)),
+        cases=cases_of(facts),
     )
 
 
@@ -164,21 +162,3 @@ def _terms(facts: Facts) -> tuple[dict[str, Array], dict[str, Array]]:
         "untaken": untaken.sum(axis=0),
         "lost": lost.sum(axis=0),
     }
-
-
-def _bare(facts: Facts) -> tuple[Array, Array]:
-    """Return what each site would import and export if its battery did nothing."""
-    net = facts.meters["generated"] - facts.consumption
-    return np.maximum(-net, 0), np.maximum(net, 0)
-
-
-def _square(facts: Facts, imported: Array, exported: Array) -> Square:
-    """Return the bill to the utility of all, each alone and all together.
-
-    Together they buy only what their exports do not cover in the half hour, and sell the rest:
-    whatever they pay each other stays among offices and network.
-    """
-    alone = (facts.selling[:, None] * imported - facts.buying[:, None] * exported).sum()
-    net = imported.sum(axis=1) - exported.sum(axis=1)
-    together = facts.selling * np.maximum(net, 0) - facts.buying * np.maximum(-net, 0)
-    return Square(int(alone), int(together.sum()))

@@ -7,6 +7,7 @@ was made by whoever runs the market, and its readings are what its sites' meters
 from __future__ import annotations
 
 import json
+import re
 import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -19,13 +20,14 @@ from sqlalchemy import Connection, select
 from chain.store import Store
 from chain.tables import SETTINGS
 from energy.errors import SettingError
-from energy.units import SLOTS_PER_DAY, day_of
+from energy.units import PRICE_PER_YEN, SLOTS_PER_DAY, day_of
 from orchestrator.replay.folder import FILE
-from orchestrator.replay.plan import BUNDLED, KIND
+from orchestrator.replay.plan import BUNDLED, KIND, MARKUP
 from orchestrator.setting.series import LOADS_NAME, PV_NAME
 from orchestrator.verification.section import Voice
 from orchestrator.words import say_day
 
+DEMO = "demo"
 REPORTS = "docs/report"
 SITES_PRICES = "sites file"
 """What a store says of prices that are the sites file's."""
@@ -35,6 +37,7 @@ _OPTIONS = (
 """Of `yui replay`, by the settings that tell them."""
 _DEFAULTS = {BUNDLED, LOADS_NAME, PV_NAME, SITES_PRICES}
 """What is said of what a replay takes without being told."""
+_MARKUP = re.compile(r"sold at ([\d.]+) JPY/kWh more")
 _FOLDER = "FOLDER"
 """Where a replay is made again: the reader's choice."""
 
@@ -53,14 +56,27 @@ class Provenance:
 
     @property
     def is_replay(self) -> bool:
-        """Whether it was played, not metered."""
+        """Whether it is a replay, which can be made again."""
         return self.settings.get("kind") == KIND
+
+    @property
+    def is_played(self) -> bool:
+        """Whether series stood in for the sites: in a replay, or in a demonstration."""
+        return self.settings.get("kind") in (KIND, DEMO)
 
     @property
     def gap_days(self) -> int | None:
         """How many days of the played roofs are gaps of the source, played as 0; None unsaid."""
         found = self.settings.get("pv_gap_days")
         return int(found) if found and found.isdigit() else None
+
+    @property
+    def markup(self) -> str | None:
+        """What the utility added to an exchange's price, JPY/kWh; None without an exchange."""
+        if not self.settings.get("exchange"):
+            return None
+        found = _MARKUP.search(self.settings.get("tariffs", ""))
+        return found[1] if found else None
 
     @property
     def chain(self) -> tuple[str, str]:
@@ -79,6 +95,8 @@ class Provenance:
             is_text = name == "tariffs" and bool(self.settings.get("exchange"))
             if value and value not in _DEFAULTS and not is_text:
                 options[name] = value
+        if (markup := self.markup) not in (None, f"{MARKUP / PRICE_PER_YEN:g}"):
+            options["markup"] = str(markup)
         given = " ".join(f"--{name} {shlex.quote(value)}" for name, value in options.items())
         told = f"--store {_FOLDER}/store.sqlite --language {language} --markdown {REPORTS}"
         if len(slots) != self.days * SLOTS_PER_DAY:
@@ -128,23 +146,23 @@ def source_lines(provenance: Provenance, say: Voice) -> list[str]:
     """Say what the store is, before any figure."""
     settings, (chain_id, market) = provenance.settings, provenance.chain
     lines = []
-    if provenance.is_replay:
+    if provenance.is_played:
         span = {"first": say_day(say.language, provenance.first), "days": provenance.days}
-        lines.append(say("source_replay", **span))
+        lines.append(say("source_replay" if provenance.is_replay else "source_demo", **span))
         lines.append(
             say(
                 "source_series",
                 loads=_named(settings.get("loads", BUNDLED), say),
                 pv=_named(settings.get("pv", BUNDLED), say),
-                tariffs=_named(settings.get("tariffs") or SITES_PRICES, say),
+                tariffs=_prices(provenance, say),
             )
         )
         if provenance.gap_days:
             lines.append(say("source_gaps", days=provenance.gap_days))
         names = ("agents", "seed", "mode", "battery", "sites")
-        lines.append(
-            say("source_played", **{name: _named(settings.get(name), say) for name in names})
-        )
+        if provenance.is_replay:
+            named = {name: _named(settings.get(name), say) for name in names}
+            lines.append(say("source_played", **named))
     else:
         lines.append(say("source_market"))
     if provenance.block:
@@ -160,6 +178,13 @@ def source_lines(provenance: Provenance, say: Voice) -> list[str]:
             )
         )
     return lines
+
+
+def _prices(provenance: Provenance, say: Voice) -> str:
+    settings = provenance.settings
+    if provenance.markup is not None:
+        return say("set_exchange", exchange=settings["exchange"], markup=provenance.markup)
+    return _named(settings.get("tariffs") or SITES_PRICES, say)
 
 
 def _named(value: str | None, say: Voice) -> str:

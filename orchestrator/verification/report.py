@@ -13,13 +13,21 @@ from pathlib import Path
 from sqlalchemy import Connection, select
 
 from chain.tables import SETTINGS
+from orchestrator.replay.calls import FILE
 from orchestrator.setting.sites import AHEAD
-from orchestrator.verification.calls import FILE, Asked, CallFigures, call_figures, calls_at
+from orchestrator.steering.steering import NONE, RULE
+from orchestrator.verification.calls import Asked, CallFigures, call_figures, calls_at
 from orchestrator.verification.carbon import Carbon, carbon_figures, factor_of
 from orchestrator.verification.energy import EnergyFigures, coincidence, energy_figures
 from orchestrator.verification.facts import Facts, facts_of, settled_slots
+from orchestrator.verification.foresight import (
+    Foresight,
+    Orders,
+    foresight_figures,
+    order_figures,
+)
 from orchestrator.verification.ledger import ChainFigures, chain_figures
-from orchestrator.verification.market import Foresight, Prices, foresight_figures, price_figures
+from orchestrator.verification.market import Prices, price_figures
 from orchestrator.verification.money import Money, money_figures
 from orchestrator.verification.provenance import Provenance, provenance_of
 from orchestrator.verification.storage import Store, battery_figures
@@ -37,8 +45,10 @@ class Figures:
     energy: EnergyFigures
     money: Money
     prices: Prices
-    foresight: Foresight | None
+    orders: Orders | None
     """None where orders come after metering: they foresee nothing."""
+    foresight: Foresight | None
+    """None there too, and where no two weeks are known."""
     batteries: list[Store]
     carbon: Carbon
     chain: ChainFigures
@@ -81,13 +91,15 @@ def figures_of(
     ahead = _setting(connection, "mode") in (None, AHEAD)
     final = int(_setting(connection, "final") or -1)
     progress("batteries", 2, STEPS)
-    batteries = battery_figures(facts, _setting(connection, "battery"))
+    steered = _setting(connection, "battery")
+    batteries = battery_figures(facts, steered)
     progress("pages", 3, STEPS)
     return Figures(
         facts=facts,
         energy=energy,
         money=money_figures(facts),
         prices=price_figures(facts),
+        orders=order_figures(facts, _conditional(facts, steered)) if ahead else None,
         foresight=foresight_figures(facts) if ahead else None,
         batteries=batteries,
         carbon=carbon_figures(energy, factor),
@@ -97,6 +109,12 @@ def figures_of(
         met=met,
         alike=alike,
     )
+
+
+def _conditional(facts: Facts, steered: str | None) -> list[int]:
+    """Return the sites whose orders may be a plan's: all with a battery, unless it is known not to
+    be steered by one."""
+    return [] if steered in (NONE, RULE) else sorted(facts.batteries)
 
 
 def _calls(folder: Path | None, given: Path | None) -> tuple[list[Asked], str] | None:

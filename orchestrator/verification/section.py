@@ -40,6 +40,8 @@ class Table:
     columns: tuple[Column, ...]
     rows: tuple[tuple[Cell, ...], ...]
     totals: int = 0
+    note: str = ""
+    """What a reader must know beside the numbers."""
 
     def shown(self) -> list[list[str]]:
         """Return the rows as text."""
@@ -53,6 +55,7 @@ class Table:
         return {
             "columns": [{"key": one.key, "unit": one.unit} for one in self.columns],
             "rows": [list(row) for row in self.rows],
+            **({"note": self.note} if self.note else {}),
         }
 
     def to_csv(self) -> str:

@@ -6,7 +6,8 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 
 from energy.units import JST
-from orchestrator.verification.calls import FILE, Answer, CallFigures
+from orchestrator.replay.calls import FILE
+from orchestrator.verification.calls import Answer, CallFigures
 from orchestrator.verification.charts import bars
 from orchestrator.verification.provenance import Provenance
 from orchestrator.verification.queries import query
@@ -33,19 +34,19 @@ def call_section(figures: Figures, say: Voice) -> Section:
         return Section("calls", say("calls"), findings=(none, say("calls_how_to", name=FILE)))
     table = _by_call(calls, say)
     tables, charted = [table], "calls"
-    names, groups = [str(row[0]) for row in table.rows[:-1]], [[one] for one in calls.answers]
+    labels, groups = [_day(one) for one in calls.answers], [[one] for one in calls.answers]
     if len(calls.answers) > _SINGLE:
         months = sorted({_month(one) for one in calls.answers})
         groups = [[one for one in calls.answers if _month(one) == month] for month in months]
-        names = [month_label(month, say) for month in months]
-        tables.append(_by_month(names, groups, say))
+        labels = months
+        tables.append(_by_month([month_label(month, say) for month in months], groups, say))
         charted = "calls_by_month"
     return Section(
         "calls",
         say("calls"),
         findings=tuple(_found(figures, calls, say)),
         tables=tuple(tables),
-        charts=(_chart(names, groups, charted, say),),
+        charts=(_chart(labels, groups, charted, say),),
         method=say.lines("calls_how"),
         again=query("calls", calls.answers[0].call.slots),
         by_command=say("calls_again", name=FILE),
@@ -106,7 +107,7 @@ def _sums(answers: Sequence[Answer]) -> tuple[Cell, ...]:
 
 
 def _chart(
-    names: Sequence[str], groups: Sequence[Sequence[Answer]], table: str, say: Voice
+    labels: Sequence[str], groups: Sequence[Sequence[Answer]], table: str, say: Voice
 ) -> Chart:
     """Draw asked and delivered side by side."""
 
@@ -117,9 +118,6 @@ def _chart(
     series = [(say("call_asked"), asked), (say("call_meter"), kwh(Basis.METER))]
     if any(one.delivered(Basis.PLAN) is not None for group in groups for one in group):
         series.append((say("call_plan"), kwh(Basis.PLAN)))
-    labels = (
-        [name.split(" ")[0].removeprefix("20") for name in names] if table == "calls" else names
-    )
     title = say("calls_chart")
     drawn = bars(title, labels, series, "kWh", colours=(3, 1, 0), height=230, style=say.style)
     return Chart("calls_chart", title, drawn, table)
@@ -174,6 +172,10 @@ def _whose(provenance: Provenance) -> str:
 
 def _month(one: Answer) -> str:
     return datetime.fromtimestamp(one.call.starts_at, JST).strftime("%Y-%m")
+
+
+def _day(one: Answer) -> str:
+    return datetime.fromtimestamp(one.call.starts_at, JST).strftime("%m-%d")
 
 
 def _when(one: Answer) -> str:

@@ -6,6 +6,9 @@ from orchestrator.verification.ledger import ChainFigures
 from orchestrator.verification.report import Figures
 from orchestrator.verification.section import Cell, Section, Table, Voice
 
+AT_A_THOUSAND = 29_732
+"""Gas a site and half hour in a market of 1,000 sites (`python -m bench scale`, docs/ledger.md)."""
+
 
 def chain_section(figures: Figures, say: Voice) -> Section:
     """The chain: transactions, gas, finality, validators' share; and the audit's result."""
@@ -15,6 +18,7 @@ def chain_section(figures: Figures, say: Voice) -> Section:
             say(f"step_{step.key}"),
             step.transactions,
             step.records,
+            step.trades,
             step.gas / 1e6,
             step.gas / max(chain.settled * chain.sites, 1),
         )
@@ -24,6 +28,7 @@ def chain_section(figures: Figures, say: Voice) -> Section:
         (
             say("sum"),
             sum(step.transactions for step in chain.steps),
+            None,
             None,
             chain.gas / 1e6,
             chain.gas / max(chain.settled * chain.sites, 1),
@@ -36,6 +41,7 @@ def chain_section(figures: Figures, say: Voice) -> Section:
             say.column("step"),
             say.column("transactions"),
             say.column("records"),
+            say.column("trades"),
             say.column("gas", "M", 1),
             say.column("gas_site_slot"),
         ),
@@ -66,9 +72,8 @@ def chain_section(figures: Figures, say: Voice) -> Section:
                 tuple((who, 100 * part) for who, part in chain.sealers.items()),
             )
         )
-    findings = [audit_found(chain, say)]
-    if not chain.sealers:
-        findings.append(say("validators_none"))
+    findings = [audit_found(chain, say), _gas_found(chain, say)]
+    findings.append(say("validators_seen" if chain.sealers else "validators_none"))
     if chain.audit:
         tables.append(
             Table(
@@ -87,7 +92,16 @@ def chain_section(figures: Figures, say: Voice) -> Section:
         again="yui audit --folder FOLDER"
         if figures.provenance.is_replay
         else "yui audit --rpc URL --manifest FILE",
+        by_command=say("chain_again"),
     )  # fmt: skip
+
+
+def _gas_found(chain: ChainFigures, say: Voice) -> str:
+    """Say what a site and half hour takes, beside what it takes where many share a transaction."""
+    each = chain.gas / max(chain.settled * chain.sites, 1)
+    return say(
+        "gas_found", each=f"{each:,.0f}", sites=f"{chain.sites:,}", many=f"{AT_A_THOUSAND:,}"
+    )
 
 
 def audit_found(chain: ChainFigures, say: Voice) -> str:

@@ -43,7 +43,7 @@ def reading_section(figures: Figures, say: Voice) -> Section:
         )
     ]
     gaps = figures.provenance.gap_days
-    if gaps and figures.provenance.is_replay:
+    if gaps and figures.provenance.is_played:
         found.append(say("readings_gaps", days=gaps))
     return Section(
         "readings",
@@ -69,8 +69,14 @@ def carbon_section(figures: Figures, say: Voice) -> Section:
         "carbon",
         say("carbon"),
         findings=(
-            say("carbon_factor", factor=f"{factor.kg_per_kwh:g}", year=factor.year,
-                source=factor.sources[japanese]),
+            say(
+                "carbon_factor",
+                factor=f"{factor.kg_per_kwh:g}",
+                year=factor.years[japanese],
+                kind=factor.kinds[japanese],
+                source=factor.sources[japanese],
+            ),
+            say("carbon_sold", sold=f"{figures.energy.sold_on.sum() / 1_000:,.0f}"),
         ),
         tables=(
             Table(
@@ -88,4 +94,5 @@ def carbon_section(figures: Figures, say: Voice) -> Section:
         ),
         method=say.lines("carbon_how"),
         again=query("carbon", figures.facts.slots),
-    )  # fmt: skip
+        by_command=say("carbon_again"),
+    )

@@ -2,14 +2,18 @@
 
 | rule           | what it looks at                                     | thresholds            |
 | -------------- | ---------------------------------------------------- | --------------------- |
-| worth          | the gain as a part of the net bill without trading   | 2 %, 10 %             |
+| worth          | the lesser gain (own use first, or the same meters)  | 2 %, 10 %             |
+|                | as a part of the net bill without trading            |                       |
 | transfer       | who lost what the offices gained                     |                       |
 | coincidence    | exports that met an import in their half hour        | 50 %                  |
 | alike          | correlation of generation between roofs              | 0.9; 0.995: one series |
-| spread         | the largest and the least gain; who is worse off     |                       |
+| spread         | the largest and the least gain; who is worse off, by |                       |
+|                | either measure                                       |                       |
 | cover          | own roofs' cover, and what others' roofs add         | 5 points              |
-| battery        | earned in the market less wear; less own use first   | 0                     |
+| battery        | earned in the market less the wear of running        | 0                     |
+|                | the same, had it served its own office first         | 1 % more              |
 | forecast       | what broken trades cost, and how much left the group | 1 % of the gain       |
+| quotes         | offices that quote one price a side all the time     | half of them          |
 | edges          | energy traded within 1 JPY of the extreme prices     | 50 %                  |
 | readings       | readings missed                                      | 0                     |
 | audit          | whether it was made, and went through                |                       |
@@ -17,13 +21,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+import numpy as np
+
 from energy.units import SLOTS_PER_DAY
+from orchestrator.verification import storage
+from orchestrator.verification.cases import AS_RUN, IDLE, OWN_FIRST
+from orchestrator.verification.queries import script
 from orchestrator.verification.report import Figures
 from orchestrator.verification.section import Cell, Section, Table, Voice
 from orchestrator.verification.sections_chain import audit_found
 from orchestrator.verification.sections_energy import percent
+from orchestrator.verification.sections_market import quoting_found
 from orchestrator.verification.sections_money import yen
-from orchestrator.verification.storage import AS_RUN, SELF_USE
+from orchestrator.verification.storage import Store, Strategy
 from vpp.chemistry import DAYS_PER_YEAR
 
 LITTLE, CLEAR = 2.0, 10.0
@@ -51,6 +63,13 @@ def summary_section(figures: Figures, say: Voice) -> Section:
          "%"),
         (say("missed"), f"{int(figures.facts.missed.sum()):,}", ""),
     ]  # fmt: skip
+    if figures.batteries:
+        fair = yen(money.gain_over_own_first.sum())
+        paid = yen(money.cases[OWN_FIRST].alone.sum())
+        rows += [
+            (say("gain_fair"), _shown(fair), say("yen")),
+            (say("gain_fair_of_bill"), _shown(percent(fair, abs(paid)), 1), "%"),
+        ]
     table = Table(
         "key_figures",
         say("key_figures"),
@@ -63,6 +82,7 @@ def summary_section(figures: Figures, say: Voice) -> Section:
         findings=tuple(conclusions(figures, say)),
         tables=(table,),
         method=say.lines("summary_how"),
+        again=script(figures.facts.slots, table),
     )
 
 
@@ -79,10 +99,17 @@ def conclusions(figures: Figures, say: Voice) -> list[str]:
 def _worth(figures: Figures, say: Voice) -> list[str]:
     money = figures.money
     gain, bill = yen(money.gain.sum()), abs(yen(money.without.sum()))
-    part = percent(gain, bill) or 0.0
+    fair = yen(money.gain_over_own_first.sum())
+    pairs = [(gain, percent(gain, bill) or 0.0)]
+    how = "worth_one"
+    if figures.batteries:
+        pairs.append((fair, percent(fair, abs(yen(money.cases[OWN_FIRST].alone.sum()))) or 0.0))
+        how = "worth_range" if fair <= gain else "worth_range_more"
+    part = min(parts for _, parts in pairs)
     level = "worth_little" if part < LITTLE else "worth_clear" if part >= CLEAR else "worth_some"
+    gains, parts = zip(*pairs, strict=True)
     found = [
-        say(level, gain=_shown(gain), part=f"{part:.1f}", bill=_shown(bill)),
+        say(level, gain=_between(gains, 0, say), part=_between(parts, 1, say), how=say(how)),
         say(
             "conclude_transfer",
             lost=_shown(yen(money.utility_without - money.utility)),
@@ -112,7 +139,13 @@ def _spread(figures: Figures, say: Voice) -> list[str]:
             least_gain=_shown(yen(gains[least])),
         )
     ]
-    worse = [say.names[site] for site in range(len(gains)) if gains[site] < 0]
+    for site in sorted(figures.facts.batteries):
+        fair = figures.money.gain_over_own_first[site]
+        if fair < gains[site]:
+            values = {"fair": _shown(yen(fair)), "gain": _shown(yen(gains[site]))}
+            found.append(say("conclude_owner", site=say.names[site], **values))
+    lesser = np.minimum(gains, figures.money.gain_over_own_first)
+    worse = [say.names[site] for site in np.flatnonzero(lesser < 0).tolist()]
     found.append(say("conclude_worse", sites=say("comma").join(worse)) if worse
                  else say("conclude_none_worse"))  # fmt: skip
     return found
@@ -129,31 +162,50 @@ def _cover(figures: Figures, say: Voice) -> list[str]:
 def _battery(figures: Figures, say: Voice) -> list[str]:
     if not figures.batteries:
         return []
-    money = figures.money
-    earned = yen(money.without_batteries.together - money.with_batteries.together)
-    alone = yen(money.without_batteries.alone - money.with_batteries.alone)
+    cases = figures.money.cases
+    earned = yen(cases[IDLE].together - cases[AS_RUN].together)
+    alone = yen(cases[IDLE].alone.sum() - cases[AS_RUN].alone.sum())
     years = float(figures.facts.settled.sum()) / SLOTS_PER_DAY / DAYS_PER_YEAR
     wear = 0.0
     for battery in figures.batteries:
-        ran = battery.strategy(AS_RUN)
-        wear += years * min(ran.wear(key) for key in ran.outlooks)
+        ran = battery.strategy(storage.AS_RUN)
+        wear += years * (ran.together - _net(ran))
     key = "conclude_battery_loss" if earned < wear else "conclude_battery_gain"
     found = [say(key, earned=_shown(earned), alone=_shown(alone), wear=_shown(wear))]
     for battery in figures.batteries:
-        ran, own = battery.strategy(AS_RUN), battery.strategy(SELF_USE)
-        for key, better, than in (
-            ("conclude_own_use", own.together, ran.together * 1.01),
-            ("conclude_battery_market", own.alone, own.together),
-        ):
-            if better > than:
-                worths = {"own": _shown(own.together), "ran": _shown(ran.together)}
-                worths["alone"] = _shown(own.alone)
-                found.append(say(key, site=say.names[battery.site], **worths))
+        found += _own_use(battery, say)
     return found
 
 
+def _own_use(battery: Store, say: Voice) -> list[str]:
+    """Say whether a battery that serves its own office first would have left more, wear taken off,
+    and what it spares without a market."""
+    ran, own = battery.strategy(storage.AS_RUN), battery.strategy(storage.SELF_USE)
+    left, left_own = _net(ran), _net(own)
+    margin = abs(ran.together) / 100
+    values = {
+        "site": say.names[battery.site],
+        "own": _shown(left_own), "ran": _shown(left),
+        "own_worth": _shown(own.together), "ran_worth": _shown(ran.together),
+    }  # fmt: skip
+    found = []
+    if left_own > left + margin:
+        found.append(say("conclude_own_use", **values))
+    elif own.together > ran.together + margin:
+        found.append(say("conclude_own_worn", **values))
+    if own.alone > own.together:
+        worths = {"own": _shown(own.together), "alone": _shown(own.alone)}
+        found.append(say("conclude_battery_market", site=values["site"], **worths))
+    return found
+
+
+def _net(strategy: Strategy) -> float:
+    """Return what is left of a strategy a year, by the chemistry that leaves most."""
+    return max(strategy.net(key) for key in strategy.outlooks)
+
+
 def _forecast(figures: Figures, say: Voice) -> list[str]:
-    if figures.foresight is None:
+    if figures.orders is None:
         return []
     money = figures.money
     left = yen(money.network - money.fees)
@@ -172,7 +224,14 @@ def _edges(figures: Figures, say: Voice) -> list[str]:
     part = 100 * edge / float(prices.yen_energy.sum())
     low, high = int(prices.yen[0]), int(prices.yen[-1])
     key = "conclude_edges" if part >= 50 else "conclude_prices"
-    return [say(key, part=f"{part:.0f}", low=low, high=high, mean=f"{prices.mean:.2f}")]
+    found = say(key, part=f"{part:.0f}", low=low, high=high, mean=f"{prices.mean:.2f}")
+    return [found, *quoting_found(prices, say)]
+
+
+def _between(values: Sequence[float], digits: int, say: Voice) -> str:
+    """Return a value, or the lowest and the highest."""
+    low, high = (_shown(value, digits) for value in (min(values), max(values)))
+    return low if low == high else say("to_range", low=low, high=high)
 
 
 def _shown(value: float | None, digits: int = 0) -> str:

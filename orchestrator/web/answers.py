@@ -40,25 +40,35 @@ async def page_answer(request: Request, page: Page, *, json: bool) -> Response:
                 body = _adapter(page.shows).dump_json(view)
             else:
                 body = _html(request, page, view, source, language).encode()
-        tag = hashlib.sha256(body).hexdigest()[:20]
-        return Made(body, gzip.compress(body, PACKED_LEVEL, mtime=0), f'W/"{tag}"')
+        return made_of(body)
 
     # A page says nothing of a user but what viewer and language do: it is kept for all such.
     beat = int(desk.clock()) // LIVE_SECONDS if page.tells_time else 0
     spoken = None if json else language
     key = (page.name, json, spoken, viewer, has_users, beat, *arguments.items())
     made = await desk.made(key, make)
+    return sent(request, made, "application/json" if json else "text/html; charset=utf-8")
+
+
+def made_of(body: bytes) -> Made:
+    """Return what is kept of a body: packed as well, and tagged."""
+    tag = hashlib.sha256(body).hexdigest()[:20]
+    return Made(body, gzip.compress(body, PACKED_LEVEL, mtime=0), f'W/"{tag}"')
+
+
+def sent(request: Request, made: Made, kind: str, **more: str) -> Response:
+    """Send what was made, packed for who takes it so; or 304 if the browser has it already."""
     headers = {
         "ETag": made.tag,
         "Cache-Control": "private, no-cache",
         "Vary": "Cookie, Accept-Language, Accept-Encoding",
+        **more,
     }
     if made.tag in request.headers.get("if-none-match", ""):
         return Response(status_code=304, headers=headers)
     body = made.body
     if "gzip" in request.headers.get("accept-encoding", ""):
         headers["Content-Encoding"], body = "gzip", made.packed
-    kind = "application/json" if json else "text/html; charset=utf-8"
     return Response(body, media_type=kind, headers=headers)
 
 
@@ -149,7 +159,14 @@ def source_for(request: Request) -> AbstractContextManager[Source]:
     """Open the store for who looks."""
     desk: Desk = request.app.state.desk
     return source_of(
-        desk.engine, desk.setting, int(desk.clock()), viewer_of(request), desk.audit, desk.room
+        desk.engine,
+        desk.setting,
+        int(desk.clock()),
+        viewer_of(request),
+        desk.audit,
+        desk.room,
+        desk.served,
+        desk.roots,
     )
 
 

@@ -27,7 +27,7 @@ from energy.errors import SettingError, StoreError, YuiError
 from orchestrator.web import commanding, openapi, prints
 from orchestrator.web.access import pages as access_pages
 from orchestrator.web.access.access import Access
-from orchestrator.web.access.guard import Guard, visit_of
+from orchestrator.web.access.guard import EVENTS, Guard, visit_of
 from orchestrator.web.answers import page_answer, rendered, source_for
 from orchestrator.web.choices import CHOICES, Query
 from orchestrator.web.desk import PULSE_SECONDS, STALE_SECONDS, Desk
@@ -51,7 +51,7 @@ def application(desk: Desk, access: Access | None = None) -> Starlette:
         Route("/site/{site:int}/statement.csv", prints.as_csv_file, name="statement.csv"),
         Route(prints.STYLE, prints.style),
         Route("/favicon.ico", lambda _: RedirectResponse(desk.assets["yui.svg"])),
-        Route("/events", _events, name="events"),
+        Route(EVENTS, _events, name="events"),
         Route(openapi.ADDRESS, _openapi, name="openapi"),
         *access_pages.routes(rendered),
         *commanding.routes(),

@@ -12,11 +12,12 @@ from ipaddress import ip_address
 from pathlib import Path
 from threading import Timer
 from types import FrameType
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 from urllib.parse import urlsplit
 
 import typer
 import uvicorn
+from sqlalchemy import make_url
 
 from chain.database import opened_to_read
 from daemon.health import notify
@@ -28,12 +29,12 @@ from orchestrator.web.access.access import Access, Policy, Reading
 from orchestrator.web.access.disk import Disk
 from orchestrator.web.access.limits import log
 from orchestrator.web.access.users import DEFAULT_ACCOUNTS, ORIGIN, AccountsPath
-from orchestrator.web.app import application
-from orchestrator.web.carrying import Carrier
-from orchestrator.web.desk import Desk
 from orchestrator.web.viewer import Others
 from vpp.link.folders import room_at
 from vpp.room.tables import STEPS
+
+if TYPE_CHECKING:
+    from orchestrator.web.desk import Desk
 
 HOST, PORT = "127.0.0.1", 8480
 AUDIT = "audit.state"
@@ -143,6 +144,11 @@ def serve(
     Raises:
         SettingError: if there is no store, or as `policy_of`.
     """
+    # The pages bring the planner, which takes seconds to load.
+    from orchestrator.web.app import application
+    from orchestrator.web.carrying import Carrier
+    from orchestrator.web.desk import Desk
+
     if (certificate is None) != (key is None):
         raise SettingError("--certificate and --key must be given together, got one")
     disk = Disk(accounts)
@@ -158,6 +164,7 @@ def serve(
         audit=audit or beside(store_path),
         room=opened_to_read(room, STEPS) if room else None,
         commander=Carrier(fleet) if fleet else None,
+        served=served(store_path),
     )
     disk.note(ORIGIN, policy.origin)
     _log_to_stderr()
@@ -257,6 +264,17 @@ def policy_of(
 def beside(store: str) -> Path | None:
     """Return where an audit beside a store is kept; None beside one that is no file."""
     return None if "://" in store else Path(store).parent / AUDIT
+
+
+def served(store: str) -> str | None:
+    """Return a store as a command names it, without a password; None if it need not be named.
+
+    >>> served("postgresql://yui:secret@db/yui"), served("a/store.sqlite"), served(DEFAULT_STORE)
+    ('postgresql://yui:***@db/yui', 'a/store.sqlite', None)
+    """
+    if store == DEFAULT_STORE:
+        return None
+    return make_url(store).render_as_string(hide_password=True) if "://" in store else store
 
 
 def command_for(store: Path, sites: Path | None) -> str:

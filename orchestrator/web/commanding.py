@@ -21,9 +21,18 @@ from starlette.routing import Route
 
 from energy.errors import LinkError, SettingError, StoreError
 from orchestrator.web.access.guard import visit_of
-from orchestrator.web.answers import rendered, source_for
+from orchestrator.web.answers import language_of, rendered, source_for
+from orchestrator.web.draw.fleet import answer_rows, meant_rows
+from orchestrator.web.drawing import Pen
 from orchestrator.web.pages import FILTERS, filters_of
-from orchestrator.web.views.fleet import Filters, FleetSite, matching_sites
+from orchestrator.web.views.fleet import (
+    Filters,
+    FleetSite,
+    Town,
+    matching_sites,
+    towns_of,
+    unnamed,
+)
 from vpp.commands import Action
 
 ACTIONS = (
@@ -109,13 +118,12 @@ async def _give(request: Request) -> Response:
     commander = request.app.state.desk.commander
     try:
         command = command_of(fields)
-        if commander is None:
-            raise SettingError(
-                f"commands must go by the control room, here: {as_typed(command, filters)}"
-            )
-        sites = _listed(request, fields)
+        sites, every = _listed(request, fields)
     except SettingError as error:
         return _page(request, filters, asked, fields, told=str(error), status=400)
+    if commander is None:
+        typed = as_typed(command, sites, everything=every and not asked)
+        return _page(request, filters, asked, fields, typed=typed, status=400)
     assert visit.session is not None
     try:
         answers = await commander.give(sites, command, visit.session.user.name)
@@ -124,17 +132,19 @@ async def _give(request: Request) -> Response:
     return _page(request, filters, asked, fields, answers=answers)
 
 
-def _listed(request: Request, fields: Mapping[str, str]) -> list[int]:
-    """Return the sites that were shown as those that are meant: they, whatever has changed since.
+def _listed(request: Request, fields: Mapping[str, str]) -> tuple[list[int], bool]:
+    """Return the sites that were shown as those that are meant: they, whatever has changed since;
+    and whether they are all of the fleet's.
 
     Raises:
         SettingError: if there is none, or one that the fleet does not have.
     """
-    known = {site.site.number for site in _meant(request, Filters())}
+    known = {site.site.number for site in _meant(request, Filters())[0]}
     listed = [text for text in fields.get("sites", "").split(",") if text]
     if not listed or not all(text.isdecimal() and int(text) in known for text in listed):
         raise SettingError(f"sites must be some of the fleet's, got {fields.get('sites')!r:.80}")
-    return [int(text) for text in listed]
+    sites = [int(text) for text in listed]
+    return sites, set(sites) == known
 
 
 def command_of(fields: Mapping[str, str]) -> Command:
@@ -174,23 +184,17 @@ def _number(fields: Mapping[str, str], name: str, least: float, most: float) -> 
     return value
 
 
-def as_typed(command: Command, filters: Filters) -> str:
-    """Return the command line that says the same.
+def as_typed(command: Command, sites: Sequence[int], *, everything: bool = False) -> str:
+    """Return the command line that tells the same sites the same.
 
-    >>> as_typed(Command(Action.STOP, 0, None, "smoke"), Filters(municipality="Osaki City"))
-    "yui fleet stop --municipality 'Osaki City' --why smoke"
+    They go by number, however they were filtered: what holds of a site may change until it is
+    typed.
+
+    >>> as_typed(Command(Action.STOP, 0, None, "smoke"), [3, 14])
+    'yui fleet stop --site 3,14 --why smoke'
     """
     words = ["yui", "fleet", command.action.value]
-    for option, value in (
-        ("municipality", filters.municipality),
-        ("type", filters.kind),
-        ("charge-above", filters.charge_from),
-        ("charge-below", filters.charge_to),
-    ):
-        if value is not None:
-            words += [f"--{option}", str(value)]
-    if len(words) == len(("yui", "fleet", "stop")):
-        words.append("--all")
+    words += ["--all"] if everything else ["--site", ",".join(map(str, sorted(sites)))]
     if command.action in WITH_POWER:
         words += ["--power", f"{command.power_w / 1_000:g}"]
     if command.seconds is not None:
@@ -205,9 +209,10 @@ def _filters(request: Request) -> tuple[Filters, dict[str, str]]:
     return filters_of(read), asked
 
 
-def _meant(request: Request, filters: Filters) -> list[FleetSite]:
+def _meant(request: Request, filters: Filters) -> tuple[list[FleetSite], tuple[Town, ...]]:
     with source_for(request) as source:
-        return matching_sites(source, filters)
+        sites = matching_sites(source, filters)
+        return sites, towns_of(source, sites)
 
 
 def _page(
@@ -217,20 +222,29 @@ def _page(
     fields: Mapping[str, str] | None = None,
     *,
     told: str | None = None,
+    typed: str | None = None,
     answers: Sequence[Answered] | None = None,
     status: int = 200,
 ) -> Response:
-    sites = _meant(request, filters)
+    sites, towns = _meant(request, filters)
+    names = {site.site.number: site.site for site in sites}
+    pen = Pen(language_of(request), request.app.state.desk.environment)
     values: dict[str, Any] = {
         "page": "fleet",
-        "sites": sites,
+        "sites": [site.site.number for site in sites],
+        "meant_rows": meant_rows(pen, sites, towns),
         "back": f"/fleet?{urlencode(asked)}",
         "post_to": f"{PATH}?{urlencode(asked)}",
         "actions": [action.value for action in ACTIONS],
         "fields": {**EMPTY, **(fields or {})},
         "told": told,
-        "answers": answers,
-        "names": {site.site.number: site.site for site in sites},
+        "typed": typed,
+        "answer_rows": None
+        if answers is None
+        else answer_rows(
+            pen,
+            [(names.get(one.site, unnamed(one.site)), one.outcome, one.refused) for one in answers],
+        ),
         "most_minutes": MOST_MINUTES,
         "token": visit_of(request).token,
     }

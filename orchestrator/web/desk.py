@@ -10,6 +10,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from datetime import date
 from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -93,6 +94,10 @@ class Desk:
     """The control room's store."""
     commander: Commander | None = None
     """What carries operators' commands to the fleet."""
+    served: str | None = None
+    """The store as a command names it, without a password; None if it is the usual one."""
+    roots: dict[date, str] = field(default_factory=dict)
+    """The roots of final days, once they were computed."""
     environment: Environment = field(init=False)
     assets: dict[str, str] = field(init=False)
 

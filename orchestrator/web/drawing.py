@@ -72,6 +72,10 @@ class Pen:
         """Return a phrase."""
         return words.say(self.language, word, **values)
 
+    def knows(self, word: str) -> bool:
+        """Return whether there is a phrase."""
+        return words.knows(word)
+
     def name(self, ref: Ref) -> str:
         """Return an office's name, short."""
         return words.name_of(self.language, ref)

@@ -2,76 +2,101 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from importlib.resources import files
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, Response
+from starlette.responses import Response
 
 from energy.units import day_of, slots_of
 from orchestrator.statement import Statement, as_csv, statement_of
 from orchestrator.statement_page import html_of
-from orchestrator.web.answers import language_of, source_for
+from orchestrator.web.answers import language_of, made_of, sent, source_for, viewer_of
+from orchestrator.web.desk import Desk, Made
 from orchestrator.web.pages import read_day
 from orchestrator.web.reads import Source, days_of_month
 from orchestrator.web.words import say
 from orchestrator.words import Language
 
-NOT_KEPT = {"Cache-Control": "private, no-store"}
 STYLE = "/print.css"
 
 
-def as_page(request: Request) -> Response:
+async def as_page(request: Request) -> Response:
     """Answer the statement as a page to print."""
-    language, query = language_of(request), request.query_params
-    with source_for(request) as source:
-        found = _statement(source, request, language)
-        site = source.ref(found.site).number
-        back = f"/site/{site}?month={query['month']}" if query.get("month") else f"/site/{site}"
-        if not query.get("month"):
-            back += f"?day={day_of(found.slots[0])}"
-        text = html_of(
-            found,
-            _names(source, language),
-            language,
-            source.roots(found.slots),
-            style=STYLE,
-            back=(back, say(language, "back")),
-        )
-    return HTMLResponse(text, headers=NOT_KEPT)
+    language, month = language_of(request), request.query_params.get("month")
+
+    def make() -> Made:
+        with source_for(request) as source:
+            found = _statement(source, request, language)
+            site = source.ref(found.site).number
+            span = f"month={month}" if month else f"day={day_of(found.slots[0])}"
+            text = html_of(
+                found,
+                _names(source, language),
+                language,
+                source.roots(found.slots),
+                style=STYLE,
+                back=(f"/site/{site}?{span}", say(language, "back")),
+            )
+        return made_of(text.encode())
+
+    made = await _kept(request, "statement", make)
+    return sent(request, made, "text/html; charset=utf-8")
 
 
-def as_csv_file(request: Request) -> Response:
+async def as_csv_file(request: Request) -> Response:
     """Answer the statement's rows as a file."""
     language = language_of(request)
     with source_for(request) as source:
-        found = _statement(source, request, language)
-        text = as_csv(found, _names(source, language), language)
-        name = source.ref(found.site).en.lower().replace(" ", "-")
-    span = request.query_params.get("month") or day_of(found.slots[0]).isoformat()
-    return Response(
-        "\ufeff" + text,  # else Excel takes it for another coding
-        media_type="text/csv; charset=utf-8",
-        headers={"Content-Disposition": f'attachment; filename="{name}-{span}.csv"', **NOT_KEPT},
-    )
+        slots = _asked(source, request, language)
+        name = source.ref(request.path_params["site"]).en.lower().replace(" ", "-")
+    span = request.query_params.get("month") or day_of(slots[0]).isoformat()
+
+    def make() -> Made:
+        with source_for(request) as source:
+            found = _statement(source, request, language)
+            text = as_csv(found, _names(source, language), language)
+        return made_of(("\ufeff" + text).encode())  # else Excel takes it for another coding
+
+    made = await _kept(request, "statement.csv", make)
+    attached = f'attachment; filename="{name}-{span}.csv"'
+    return sent(request, made, "text/csv; charset=utf-8", **{"Content-Disposition": attached})
+
+
+async def _kept(request: Request, name: str, make: Callable[[], Made]) -> Made:
+    """Return a statement, made once for all who may see it as long as the store stays the same."""
+    desk: Desk = request.app.state.desk
+    query = request.query_params
+    asked = (request.path_params["site"], query.get("month"), query.get("day"))
+    return await desk.made((name, language_of(request), viewer_of(request), *asked), make)
 
 
 def _statement(source: Source, request: Request, language: Language) -> Statement:
     """Return what the address asks for.
 
     Raises:
+        HTTPException, SettingError: as `_asked`; and if nothing of it is settled.
+    """
+    asked = _asked(source, request, language)
+    site = request.path_params["site"]
+    return statement_of(source.store, site, source.recorded(asked) or asked)
+
+
+def _asked(source: Source, request: Request, language: Language) -> range:
+    """Return the slots that the address asks for.
+
+    Raises:
         HTTPException: 403 if the site's load is not for who looks.
-        SettingError: if there is no such site, or nothing of it is settled.
+        SettingError: if there is no such site, day or month.
     """
     site, query = request.path_params["site"], request.query_params
     source.check_site(site)
     if not source.viewer.sees_load_of(site):
         raise HTTPException(403, say(language, "hidden"))
     if query.get("month"):
-        asked = days_of_month(query["month"])
-    else:
-        asked = slots_of(source.day_or_last(read_day(query["day"]) if query.get("day") else None))
-    return statement_of(source.store, site, source.recorded(asked) or asked)
+        return days_of_month(query["month"])
+    return slots_of(source.day_or_last(read_day(query["day"]) if query.get("day") else None))
 
 
 def _names(source: Source, language: Language) -> dict[int, str]:

@@ -6,6 +6,7 @@ Energy in Wh, prices in 0.001 JPY/kWh, money in microyen, times in unix seconds.
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -18,11 +19,12 @@ from sqlalchemy import Engine
 from chain.attesting import day_tree
 from chain.overview import slot_lines
 from chain.store import Store, Tariffs, stored
+from energy.attestation import day_number
 from energy.errors import SettingError
 from energy.records import Reading
 from energy.registry import Tariff
 from energy.units import SLOT_SECONDS, SLOTS_PER_DAY, day_of, slot_at, slots_of
-from orchestrator.report import newest
+from orchestrator.report import measured, newest
 from orchestrator.setting.sites import Setting, Site
 from orchestrator.web.viewer import Viewer
 
@@ -47,7 +49,8 @@ class Ref:
 
 class Source:
     """A store within one transaction, with the sites file, the time, who is looking, and where
-    they are: the file that the chain's last audit left, and the control room's store."""
+    they are: the file that the chain's last audit left, the control room's store, how a command
+    names the store, and the roots of final days that were computed before."""
 
     def __init__(
         self,
@@ -57,12 +60,16 @@ class Source:
         viewer: Viewer,
         audit: Path | None = None,
         room: Engine | None = None,
+        served: str | None = None,
+        kept_roots: dict[date, str] | None = None,
     ) -> None:
         self.store = store
         self.now = now
         self.viewer = viewer
         self.audit = audit
         self.room = room
+        self.served = served
+        self._kept_roots = {} if kept_roots is None else kept_roots
         self._setting = setting
 
     @cached_property
@@ -138,8 +145,13 @@ class Source:
         return range(begin, max(begin, min(slots.stop, slot_at(self.moment))))
 
     def readings(self, slots: range, site: int | None = None) -> list[Reading]:
-        """Return the newest readings of some slots, by slot and site."""
+        """Return the newest readings of some slots, by slot and site, also those that were
+        assumed."""
         return newest(self.store.readings(slots, site))
+
+    def measured(self, slots: range, site: int | None = None) -> list[Reading]:
+        """Return the newest readings of some slots that have come, by slot and site."""
+        return measured(self.store.readings(slots, site))
 
     def tariff(self, slot: int) -> Tariff:
         """Return the tariff of a slot."""
@@ -168,18 +180,51 @@ class Source:
 
     def roots(self, slots: range) -> dict[str, str]:
         """Return the root of each day of some slots that is settled to its end."""
-        found = {}
-        for day in dict.fromkeys(map(day_of, slots[::SLOTS_PER_DAY])):
-            try:
-                found[day.isoformat()] = "0x" + day_tree(self.store, day).root.hex()
-            except SettingError:
-                continue
-        return found
+        days = dict.fromkeys(map(day_of, [*slots[::SLOTS_PER_DAY], *slots[-1:]]))
+        found = {day.isoformat(): self.root(day) for day in days}
+        return {day: root for day, root in found.items() if root is not None}
+
+    def root(self, day: date) -> str | None:
+        """Return the root of a day's rows: the one that enough sites attest, or else, if the day
+        is settled to its end, the one that its rows have.
+
+        A tree of all that all sites used takes long: of a day that is final it is computed once.
+        """
+        if day in self._kept_roots:
+            return self._kept_roots[day]
+        standing = self._standing_root(day)
+        if standing is not None:
+            return "0x" + standing.hex()
+        try:
+            root = "0x" + day_tree(self.store, day).root.hex()
+        except SettingError:
+            return None
+        slots = slots_of(day)
+        if len(self.store.final_slots(slots)) == len(self.store.slots(slots)):
+            self._kept_roots[day] = root
+        return root
+
+    def _standing_root(self, day: date) -> bytes | None:
+        number = day_number(day)
+        said = Counter(self.store.roots(range(number, number + 1)).get(number, {}).values())
+        if not said:
+            return None
+        (root, attesting), active = said.most_common(1)[0], len(self.sites(slots_of(day)[-1]))
+        return root if attesting >= needed_of(active) else None
 
     def check_site(self, site: int) -> None:
         """Raise `SettingError` unless the site is one of the market's."""
         if site not in self.names and site not in self.store.sites_at(2**32 - 1):
             raise NotThere(f"a site must be one of the market's, got {site}")
+
+
+def needed_of(active: int) -> int:
+    """Return how many of the active sites have to attest a root so that it stands: two thirds.
+
+    >>> [needed_of(active) for active in (1, 3, 7)]
+    [1, 2, 5]
+    """
+    return -(-2 * active // 3)
 
 
 @contextmanager
@@ -190,10 +235,12 @@ def source_of(
     viewer: Viewer,
     audit: Path | None = None,
     room: Engine | None = None,
+    served: str | None = None,
+    kept_roots: dict[date, str] | None = None,
 ) -> Iterator[Source]:
     """Read a store within one transaction."""
     with stored(engine) as store:
-        yield Source(store, setting, now, viewer, audit, room)
+        yield Source(store, setting, now, viewer, audit, room, served, kept_roots)
 
 
 def check_year(day: date) -> None:

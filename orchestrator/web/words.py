@@ -102,7 +102,6 @@ _WORDS = {
     "discharged": ("Discharged", "放電"),
     "stored": ("Stored", "残量"),
     "charge": ("State of charge", "充電率"),
-    "no_reading": ("no reading", "計量値なし"),
     "flows": ("Flows", "融通"),
     "no_flows": ("Nothing flows between offices.", "庁舎間の融通なし。"),
     "from": ("From", "送り側"),
@@ -117,15 +116,15 @@ _WORDS = {
     "book_text": (
         "Bids from the highest price ask {bids} kWh, asks from the lowest offer {asks} kWh, fee "
         "included. {met}",
-        "買いは高値から計{bids} kWh、売りは安値から(託送料込み)計{asks} kWh。{met}",
+        "買いは高値から計{bids} kWh、売りは安値から(系統利用料込み)計{asks} kWh。{met}",
     ),
     "book_met": (
         "They meet at {kwh} kWh for {price} JPY/kWh, fee included.",
-        "{kwh} kWh、託送料込み{price} 円/kWhで成立。",
+        "{kwh} kWh、系統利用料込み{price} 円/kWhで成立。",
     ),
     "book_apart": ("They do not meet.", "成立なし。"),
     "demand": ("Demand (bids)", "需要(買い)"),
-    "supply": ("Supply (asks and fee)", "供給(売り+託送料)"),
+    "supply": ("Supply (asks and fee)", "供給(売り+系統利用料)"),
     "orders": ("Orders", "注文"),
     "no_orders": ("No order came for this half hour.", "この時間帯の注文なし。"),
     "side": ("Side", "売買"),
@@ -162,7 +161,7 @@ _WORDS = {
     ),
     "tariff": (
         "The utility sells at {selling} and buys at {buying}, the network's fee is {fee} JPY/kWh.",
-        "電力会社の販売単価{selling}、買取単価{buying}、託送料{fee} 円/kWh。",
+        "電力会社の販売単価{selling}、買取単価{buying}、系統利用料{fee} 円/kWh。",
     ),
     "proof": ("Proof", "証明"),
     "block_of": ("Block of the {what}", "{what}のブロック"),
@@ -205,7 +204,7 @@ _WORDS = {
     "money": ("Money", "料金"),
     "bill_bought": ("Bought from offices", "庁舎間購入"),
     "bill_sold": ("Sold to offices", "庁舎間売却"),
-    "bill_fees": ("Network fees", "託送料"),
+    "bill_fees": ("Network fees", "系統利用料"),
     "bill_rest": ("Utility and pool", "電力会社・プール精算"),
     "bill_corrections": ("Corrections", "訂正"),
     "bill_total": ("Paid together", "支払合計"),
@@ -232,7 +231,9 @@ _WORDS = {
     "error_back": ("To the first page", "最初のページへ"),
 }
 
-_ALL = {**_WORDS, **PLANT_WORDS, **FLEET_WORDS, **access_words.WORDS}
+TABLES = (_WORDS, PLANT_WORDS, FLEET_WORDS, access_words.WORDS)
+"""No two have a word in common."""
+_ALL = {word: phrase for table in TABLES for word, phrase in table.items()}
 
 
 def say(language: Language, word: str, **values: object) -> str:
@@ -240,6 +241,11 @@ def say(language: Language, word: str, **values: object) -> str:
     if word not in _ALL:
         return words.say(language, word, **values)
     return words.phrase(_ALL, language, word, **values)
+
+
+def knows(word: str) -> bool:
+    """Return whether the pages have a phrase of their own for a word."""
+    return word in _ALL
 
 
 def name_of(language: Language, ref: Ref) -> str:

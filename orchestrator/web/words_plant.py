@@ -21,6 +21,10 @@ PLANT_WORDS = {
         "コマの開始ごとに立て直す計画で制御。計量値・板・料金から当時のとおりに再計算したもの。",
     ),
     "steered_by_rule": ("Steered by the simple rule.", "単純規則で制御。"),
+    "steered_by_own-use": (
+        "Steered for own use first: it stores all surplus and serves what the site lacks.",
+        "自家消費優先で制御（余剰を全て蓄え、不足に充てる）。",
+    ),
     "steered_by_none": ("Nobody steers it.", "制御なし。"),
     "steered_unsaid": (
         "The store does not say who steered: taken to be the plan.",

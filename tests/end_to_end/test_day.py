@@ -29,9 +29,9 @@ from energy.merkle import leaf_of
 from energy.registry import NETWORK, UTILITY
 from energy.units import slot_of_day, slots_of
 from orchestrator.cli import app
-from orchestrator.demo import DemoDay, run_day, with_mode
+from orchestrator.demo import DemoDay, run_day
 from orchestrator.report import day_report
-from orchestrator.setting.sites import AHEAD, Setting, load_setting
+from orchestrator.setting.sites import AHEAD, Setting, load_setting, with_mode
 from orchestrator.statement import statement_of
 from orchestrator.statement_page import html_of
 from orchestrator.words import Language
@@ -231,7 +231,7 @@ def test_trades_are_listed_in_tables_and_as_json(day: DemoDay, store: Store) -> 
         store.price(trade.slot) for trade, _ in trades
     }
     english, japanese = yui(day, "trades"), yui(day, "trades", "--language", "ja")
-    assert "Seller" in english
+    assert "seller" in english
     assert "Kesennuma" in english
     assert "売り手" in japanese
     assert "気仙沼" in japanese
@@ -396,7 +396,7 @@ def test_a_trace_leads_back_to_roofs_and_forward_to_where_it_was_used(
         (["trace", "6", "2019-06-04 18:30", "--to", "9999999"], "a range of Wh must be within 0"),
         (["statement"], "one of --site and --generator must be given"),
         (["statement", "--site", "6", "--month", "2019-13"], "a month must be one of the calendar"),
-        (["statement", "--generator", "6", "--csv"], "--csv and --pdf must go with --site"),
+        (["statement", "--generator", "6", "--pdf", "x.pdf"], "--pdf must go with --site"),
         (
             ["statement", "--site", "6", "--day", "2019-06-04", "--month", "2019-06"],
             "at most one of --slot, --day and --month",

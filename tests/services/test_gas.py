@@ -12,7 +12,7 @@ import os
 from dataclasses import asdict
 from pathlib import Path
 
-from bench.gas import CASES, CODE_BYTES, code_size, measured
+from bench.gas import APART, CASES, CODE_BYTES, code_size, measured
 
 SNAPSHOT = Path(__file__).with_name("gas.json")
 
@@ -22,6 +22,9 @@ def test_each_step_costs_what_the_snapshot_says() -> None:
     for sites, each, alone in CASES:
         for use, slot in zip(("first", "steady"), measured(sites, each, alone), strict=True):
             found[f"{sites} sites, {use} use"] = asdict(slot) | {"readings": list(slot.readings)}
+    for sites, each, alone in APART:
+        slot = measured(sites, each, alone, apart=True)[1]
+        found[f"{sites} sites, no trades"] = asdict(slot) | {"readings": list(slot.readings)}
     written = json.dumps(found, indent=1) + "\n"
     if os.environ.get("YUI_GAS_SNAPSHOT"):
         SNAPSHOT.write_text(written)

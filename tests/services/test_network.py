@@ -28,6 +28,7 @@ from chain.network.keys import key_at
 from chain.network.local import await_height, await_joined, down, heal, set_clock, split, state_of
 from chain.network.node import MemberNode
 from chain.network.profile import profile_at
+from chain.network.seal import sealer_of
 from chain.network.trial import TrialChain
 from chain.network.votes import standing, voted
 from chain.origin import OriginContract
@@ -149,6 +150,15 @@ def test_a_validator_that_lost_its_disk_syncs_and_seals_again(nodes):
         assert time.monotonic() < end, "it must seal again"
         time.sleep(0.2)
     await_joined(nodes)
+
+
+def test_a_blocks_seal_names_the_validator_that_the_node_names(nodes):
+    node = nodes[0]
+    height = node.height()
+    numbers = [hex(number) for number in range(height - 9, height + 1)]
+    blocks = node.chain().batch("eth_getBlockByNumber", [[each, False] for each in numbers])
+    named = [node.ask("clique_getSigner", each).lower() for each in numbers]
+    assert [sealer_of(block) for block in blocks] == named
 
 
 def test_a_node_that_steps_back_from_its_newest_blocks_takes_those_of_the_others(nodes):

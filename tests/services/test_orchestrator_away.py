@@ -31,6 +31,7 @@ from orchestrator.service.settings import load_settings
 from orchestrator.service.watch import LOOK_BACK_SLOTS, Watch
 from orchestrator.service.witness import MOST_BLOCKS, Witness
 from tests.orchestrated import (
+    PATIENCE,
     Place,
     Service,
     Wire,
@@ -82,7 +83,7 @@ def test_a_service_that_starts_without_its_node_takes_orders_and_posts_them_when
     wire.cut()
     service.kill()
     systemd = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-    systemd.settimeout(20)
+    systemd.settimeout(PATIENCE)
     service.notified = str(tmp_path / "notify")
     systemd.bind(service.notified)
     service.start()

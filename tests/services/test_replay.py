@@ -23,17 +23,20 @@ from energy.errors import ChainError, SettingError
 from energy.records import Side
 from energy.units import slots_of
 from orchestrator.audit import audited
-from orchestrator.demo import with_mode
+from orchestrator.replay.comparison import grids
 from orchestrator.replay.folder import claim
+from orchestrator.replay.outcome import Worn
 from orchestrator.replay.period import beginning_of, replayed
 from orchestrator.replay.plan import Plan, digests
 from orchestrator.replay.scenarios import base, no_battery, opposite_weekends, outcome, resampled
 from orchestrator.setting.series import LOADS_NAME, PV_NAME, pv_series
-from orchestrator.setting.sites import load_setting
+from orchestrator.setting.sites import load_setting, with_mode
 from orchestrator.steering.steering import NONE, PLAN, RULE
+from orchestrator.words import Language
 
 FIRST = date(2019, 5, 7)
 DAYS = 2
+KESENNUMA = 6
 
 
 def plan(mode="ahead", battery=PLAN, days=DAYS, agents="truthful"):
@@ -214,6 +217,36 @@ def test_scenarios_change_what_they_say(tmp_path):
     assert many.slots == 96
     assert many.orders > as_it_is.orders
     assert outcome(base(), days).to_json() == as_it_is.to_json()
+    # What a battery spares shows in what is paid, hardly in what trading gains.
+    assert without.with_microyen > as_it_is.with_microyen
+    assert without.worn == Worn()
+    assert 0 < as_it_is.worn.full_cycles < 1_000
+    assert 0.5 < as_it_is.worn.capacity_left < 1
+    # Ten years and more for 44 kWh at 30,000 JPY: at most 360 JPY a day.
+    assert 0 < as_it_is.worn.microyen < 2 * 362 * 1_000_000
+    apart = [FIRST, date(2019, 5, 9)]
+    assert len(outcome(base(), apart).stored[KESENNUMA]) == 96
+
+
+def test_scenarios_are_compared_with_the_setting_and_chance_with_itself():
+    days = [FIRST]
+    as_it_is, without = outcome(base(), days), outcome(no_battery(base()), days)
+    drawn = [outcome(resampled(7, seed)(base()), days) for seed in (1, 2)]
+    found = {"as it is": [as_it_is], "no battery": [without], "7 sites drawn": drawn}
+    energy, money = grids(found, as_it_is, 1, Language.ENGLISH)
+    cells = {row[0]: dict(zip(money.headings, row, strict=True)) for row in money.rows}
+    less = "paid less than as it is JPY"
+    assert cells["as it is"][less] == cells["7 sites drawn"][less] == "–"
+    more = (as_it_is.with_microyen - without.with_microyen) / 1_000_000
+    assert cells["no battery"][less] == f"{more:,.0f}"
+    assert cells["no battery"]["batteries' wear JPY"] == "–"
+    mean, deviation = cells["7 sites drawn"]["paid with Yui JPY"].split(" ± ")
+    paid = [one.with_microyen / 1_000_000 for one in drawn]
+    assert mean == f"{sum(paid) / 2:,.0f}"
+    assert deviation == f"{abs(paid[0] - paid[1]) / 2**0.5:,.0f}"
+    assert energy.markdown().splitlines()[1].startswith("| --- | ---: |")
+    japanese, _ = grids(found, as_it_is, 1, Language.JAPANESE)
+    assert japanese.headings[0] == "シナリオ"
 
 
 def test_a_scenario_needs_days():

@@ -1,7 +1,11 @@
 """The pages over a replayed store: their numbers are the store's, and what they refuse."""
 
+import json
+import re
 import shlex
 import shutil
+from html import unescape
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -21,11 +25,11 @@ from orchestrator.reference import commands
 from orchestrator.report import day_report
 from orchestrator.setting.sites import load_setting
 from orchestrator.statement import as_csv, statement_of
+from orchestrator.web import prints, reads
 from orchestrator.web.access.access import Access, Policy
 from orchestrator.web.app import application
-from orchestrator.web.cli import is_loopback
+from orchestrator.web.cli import is_loopback, served
 from orchestrator.web.desk import Desk
-from orchestrator.web.draw.audit import COMMANDS
 from orchestrator.web.pages import MENU, PAGES
 from orchestrator.web.viewer import Others
 from orchestrator.web.words import say
@@ -225,6 +229,39 @@ def test_an_office_has_its_statement_to_print_and_as_a_file(engine, client):
     assert file.text == "\ufeff" + as_csv(statement, japanese, Language.JAPANESE)
 
 
+def test_a_statement_is_made_once_and_a_days_root_as_well(engine, forged, monkeypatch):
+    made, computed = Mock(wraps=statement_of), Mock(wraps=day_tree)
+    monkeypatch.setattr(prints, "statement_of", made)
+    monkeypatch.setattr(reads, "day_tree", computed)
+    client = client_of(engine)
+    for language in ("en", "en", "ja", "en"):
+        page = client.get(f"/site/6/statement?day={DAY}", headers={"accept-language": language})
+        assert page.status_code == 200
+        assert page.headers["cache-control"] == "private, no-cache"
+    assert made.call_count == 2  # one a language
+    for _ in range(2):
+        client.get(f"/site/6/statement.csv?day={DAY}")
+    assert made.call_count == 3
+    again = {"if-none-match": page.headers["etag"]}
+    assert client.get(f"/site/6/statement?day={DAY}", headers=again).status_code == 304
+    # The root stands, attested by the sites: it is not computed; where it does not, it is, once.
+    assert computed.call_count == 0
+    with writing(forged) as connection:
+        connection.execute(text("DELETE FROM attestations WHERE site < 3"))
+    client = client_of(forged)
+    month = f"{DAY:%Y-%m}"
+    for address in (f"/site/6/statement?day={DAY}", f"/site/5/statement?month={month}"):
+        assert root_of(engine) in client.get(address).text
+    assert client.get(f"/slot/{NOON}.json").json()["proof"]["day_root"] == root_of(engine)
+    assert computed.call_count == 1
+    forged.dispose()
+
+
+def root_of(engine):
+    with stored(engine) as store:
+        return "0x" + day_tree(store, DAY).root.hex()
+
+
 def test_a_battery_is_shown_as_planned_and_as_measured(engine, client):
     shown = client.get(f"/battery/{KESENNUMA}.json?day={DAY}").json()
     with stored(engine) as store:
@@ -348,11 +385,48 @@ def test_what_an_audit_left_may_be_unreadable_or_absent(engine, tmp_path):
     assert absent["last_audit"] is absent["audit_problem"] is None
 
 
-def test_the_commands_that_the_audit_page_shows_are_ones_that_the_program_takes():
+def shown_commands(client, address="/audit"):
+    page = client.get(address, headers={"accept-language": "en"}).text
+    listed = page.partition('<dl class="commands">')[2].partition("</dl>")[0]
+    return [shlex.split(unescape(line)) for line in re.findall("<code>(.*?)</code>", listed)]
+
+
+def test_the_commands_that_the_audit_page_shows_are_ones_that_the_program_takes(client):
     known = dict(commands())
-    for _, line in COMMANDS:
-        _, name, *rest = shlex.split(line)
+    lines = shown_commands(client)
+    assert [words[1] for words in lines] == ["audit", "proof", "verify", "trace"]
+    for _, name, *rest in lines:
         known[name].make_context(name, list(rest))
+
+
+def test_the_commands_that_the_audit_page_shows_fit_the_store(played_day, tmp_path, monkeypatch):
+    """They are typed as they stand, on another day's store than the demo's."""
+    path = tmp_path / "own store.sqlite"
+    shutil.copy(played_day / "store.sqlite", path)
+    own = opened(str(path))
+    with writing(own) as connection:
+        names = {
+            site.number: [f"{site.name} Office", site.name_ja] for site in load_setting().sites
+        }
+        values = {"value": json.dumps(names), "name": "names"}
+        connection.execute(text("UPDATE settings SET value = :value WHERE name = :name"), values)
+    client = client_of(own, served=served(str(path)))
+    _, prove, verify, trace = shown_commands(client, f"/audit?day={DAY}")
+    assert str(path) in prove
+    assert prove[2].endswith(" Office")
+    monkeypatch.chdir(tmp_path)
+    for words in (prove, trace):
+        done = CliRunner().invoke(program, words[1:])
+        assert done.exit_code == 0, done.output
+    assert (tmp_path / verify[2]).exists()
+    # Where nothing is settled there is nothing to prove; and a path is not for everyone.
+    assert [words[1] for words in shown_commands(client, "/audit?day=2019-06-09")] == ["audit"]
+    access = Access(Policy(others=Others.TRADES))
+    desk = Desk(own, load_setting(), served=served(str(path)))
+    hidden = TestClient(application(desk, access)).get("/audit").text
+    assert str(path) not in hidden
+    assert "--store" not in hidden
+    own.dispose()
 
 
 def test_a_reader_of_a_store_cannot_write_it(played_day, tmp_path):

@@ -6,10 +6,11 @@ from pathlib import Path
 
 import pytest
 from playwright.sync_api import Page, Response, sync_playwright
+from sqlalchemy import delete
 
 from bench.serving import serving
 from chain import tables
-from chain.database import opened, opened_to_read
+from chain.database import opened, opened_to_read, writing
 from chain.writer import written
 from energy.units import SLOT_SECONDS
 from orchestrator.setting.sites import load_setting
@@ -36,6 +37,8 @@ FOCUSED = """() => {
   const style = getComputedStyle(one);
   return [fresh, style.outlineStyle, parseFloat(style.outlineWidth)];
 }"""
+BEYOND_THE_EDGE = """() => [...document.querySelectorAll('.wide')]
+  .filter(one => one.scrollWidth > one.clientWidth).map(one => one.ariaLabel)"""
 ALL = (*ADDRESSES, f"/site/{KESENNUMA}/statement?day={DAY}", "/nowhere")
 
 pytestmark = pytest.mark.skipif(
@@ -121,6 +124,14 @@ def test_the_form_for_commands_keeps_them_as_well(browser, played_day, tmp_path)
         page.locator("input[type=password]").fill(PASSWORD)
         page.locator("input[type=password]").press("Enter")
         page.get_by_role("link", name="Command these sites").click()
+        for width in WIDTHS:
+            page.set_viewport_size({"width": width, "height": 800})
+            assert page.evaluate(BEYOND_THE_EDGE) == []
+        for action, power, minutes in (("charge", 1, 1), ("hold", 0, 1), ("stop", 0, 0)):
+            page.get_by_label("Action").select_option(action)
+            assert page.locator("#power").is_visible() is bool(power)
+            assert page.locator("#minutes").is_visible() is bool(minutes)
+        page.get_by_label("Action").select_option("charge")
         page.get_by_label("Power, kW").fill("5")
         for action in ("look", "send"):
             if action == "send":
@@ -134,6 +145,23 @@ def test_the_form_for_commands_keeps_them_as_well(browser, played_day, tmp_path)
         context.close()
     engine.dispose()
     room.dispose()
+
+
+@pytest.mark.parametrize("language", ["en", "ja"])
+def test_the_fleet_is_read_on_a_narrow_screen_without_scrolling_sideways(
+    browser, address, language
+):
+    page = browser.new_page(locale=language, viewport={"width": 390, "height": 800})
+    page.goto(f"{address}/fleet")
+    assert page.evaluate(BEYOND_THE_EDGE) == []
+    # Laid out as cards, it is a table still to who hears it, and each figure is named to who sees.
+    assert page.get_by_role("table").first.get_by_role("rowheader").count() == 50
+    cell = page.locator(".cards td.number:not(.nothing)").first
+    named = cell.evaluate("one => getComputedStyle(one, '::before').content").strip('"')
+    assert named == {"en": "Age", "ja": "経過"}[language]
+    page.set_viewport_size({"width": 1280, "height": 800})
+    assert cell.evaluate("one => getComputedStyle(one).display") == "table-cell"
+    page.close()
 
 
 def broken_rules(page: Page) -> list[str]:
@@ -192,10 +220,11 @@ def test_the_day_is_played_by_its_slider(browser, address):
     page = browser.new_page(locale="en")
     page.goto(f"{address}/now?at={NOON}")
     assert "12:00-12:30" in page.locator("h1").inner_text()
+    assert page.locator("#at").get_attribute("aria-valuetext") == "Tue 4 June 2019, 12:00-12:30"
     page.locator("#at").focus()
     page.keyboard.press("ArrowRight")
     page.locator("h1", has_text="12:30-13:00").wait_for()
-    assert page.locator("#at").get_attribute("aria-valuetext") == "Tue 4 June 2019, 12:30-13:00"
+    page.locator('#at[aria-valuetext="Tue 4 June 2019, 12:30-13:00"]').wait_for()
     page.locator("#play").click()
     page.locator("h1", has_text="13:00-13:30").wait_for()
     page.locator("h1", has_text="13:30-14:00").wait_for()
@@ -215,25 +244,33 @@ def test_the_language_is_switched_and_remembered(browser, address):
     context.close()
 
 
-def test_a_page_renews_itself_when_the_store_grows(browser, played_day, tmp_path):
+def test_a_page_renews_itself_when_the_store_grows_and_reaches_what_is_new(
+    browser, played_day, tmp_path
+):
     shutil.copy(played_day / "store.sqlite", tmp_path / "store.sqlite")
     engine = opened(str(tmp_path / "store.sqlite"))
-    moment = (SLOTS[-1] + 1) * SLOT_SECONDS + 60
+    with writing(engine) as connection:
+        connection.execute(delete(tables.SETTLEMENTS).where(tables.SETTLEMENTS.c.slot > NOON))
+    moment = (NOON + 1) * SLOT_SECONDS + 60
     with serving(Desk(engine, load_setting(), clock=lambda: moment)) as live:
-        page = browser.new_page()
+        page = browser.new_page(locale="en")
         page.goto(f"{live}/now")
         page.wait_for_function("window.htmx !== undefined")
-        with page.expect_response(f"{live}/now") as renewed:
-            for number in range(60):
-                with written(engine) as store:
-                    row = {"hash": number.to_bytes(32), "time": moment}
-                    store.put(tables.BLOCKS, 1_000_000 + number, [row])
-                    event = {"slot": SLOTS[-1], "account": 0, "microyen": 0, "revision": 1}
-                    store.put(tables.ENTRIES, 1_000_000 + number, [event])
-                page.wait_for_timeout(1_000)
-                if renewed.is_done():
-                    break
-        assert renewed.value.ok
+        slider = page.locator("#at")
+        assert slider.get_attribute("max") == slider.input_value() == str(NOON)
+        for number, slot in enumerate(range(NOON + 1, SLOTS[-1] + 1)):
+            with written(engine) as store:
+                row = {"hash": number.to_bytes(32), "time": moment}
+                store.put(tables.BLOCKS, 1_000_000 + number, [row])
+                settled = {"slot": slot, "delivered": 0, "pooled": 0, "missing": 0}
+                store.put(tables.SETTLEMENTS, 1_000_000 + number, [settled])
+            page.wait_for_timeout(1_000)
+            if slider.get_attribute("max") != str(NOON):
+                break
+        assert NOON < int(slider.get_attribute("max") or 0) == int(slider.input_value())
+        last = page.locator("#live").get_attribute("data-name")
+        assert slider.get_attribute("aria-valuetext") == last != "Tue 4 June 2019, 12:00-12:30"
+        page.locator("h1", has_text=last).wait_for()
         page.close()
     engine.dispose()
 

@@ -1,6 +1,7 @@
 """The fleet's page over a control room's store: filters, alarms, ages, and who sees what."""
 
 import re
+import shlex
 
 import pytest
 from starlette.testclient import TestClient
@@ -11,11 +12,17 @@ from orchestrator.web.access.access import Access, Policy
 from orchestrator.web.app import application
 from orchestrator.web.commanding import Answered
 from orchestrator.web.desk import Desk
+from orchestrator.web.draw.fleet import alarm_text
+from orchestrator.web.drawing import Pen
 from orchestrator.web.viewer import Others, Role
+from orchestrator.web.words import knows
+from orchestrator.words import Language
 from tests.room import ALARM, TOWNS, room_of
 from vpp.commands import Answer, Instruction
+from vpp.dispatch.trust import ALARMS
 from vpp.room.keeper import keeping
-from vpp.room.store import Outcome, Sent, Standing, records
+from vpp.room.selecting import Selection, chosen
+from vpp.room.store import Outcome, Registered, Sent, Standing, records
 from vpp.room.tables import STEPS
 
 NOW = 1_760_000_400
@@ -117,7 +124,7 @@ def test_nonsense_in_filters_is_answered_by_name(client):
     assert "from must be a number below 101" in client.get("/fleet.json?from=120").json()["error"]
     nothing = client.get("/fleet.json?municipality=Atlantis").json()
     assert (nothing["matching"], nothing["sites"]) == (0, [])
-    assert nothing["municipalities"] == sorted(TOWNS)
+    assert [town["municipality"] for town in nothing["towns"]] == sorted(TOWNS)
     assert client.get("/fleet.json?page=99").json()["page"] == 3
 
 
@@ -140,9 +147,75 @@ def test_figures_are_kept_from_who_may_not_see_loads(market, room):
     assert hidden["battery_w"] is None
     for site in hidden["sites"]:
         assert site["charge"] is site["battery_w"] is site["imported_w"] is None
+        assert site["following"] is None
+        assert site["call"] == ""
+    # An alarm tells by its name that something is wrong; what was measured stays with it.
+    assert ALARM == "battery: 51 °C"
+    assert hidden["sites"][0]["alarms"] == ["battery"]
+    for language in ("en", "ja"):
+        headers = {"accept-language": language}
+        page = client_of(market, room, others=Others.TRADES).get("/fleet", headers=headers).text
+        assert "51 °C" not in page
     assert hidden["alive"] > 0
     by_charge = client_of(market, room, others=Others.TRADES).get("/fleet.json?from=50").json()
     assert by_charge["matching"] == 0
+
+
+def test_a_member_sees_the_own_site_of_the_fleet_and_no_sum(market, tmp_path):
+    room = room_of(str(tmp_path / "room.sqlite"), 20, NOW)
+    try:
+        # The market's site 3 is the fleet's only if it goes by the same name as well.
+        client = visitor(Desk(market, load_setting(), lambda: NOW, room=room), Role.MEMBER)
+        other = client.get("/fleet.json").json()
+        assert all(site["charge"] is None for site in other["sites"])
+        assert other["told"] == []
+        with keeping(room) as keep:
+            keep.register([Registered(3, "Site 3", TOWNS[3]), Registered(4, "Site 4", TOWNS[4])])
+        client = visitor(Desk(market, load_setting(), lambda: NOW, room=room), Role.MEMBER)
+        shown = client.get("/fleet.json").json()
+        seen = {site["site"]["number"]: site for site in shown["sites"]}
+        assert seen[3]["charge"] is not None
+        assert seen[3]["alarms"] == [ALARM]
+        assert [one["site"]["number"] for one in shown["told"]] == [3]
+        assert all(site["charge"] is None for number, site in seen.items() if number != 3)
+        assert shown["is_shown"] is False
+        assert shown["stored_wh"] is shown["battery_w"] is None
+        page = client.get("/fleet", headers={"accept-language": "en"}).text
+        assert "cheap noon" in page
+        assert "smoke in the hall" not in page
+    finally:
+        room.dispose()
+
+
+def test_the_fleet_speaks_japanese_to_who_reads_it(market, tmp_path):
+    room = room_of(str(tmp_path / "room.sqlite"), 8, NOW)
+    osaki = load_setting().sites[2]
+    with keeping(room) as keep:
+        keep.register([Registered(n, f"School {n}", osaki.region, "pv+battery") for n in range(8)])
+    client = client_of(market, room)
+    japanese = client.get("/fleet", headers={"accept-language": "ja"}).text
+    assert '<option value="pv+battery">太陽光+蓄電池</option>' in japanese
+    assert "分</td>" in japanese
+    assert " min</td>" not in japanese
+    assert ">pv+battery</td>" not in japanese
+    english = client.get("/fleet", headers={"accept-language": "en"}).text
+    assert osaki.region_en in english
+    assert f">{osaki.region}</td>" not in english
+    assert ">solar+battery</td>" in english
+    for language, told in (
+        (Language.JAPANESE, "計画量の未達見込み"),
+        (Language.ENGLISH, "half hour"),
+    ):
+        pen = Pen(language, Desk(market, load_setting()).environment)
+        text = str(alarm_text(pen, "short: this half hour will be missed by 800 Wh"))
+        assert text.startswith(told)
+        assert ("lang=" in text) is (language is Language.JAPANESE)
+    room.dispose()
+
+
+def test_every_alarm_that_a_site_raises_has_its_words():
+    raised = {*ALARMS, "readback", "no-timer", "meter", "inverter", "store-failed", "short", "link"}
+    assert all(knows(f"alarm_{name}") for name in (*raised, "link-lost", "chain-lost"))
 
 
 def test_without_a_room_the_page_says_how_to_set_one_up(market):
@@ -268,8 +341,40 @@ def test_a_command_without_the_forms_token_is_refused(desk):
 def test_without_a_room_to_carry_it_the_command_line_is_told(market, own_room):
     desk = Desk(market, load_setting(), clock=lambda: NOW, room=own_room)
     client = visitor(desk, Role.OPERATOR)
-    form = client.get("/fleet/command?type=battery&from=20")
+    asked = [{"standing": "alarm"}, {"from": "0"}, {"to": "100", "type": "battery"}, {}]
+    for query in asked:
+        form = client.get("/fleet/command", params=query)
+        sites = hidden("sites", form)
+        fields = {"token": hidden("token", form), "sites": sites, "action": "stop", "why": "smoke"}
+        answer = client.post("/fleet/command", params=query, data=fields)
+        assert answer.status_code == 400
+        typed = re.search("<code>(.*?)</code>", answer.text)
+        meant = f"--site {in_order(sites)}" if query else "--all"
+        assert typed is not None
+        assert typed[1] == f"yui fleet stop {meant} --why smoke"
+    # Of all sites that the form showed, one was unchosen: that is no longer the whole fleet.
+    some = sites.rpartition(",")[0]
+    answer = client.post("/fleet/command", data={**fields, "sites": some})
+    assert f"yui fleet stop --site {in_order(some)} --why smoke" in answer.text
+
+
+def in_order(sites):
+    return ",".join(map(str, sorted(map(int, sites.split(",")))))
+
+
+def test_the_command_line_that_is_told_means_the_sites_that_were_shown(market, own_room):
+    desk = Desk(market, load_setting(), clock=lambda: NOW, room=own_room)
+    client = visitor(desk, Role.OPERATOR)
+    charges = {s.site: s.report.charge_share for s in states_of(own_room) if s.report}
+    edge = round(100 * next(share for share in charges.values() if 0.2 < share < 0.8))
+    form = client.get("/fleet/command", params={"standing": "alive", "from": str(edge)})
     fields = {"token": hidden("token", form), "sites": hidden("sites", form), "action": "stop"}
-    answer = client.post("/fleet/command?type=battery&from=20", data={**fields, "why": "smoke"})
-    assert answer.status_code == 400
-    assert "yui fleet stop --type battery --charge-above 20 --why smoke" in answer.text
+    answer = client.post("/fleet/command", data={**fields, "why": "smoke"})
+    typed = re.search("<code>(.*?)</code>", answer.text)
+    assert typed is not None
+    words = shlex.split(typed[1])
+    selection = Selection(sites=tuple(words[words.index("--site") + 1].split(",")))
+    found = {state.site for state in chosen(states_of(own_room), selection).states}
+    shown = set(map(int, hidden("sites", form).split(",")))
+    assert 0 < len(shown) < len(states_of(own_room))
+    assert found == shown

@@ -3,18 +3,21 @@
 import json
 import re
 import stat
+import time
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
 from starlette.testclient import TestClient
 from typer.testing import CliRunner
+from webauthn.helpers import bytes_to_base64url
 
 from bench.desk import fill
 from bench.origin import SLOTS
 from chain.database import opened
 from chain.store import stored
 from energy.errors import SettingError, StoreError
+from energy.registry import NETWORK, UTILITY
 from energy.units import day_of
 from orchestrator.cli import app as program
 from orchestrator.setting.sites import load_setting
@@ -29,11 +32,15 @@ from orchestrator.web.desk import Desk
 from orchestrator.web.drawing import kwh
 from orchestrator.web.pages import PAGES
 from orchestrator.web.viewer import Others, Role, Viewer
+from tests.room import TOWNS, room_of
+from vpp.room.keeper import keeping
+from vpp.room.store import Registered
 
 ROOT = Path(__file__).resolve().parents[2]
 MATRIX = ROOT / "docs" / "access.md"
 PASSWORD = "seven roofs one river"
-OWN, OTHER = 3, 5
+OWN, OTHER, OFFICE = 3, 5, 1
+NOW = int(time.time())
 SLOT = SLOTS[30]
 DAY = day_of(SLOT).isoformat()
 BASE = "http://localhost:8480"
@@ -72,8 +79,9 @@ def client(engine, access):
     return client_of(engine, access)
 
 
-def client_of(engine, access, base=BASE):
-    app = application(Desk(engine, load_setting()), access)
+def client_of(engine, access, base=BASE, room=None):
+    clock = time.time if room is None else lambda: NOW
+    app = application(Desk(engine, load_setting(), clock, room=room), access)
     return TestClient(app, base_url=base, follow_redirects=False)
 
 
@@ -254,6 +262,17 @@ def test_a_page_that_renews_itself_keeps_no_session_alive(client, access, clock)
     assert client.get("/account").status_code == 303
 
 
+def test_what_listens_for_events_keeps_no_session_alive(engine, access, clock):
+    with_user(access)
+    client = client_of(engine, access)
+    client.app.state.desk.is_ending = True  # so that the stream ends with its first line
+    logged_in(client)
+    for _ in range(2):
+        clock.now += sessions.IDLE_SECONDS / 2
+        assert "retry: 3000" in client.get("/events").text
+    assert client.get("/account").status_code == 303
+
+
 def test_a_log_out_ends_the_session_also_for_who_kept_its_token(client, access):
     with_user(access)
     logged_in(client)
@@ -334,6 +353,88 @@ def test_an_invitation_is_void_after_three_days_and_by_the_next_one(client, acce
     assert client.get(f"/invitation/{second}").status_code == 200
     clock.now += INVITATION_SECONDS
     assert client.get(f"/invitation/{second}").status_code == 410
+
+
+# -- passkeys --------------------------------------------------------------------------------
+
+
+def with_passkey(access, user, label="telephone"):
+    """Keep a passkey as a browser would have made it: its answers are looked at in a real one."""
+    credential = f"credential of {label}".encode()
+    access.disk.write(
+        "INSERT INTO passkeys VALUES (?, ?, ?, 0, ?, ?, NULL)",
+        *(credential, user.number, b"key", label, access.clock()),
+    )
+    (found,) = [one for one in access.passkeys.of(user) if one.label == label]
+    return found
+
+
+def asks_to_add(client, **body):
+    headers = {"x-form-token": token_on(client.get("/account"))}
+    return client.post("/account/passkeys/ask", json=body, headers=headers)
+
+
+def test_a_passkey_is_added_only_by_who_knows_the_password(client, access):
+    with_user(access)
+    logged_in(client)
+    for body in ({}, {"password": "no idea at all"}, {"password": 5}):
+        refused = asks_to_add(client, **body)
+        assert refused.status_code == 403
+        assert refused.json()["is"] == "wrong"
+    assert "challenge" in asks_to_add(client, password=PASSWORD).json()
+    for _ in range(limits.FREE_OF_USER):
+        asks_to_add(client, password="a guess")
+    assert asks_to_add(client, password=PASSWORD).status_code == 429
+
+
+def test_a_challenge_to_log_in_is_none_to_add_a_passkey(access):
+    user = with_user(access)
+    asked = json.loads(access.passkeys.to_log_in(b"browser"))["challenge"]
+    told = json.dumps({"type": "webauthn.create", "challenge": asked, "origin": BASE}).encode()
+    credential = {"response": {"clientDataJSON": bytes_to_base64url(told)}}
+    with pytest.raises(SettingError, match="once, where it is asked"):
+        access.passkeys.register(user, b"browser", credential, "planted")
+    # It was for something else, and is still there for that.
+    with pytest.raises(SettingError, match="a passkey must answer as asked"):
+        access.passkeys.log_in(access.accounts, b"browser", credential)
+
+
+def test_a_log_in_that_is_given_anew_takes_the_passkeys_away(client, access):
+    user = with_user(access)
+    for give in (
+        access.accounts.invite,
+        lambda user: access.accounts.set_password(user, PASSWORD + "!"),
+    ):
+        with_passkey(access, user)
+        token = access.sessions.begin(user, "passkey", "192.0.2.1")
+        give(user)
+        assert access.passkeys.of(user) == []
+        assert access.sessions.of(token) is None
+
+
+def test_one_keeps_ones_passkeys_when_one_changes_the_password(client, access):
+    user = with_user(access)
+    with_passkey(access, user)
+    logged_in(client)
+    new = "eight roofs two rivers"
+    values = {"old": PASSWORD, "password": new, "again": new}
+    client.post("/account/password", data={"token": token_on(client.get("/account")), **values})
+    assert access.accounts.has_password(user, new)
+    assert len(access.passkeys.of(user)) == 1
+
+
+def test_that_a_passkey_was_removed_is_in_the_log(client, access):
+    user = with_user(access)
+    kept = with_passkey(access, user)
+    logged_in(client)
+    values = {"credential": bytes_to_base64url(kept.credential)}
+    page = client.get("/account")
+    client.post("/account/passkeys/remove", data={"token": token_on(page), **values})
+    assert access.passkeys.of(user) == []
+    assert (access.limits.log_ins("sato")[0].way, access.limits.log_ins("sato")[0].outcome) == (
+        *("passkey", "removed"),
+    )
+    assert "removed" in client.get("/account").text
 
 
 # -- limits ----------------------------------------------------------------------------------
@@ -530,25 +631,35 @@ LOAD = re.compile(
 )
 
 
-def clients(engine, others):
+@pytest.fixture(scope="module")
+def room(tmp_path_factory):
+    """A fleet that counts its sites as the market does."""
+    room = room_of(str(tmp_path_factory.mktemp("room") / "room.sqlite"), 20, NOW)
+    with keeping(room) as keep:
+        keep.register([Registered(n, f"Site {n}", TOWNS[n % 5]) for n in range(20)])
+    yield room
+    room.dispose()
+
+
+def clients(engine, room, others):
     """A client for each kind of people."""
     access = Access(Policy(others=others, origin=BASE))
-    found = {PEOPLE[0]: client_of(engine, access)}
+    found = {PEOPLE[0]: client_of(engine, access, room=room)}
     for role in Role:
         with_user(access, str(role), role)
-        found[str(role)] = client_of(engine, access)
+        found[str(role)] = client_of(engine, access, room=room)
         assert logged_in(found[str(role)], str(role)).status_code == 303
     return found
 
 
 @pytest.fixture(scope="module")
-def trades_only(engine):
-    return clients(engine, Others.TRADES)
+def trades_only(engine, room):
+    return clients(engine, room, Others.TRADES)
 
 
 @pytest.fixture(scope="module")
-def all_of_all(engine):
-    return clients(engine, Others.ALL)
+def all_of_all(engine, room):
+    return clients(engine, room, Others.ALL)
 
 
 def addresses():
@@ -587,6 +698,9 @@ def test_no_page_and_no_data_tells_the_load_of_who_keeps_it(
     assert told <= may, (path, told - may)
     page = client.get(f"{path}{query}")
     assert page.status_code == 200
+    if data.json().get("entries"):
+        accounts = {one["account"]["number"] for one in data.json()["entries"]}
+        assert accounts - may <= {UTILITY, NETWORK}
     if len(may) == 7 or f"/{OWN}" in path:
         return
     figures = set(re.findall(r"(?<![\d.,])[\d,]+\.\d{3}(?!\d)", page.text))
@@ -621,6 +735,20 @@ def matrix():
             yield cells[0], dict(zip(PEOPLE, (cell == "yes" for cell in cells[1:]), strict=True))
 
 
+def of_fleet(client, site):
+    """A site of the fleet as it is shown."""
+    shown = client.get("/fleet.json").json()
+    return next(one for one in shown["sites"] if one["site"]["number"] == site)
+
+
+def sees_of_fleet(client, site):
+    shown = of_fleet(client, site)
+    told = {one["site"]["number"] for one in client.get("/fleet.json").json()["told"]}
+    seen = [shown["charge"] is not None, shown["following"] is not None, site in told]
+    seen.append(any(":" in alarm for alarm in shown["alarms"]))
+    return any(seen)
+
+
 def sees(client, site):
     return client.get(f"/site/{site}.json?day={DAY}").json()["is_shown"]
 
@@ -636,6 +764,16 @@ PROBES = {
     "another office, with `--others all`": lambda _, everything: sees(everything, OTHER),
     "sums over offices of which three or more are hidden": lambda trades, _: (
         trades.get(f"/now.json?at={SLOT}").json()["used_wh"] is not None
+    ),
+    "the fleet: which sites are alive, and the names of their alarms": lambda trades, _: (
+        of_fleet(trades, OTHER)["standing"] is not None
+        and of_fleet(trades, OWN)["alarms"][0].partition(":")[0] == "battery"
+    ),
+    "the own site of the fleet: charge, powers, instructions, what an alarm says": (
+        lambda trades, _: sees_of_fleet(trades, OWN)
+    ),
+    "another site of the fleet, and sums over all, with `--others trades`": lambda trades, _: (
+        sees_of_fleet(trades, 8) or trades.get("/fleet.json").json()["stored_wh"] is not None
     ),
     "the own account: password, passkeys, log-ins": lambda trades, _: (
         trades.get("/account").status_code == 200
@@ -665,6 +803,24 @@ def test_a_sum_never_tells_the_load_of_one():
     assert not viewer.sees_sum_of([0, 1, 2])
     assert viewer.sees_sum_of([0, 1, 2, 3])
     assert Viewer(Role.AUDITOR, None, Others.TRADES).sees_sum_of([0, 1])
+
+
+def test_the_common_accounts_of_a_slot_are_a_sum_over_the_offices(tmp_path):
+    """All accounts sum to zero: what the utility and the network have, the others have not."""
+    for sites, shown in ((2, {OFFICE}), (3, {OFFICE}), (4, {OFFICE, UTILITY, NETWORK})):
+        engine = opened(str(tmp_path / f"{sites}.sqlite"))
+        fill(engine, sites, 1)
+        access = Access(Policy(others=Others.TRADES, origin=BASE))
+        with_user(access, site=OFFICE)
+        client = client_of(engine, access)
+        logged_in(client)
+        entries = client.get(f"/slot/{SLOT}.json").json()["entries"]
+        assert {one["account"]["number"] for one in entries} == shown, sites
+        claimed = client.get(f"/audit.json?day={DAY}").json()["claimed_wh"]
+        assert (claimed is None) is (UTILITY not in shown)
+        nobody = client_of(engine, access).get(f"/slot/{SLOT}.json").json()["entries"]
+        assert bool(nobody) is (sites >= 3)
+        engine.dispose()
 
 
 def test_offices_keep_to_themselves_from_the_first_user_on(engine, access, monkeypatch):
@@ -717,6 +873,30 @@ def test_users_are_managed_at_the_command_line(users, tmp_path):
     assert users("remove", "sato").exit_code == 0
     missing = users("password", "sato", typed="x\n")
     assert str(missing.exception) == "a user must be one of abe, got 'sato'"
+
+
+def test_a_lost_passkey_is_taken_away_at_the_command_line(users, tmp_path):
+    users("add", "sato", "--role", "auditor", "--password", typed=f"{PASSWORD}\n")
+    access = Access(disk=Disk(tmp_path / "a.sqlite"))
+    user = access.accounts.user("sato")
+    lost, kept = with_passkey(access, user, "telephone"), with_passkey(access, user, "desk")
+    token = access.sessions.begin(user, "passkey", "192.0.2.1")
+    listed = json.loads(users("passkeys", "sato", "--json").output)
+    assert [(one["id"], one["label"]) for one in listed] == [
+        (lost.short, "telephone"),
+        (kept.short, "desk"),
+    ]
+    wrong = users("passkeys", "sato", "--remove", "telephone")
+    assert str(wrong.exception) == (
+        f"--remove must be all, or one of {lost.short}, {kept.short}, got 'telephone'"
+    )
+    done = users("passkeys", "sato", "--remove", lost.short)
+    assert done.output == "sato has 1 passkeys, and is logged out everywhere\n"
+    assert access.passkeys.of(user) == [kept]
+    assert access.sessions.of(token) is None
+    assert access.limits.log_ins("sato")[0].outcome == "removed"
+    users("passkeys", "sato", "--remove", "all")
+    assert access.passkeys.of(user) == []
 
 
 def test_a_user_whose_password_is_refused_is_not_added(users, tmp_path):

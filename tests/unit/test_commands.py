@@ -21,8 +21,16 @@ from chain.writer import written
 from energy.errors import SettingError, YuiError
 from energy.units import slots_of
 from orchestrator import store_commands
-from orchestrator.cli import TRADE_COLUMNS, app
-from orchestrator.dates import day_named, moment, month_named, slot_named, slots_named
+from orchestrator.cli import app
+from orchestrator.dates import (
+    day_named,
+    moment,
+    month_named,
+    period_named,
+    slot_named,
+    slots_named,
+    time_named,
+)
 from orchestrator.listing_words import COLUMNS
 from orchestrator.next_step import what_next
 
@@ -59,7 +67,7 @@ def rows(store: str, *arguments: str) -> list[dict[str, object]]:
 LISTINGS = {
     "slots": store_commands.SLOT_COLUMNS,
     "orders": store_commands.ORDER_COLUMNS,
-    "trades": TRADE_COLUMNS,
+    "trades": store_commands.TRADE_COLUMNS,
     "readings": store_commands.READING_COLUMNS,
     "balance": store_commands.BALANCE_COLUMNS,
     "invoice": store_commands.INVOICE_COLUMNS,
@@ -144,7 +152,7 @@ JAPANESE = {
     "trades": ("売り手", "買い手", "大河原"),
     "readings": ("受電", "残量", "仙台"),
     "balance": ("口座", "受取額 円", "電力会社", "ネットワーク"),
-    "invoice": ("項目", "託送料", "合計", "仙台"),
+    "invoice": ("項目", "系統利用料", "合計", "仙台"),
     "status": ("最新ブロックの日時", "確定ブロック", "庁舎数"),
 }
 
@@ -255,6 +263,71 @@ def test_what_is_no_half_hour_is_refused(text: str) -> None:
         slot_named(text)
 
 
+@pytest.mark.parametrize(
+    ("text", "first", "last"),
+    [
+        ("2019", date(2019, 1, 1), date(2019, 12, 31)),
+        ("２０１９年", date(2019, 1, 1), date(2019, 12, 31)),
+        ("令和元年", date(2019, 1, 1), date(2019, 12, 31)),
+        ("2019-05", date(2019, 5, 1), date(2019, 5, 31)),
+        ("令和元年6月", date(2019, 6, 1), date(2019, 6, 30)),
+        ("2019-06-04", DAY, DAY),
+        ("R1.6.4", DAY, DAY),
+        ("2019-05-15..2019-06-11", date(2019, 5, 15), date(2019, 6, 11)),
+        ("令和元年5月15日〜令和元年6月11日", date(2019, 5, 15), date(2019, 6, 11)),
+    ],
+)
+def test_a_period_is_read_as_people_in_japan_write_it(text: str, first: date, last: date) -> None:
+    assert period_named(text) == range(slots_of(first).start, slots_of(last).stop)
+
+
+@pytest.mark.parametrize(
+    "text", ["", "元年", "19", "令和9999年", "2019-13", "2019-06-11..2019-05-15", "..", "soon"]
+)
+def test_what_is_no_period_is_refused(text: str) -> None:
+    with pytest.raises(SettingError, match="must"):
+        period_named(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *(
+            "2026-11-25 17:05",
+            "2026/11/25 17:05",
+            "2026年11月25日 17時5分",
+            "令和8年11月25日17時5分",
+        ),
+        *("2026-11-25T17:05+09:00", "2026-11-25T08:05:00Z", "２０２６年１１月２５日 １７：０５"),
+    ],
+)
+def test_a_time_is_read_as_people_in_japan_write_it(text: str) -> None:
+    assert time_named(text).timestamp() == 1_795_593_900
+
+
+@pytest.mark.parametrize("text", ["", "17:05", "2026-11-25 25:00", "2026-11-25 17:61", "soon"])
+def test_what_is_no_time_is_refused(text: str) -> None:
+    with pytest.raises(SettingError, match="a time must be as"):
+        time_named(text)
+
+
+def test_every_command_takes_a_day_as_people_in_japan_write_it() -> None:
+    plans = [
+        json.loads(told("plan", *day, "--known", "--json"))
+        for day in (("--day", "令和元年6月4日"), ("--day", "2019-06-04"))
+    ]
+    for plan in plans:
+        del plan["seconds"]
+    assert plans[0] == plans[1]
+    for command in (
+        ["plan", "--day", "soon"],
+        ["report", "--period", "soon"],
+        ["calls", "send", "a", "--start", "soon", "--end", "2026年11月25日 17時", "--kw", "1"],
+    ):
+        refused = CliRunner().invoke(app, command).exception
+        assert isinstance(refused, SettingError)
+
+
 # -- what is said to a user -----------------------------------------------------------------
 
 
@@ -309,6 +382,19 @@ def test_no_traceback_reaches_a_user(
     assert done.returncode == code, done.stderr
     assert message in done.stderr
     assert "Traceback" not in done.stderr + done.stdout
+
+
+def test_an_error_says_in_japanese_of_what_kind_it_is_where_that_is_wanted(tmp_path: Path) -> None:
+    for arguments, kind in (
+        (["slots", "--language", "ja"], "指定または設定に誤り: "),
+        (["slots", "--language=ja", "--store", "broken.sqlite"], "記録を読めない: "),
+        (["slots"], ""),
+    ):
+        (tmp_path / "broken.sqlite").write_bytes(b"nonsense" * 2_000)
+        done = run(*arguments, folder=tmp_path)
+        assert done.returncode == 1
+        (line,) = done.stderr.splitlines()
+        assert re.match(rf"yui: {kind}(\.yui/demo/store|broken)\.sqlite must be a store", line)
 
 
 def test_what_is_unforeseen_is_one_line_and_a_file_to_send_in(tmp_path: Path) -> None:

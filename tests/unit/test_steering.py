@@ -26,13 +26,16 @@ from orchestrator.steering.rule import ByRule, Idle
 from orchestrator.steering.steering import (
     NONE,
     OPEN,
+    OWN_USE,
     PLAN,
     RULE,
     STEERINGS,
+    Kept,
     Position,
     net_offers,
     position_of,
 )
+from orchestrator.web.words_plant import PLANT_WORDS
 from vpp.ahead import Ahead
 from vpp.calendar import works_on
 from vpp.control import setpoint_of
@@ -76,12 +79,15 @@ def played(how: str, slots: range, after_metering: bool = False) -> list[Rehears
 
 def test_a_steering_is_chosen_by_name() -> None:
     with_battery, without = SETTING.sites[6], SETTING.sites[0]
-    kinds = {NONE: Idle, RULE: ByRule, PLAN: ByPlan}
+    kinds = {NONE: Idle, RULE: ByRule, OWN_USE: ByRule, PLAN: ByPlan}
     for how in STEERINGS:
         assert type(steering_of(how, with_battery, history(NOON), tariffs)) is kinds[how]
         assert type(steering_of(how, without, history(NOON), tariffs)) is Idle
         check_steering(how)
-    with pytest.raises(SettingError, match="--battery must be one of none, rule, plan, got 'ai'"):
+        assert f"steered_by_{how}" in PLANT_WORDS
+    with pytest.raises(
+        SettingError, match="--battery must be one of none, rule, own-use, plan, got 'ai'"
+    ):
         check_steering("ai")
 
 
@@ -255,6 +261,54 @@ def test_a_rehearsal_pays_all_and_breaks_no_battery(how: str) -> None:
         assert battery.charged <= battery.generated
     moved = sum(slot.readings[6].charged for slot in found)
     assert (moved > 20_000) is (how != NONE)
+
+
+def test_own_use_stores_all_surplus_and_serves_all_it_can_and_offers_what_is_left() -> None:
+    site = sites(OWN_USE, DAY.start)[6]
+    assert site.size is not None
+    for slot in DAY:
+        held = site.available_wh
+        site.begin(slot, OPEN)
+        surplus = site.history.generation(slot + 1) - site.history.load(slot + 1)
+        offered = sum(
+            offer.energy * (1 if offer.side is Side.ASK else -1)
+            for offer in site.steering.offers(slot + 1)
+        )
+        assert offered == surplus + site.steering.planned(slot + 1)
+        reading = site.read(slot)
+        lack = reading.consumption - reading.generated
+        if lack > 0:
+            assert reading.discharged == min(lack, held, site.size.slot_limit_wh)
+        full = site.stored_wh >= 43_990
+        assert full or reading.charged == max(min(-lack, site.size.slot_limit_wh), 0)
+    assert site.available_wh < site.size.capacity_wh
+
+
+def test_what_a_rule_will_do_is_known_ahead() -> None:
+    steering = ByRule(history(EVENING), SIZE)
+    assert steering.planned(DAY[36]) == 0
+    steering.begin(DAY[35], 8_000, OPEN)  # it holds until 18:00
+    assert [steering.planned(slot) for slot in DAY[35:38]] == [0, 1_000, 1_000]
+
+
+def test_a_plan_leaves_what_is_spoken_for() -> None:
+    """A call from 20:00 to 21:00 that is known of at 19:00 will want 6 kWh, 3 in each half hour."""
+
+    def spoken_for(slot: int) -> Kept:
+        span = range(slot, slot + SLOTS_PER_DAY)
+        left = [6_000 if at >= DAY[39] else 0 for at in span]
+        return Kept(left, [3_000 if at in (DAY[40], DAY[41]) else 0 for at in span])
+
+    past = history(EVENING, used=16_000)
+    free = ByPlan(past, SIZE, tariffs)
+    bound = ByPlan(past, SIZE, tariffs, keeps=spoken_for)
+    for steering in (free, bound):
+        steering.begin(EVENING, 30_000, Position())
+    assert [free.planned(slot) for slot in DAY[38:43]] == [7_500, 7_500, 7_500, 7_500, 0]
+    assert [bound.planned(slot) for slot in DAY[38:43]] == [7_500, 7_500, 4_500, 4_500, 0]
+    # Told to serve whatever the site lacks, it is told no more than what is left of it.
+    served = ByPlan(history(EVENING, used=600), SIZE, tariffs, keeps=spoken_for)
+    assert served.begin(DAY[39], 7_000, Position()) == Command(Mode.SERVE, 2_000)
 
 
 class Dark(SiteSeries):

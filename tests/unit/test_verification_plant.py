@@ -209,6 +209,10 @@ def test_the_commands_name_what_the_replay_was_told(figures):
     assert "--calls asked.json" in replay
     assert "--loads" not in replay
     assert "--period" not in report
+    linked = {**settings, "exchange": "synthetic", "tariffs": "exchange, sold at 6.5 JPY/kWh more"}
+    replay, _ = replace(told, settings=linked).replayed_by(first, "ja")
+    assert "--exchange synthetic --calls asked.json --markup 6.5" in replay
+    assert "--tariffs" not in replay
     _, part = told.replayed_by(range(first[0], first[0] + 48), "ja")
     assert part.endswith("--period 2019-05-31..2019-05-31")
 
@@ -265,6 +269,16 @@ def test_a_half_hour_without_a_reading_delivers_nothing_and_is_counted(folder, t
     section = call_section(changed, ENGLISH)
     assert any("have no reading" in text for text in section.findings)
     assert section.tables[0].rows[-1][-2] == 1
+
+
+def test_a_call_that_nobody_could_serve_is_missed_in_whole(folder, figures, tmp_path):
+    file = written(tmp_path / "c.json", {**to_json(evening(SUNDAY)), "shares": {}})
+    asked = asked_in(figures, folder, file)
+    answer = answers_of(asked).answers[0]
+    assert (answer.delivered(Basis.METER), answer.met(Basis.PLAN)) == (0, 0)
+    assert answer.found.penalty_microyen > 0
+    row: tuple[Any, ...] = call_section(asked, ENGLISH).tables[0].rows[0]
+    assert row[3:9] == (10.0, 0.0, 0.0, 0.0, 0.0, 0)
 
 
 def test_without_a_file_none_were_asked_and_the_way_to_give_some_is_said(figures):

@@ -13,7 +13,7 @@ from field.sunspec import MODELS, Block, registers_from
 from oracle.plant import Battery, Controls, battery_energy
 from vpp.control import setpoint_of
 from vpp.dispatch.sunspec import writes_of
-from vpp.rule import BatterySize, Command, Mode, command_for, expected_flows
+from vpp.rule import BatterySize, Command, Mode, called_flows, command_for, expected_flows
 
 DAY = slots_of(date(2019, 6, 4))
 KESENNUMA = BatterySize(capacity_wh=44_000, power_w=15_000, efficiency=900)
@@ -77,12 +77,36 @@ def test_storing_takes_the_surplus_as_far_as_power_and_room_go(
         (Command(Mode.SERVE, 4_000), -3_000, 10_000, (0, 2_000)),
         (Command(Mode.SERVE), -3_000, 700, (0, 700)),
         (Command(Mode.SERVE), 3_000, 10_000, (0, 0)),
+        (Command(Mode.OWN, 4_000), 9_000, 10_000, (7_500, 0)),
+        (Command(Mode.OWN, 4_000), -3_000, 10_000, (0, 2_000)),
+        (Command(Mode.OWN, 0), -3_000, 0, (0, 0)),
     ],
 )
 def test_storing_and_serving_keep_to_the_power_that_they_are_told(
     command: Command, surplus: int, stored: int, flows: tuple[int, int]
 ) -> None:
     assert expected_flows(command, surplus, stored, KESENNUMA) == flows
+
+
+@pytest.mark.parametrize(
+    ("flows", "called", "surplus", "stored", "given"),
+    [
+        ((0, 2_000), 2_500, -9_000, 20_000, (0, 4_500)),
+        ((0, 7_000), 2_500, -9_000, 20_000, (0, 7_500)),  # its power
+        ((0, 2_000), 2_500, -9_000, 3_000, (0, 3_000)),  # what it holds
+        ((3_000, 0), 2_000, 3_000, 20_000, (1_000, 0)),  # it stores less
+        ((3_000, 0), 5_000, 3_000, 20_000, (0, 2_000)),
+        ((0, 2_000), -1_500, -9_000, 20_000, (0, 500)),
+        ((0, 2_000), -5_000, -9_000, 20_000, (0, 0)),  # never from the network
+        ((0, 2_000), -5_000, 2_500, 20_000, (2_500, 0)),
+        ((0, 0), -5_000, 9_000, 43_100, (1_000, 0)),  # its room
+        ((0, 0), 0, 9_000, 20_000, (0, 0)),
+    ],
+)
+def test_a_call_comes_on_top_as_far_as_power_store_and_sun_reach(
+    flows: tuple[int, int], called: int, surplus: int, stored: int, given: tuple[int, int]
+) -> None:
+    assert called_flows(flows, called, surplus, stored, KESENNUMA) == given
 
 
 def test_holding_moves_nothing() -> None:
@@ -96,6 +120,7 @@ def test_holding_moves_nothing() -> None:
         (Command(Mode.STORE, 6_000), 4_000, 0),
         (Command(Mode.SERVE), 0, 10_000),
         (Command(Mode.SERVE, 6_000), 0, 4_000),
+        (Command(Mode.OWN, 6_000), 10_000, 4_000),
         (Command(Mode.HOLD), 0, 0),
         (Command(Mode.DISCHARGE, 15_000), -10_000, 10_000),
         (Command(Mode.DISCHARGE, 6_000), -4_000, 4_000),

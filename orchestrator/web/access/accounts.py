@@ -108,8 +108,11 @@ class Accounts:
         """Remove a user, with passkeys, sessions and invitation; the log of log-ins stays."""
         self.disk.write("DELETE FROM users WHERE number = ?", user.number)
 
-    def set_password(self, user: User, password: str) -> None:
-        """Give a user a password, and end all sessions and the invitation.
+    def set_password(self, user: User, password: str, *, keeps_passkeys: bool = False) -> None:
+        """Give a user a password, and end all sessions, the invitation and the passkeys.
+
+        Passkeys are kept where the users themselves change a password that they know; else the
+        log-in is in doubt, and so is what was added by it.
 
         Raises:
             SettingError: if it is too easily guessed.
@@ -118,8 +121,8 @@ class Accounts:
         kept = passwords.hashed(password)
         with self.disk.writing() as disk:
             disk.execute("UPDATE users SET password = ? WHERE number = ?", (kept, user.number))
-            disk.execute("DELETE FROM sessions WHERE user = ?", (user.number,))
-            disk.execute("DELETE FROM invitations WHERE user = ?", (user.number,))
+            for table in ("sessions", "invitations", *(() if keeps_passkeys else ("passkeys",))):
+                disk.execute(f"DELETE FROM {table} WHERE user = ?", (user.number,))
 
     def has_password(self, user: User | None, password: str) -> bool:
         """Return whether a password is a user's; as slow for nobody as for somebody."""
@@ -133,12 +136,19 @@ class Accounts:
         return True
 
     def invite(self, user: User) -> str:
-        """Return a token that lets a user set a password once; an earlier one is void."""
+        """Return a token that lets a user set a password once; an earlier one is void.
+
+        Who needs it has lost their log-in: passkeys and sessions end with it.
+        """
         token = secrets.token_urlsafe(32)
-        self.disk.write(
-            "INSERT OR REPLACE INTO invitations VALUES (?, ?, ?)",
-            *(user.number, hash_of(token), self._clock() + INVITATION_SECONDS),
-        )
+        until = self._clock() + INVITATION_SECONDS
+        with self.disk.writing() as disk:
+            disk.execute(
+                "INSERT OR REPLACE INTO invitations VALUES (?, ?, ?)",
+                (user.number, hash_of(token), until),
+            )
+            for table in ("sessions", "passkeys"):
+                disk.execute(f"DELETE FROM {table} WHERE user = ?", (user.number,))
         return token
 
     def invited(self, token: str) -> User | None:

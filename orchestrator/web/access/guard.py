@@ -30,8 +30,8 @@ MOST_BYTES = 65_536
 MERELY_READING = ("GET", "HEAD", "OPTIONS")
 ALWAYS_OPEN = ("/log-in", "/invitation", "/static")
 FORM_FIELD, FORM_HEADER = "token", "x-form-token"
-LIVE = "live"
-"""The element that renews itself: what it asks for is no sign of a person."""
+LIVE, EVENTS = "live", "/events"
+"""The element that renews itself, and what it listens to: neither is a sign of a person."""
 _HEADERS = {
     "content-security-policy": "default-src 'self'; object-src 'none'; frame-ancestors 'none'; "
     "base-uri 'none'; form-action 'self'",
@@ -119,7 +119,8 @@ class Guard:
         if refused is not None:
             await refused(scope, receive, guarded)
             return
-        if visit.session is not None and headers.get("hx-trigger") != LIVE:
+        by_itself = headers.get("hx-trigger") == LIVE or scope["path"] == EVENTS
+        if visit.session is not None and not by_itself:
             await self._see(visit.session)
         await self._app(scope, receive, guarded)
 
@@ -148,7 +149,7 @@ class Guard:
             return None
         if any(path == one or path.startswith(f"{one}/") for one in ALWAYS_OPEN):
             return None
-        if path.endswith(".json") or path == "/events" or scope["method"] not in MERELY_READING:
+        if path.endswith(".json") or path == EVENTS or scope["method"] not in MERELY_READING:
             raise HTTPException(
                 401,
                 "this needs a log-in: /log-in",

@@ -36,7 +36,8 @@ class LogIn:
     address: str
     way: str
     outcome: str
-    """`logged-in`, `refused`, `held` (too many attempts), `logged-out`."""
+    """`logged-in`, `refused`, `held` (too many attempts), `logged-out`, `added` or `removed` (a
+    passkey)."""
 
 
 class Limits:

@@ -236,13 +236,16 @@ class _Pages:
             return self._invitation_page(request, user, told=told)
         return await self._begun(request, visit, user, INVITATION, "/account")
 
-    async def _set(self, visit: Visit, user: User, form: Mapping[str, str]) -> str | None:
+    async def _set(
+        self, visit: Visit, user: User, form: Mapping[str, str], *, keeps_passkeys: bool = False
+    ) -> str | None:
         """Set a password that was typed twice; return what is wrong with it."""
         password = form.get("password", "")
         if password != form.get("again", ""):
             return "passwords_differ"
         try:
-            await asyncio.to_thread(visit.access.accounts.set_password, user, password)
+            set_password = visit.access.accounts.set_password
+            await asyncio.to_thread(set_password, user, password, keeps_passkeys=keeps_passkeys)
         except SettingError as error:
             return str(error)
         return None
@@ -281,19 +284,10 @@ class _Pages:
     async def change_password(self, request: Request, visit: Visit, session: Session) -> Response:
         """Change the password; all sessions end, and this one goes on under another token."""
         form = await _form(request)
-        access, user = visit.access, session.user
-        if user.has_password:
-            address = address_of(request)
-            wait = await asyncio.to_thread(access.limits.attempt, user.name, address)
-            if wait:
-                raise HTTPException(
-                    429, f"too many attempts: wait {wait} seconds", {"Retry-After": str(wait)}
-                )
-            old = form.get("old", "")
-            if not await asyncio.to_thread(access.accounts.has_password, user, old):
-                return await self._account_page(request, visit, session, told="old_password_wrong")
-            await asyncio.to_thread(access.limits.succeeded, user.name, address)
-        told = await self._set(visit, user, form)
+        user = session.user
+        if user.has_password and not await _is_password(request, user, form.get("old", "")):
+            return await self._account_page(request, visit, session, told="old_password_wrong")
+        told = await self._set(visit, user, form, keeps_passkeys=user.has_password)
         if told is not None:
             return await self._account_page(request, visit, session, told=told)
         return await self._begun(request, visit, user, session.way, "/account")
@@ -306,7 +300,12 @@ class _Pages:
 
     @_logged_in
     async def ask_new_passkey(self, request: Request, visit: Visit, session: Session) -> Response:
-        """Return what a browser is asked in order to make a passkey."""
+        """Return what a browser is asked in order to make a passkey, to who knows the password:
+        who finds a session open is not to leave a way in that outlasts it."""
+        password = (await _json_of(request)).get("password")
+        if not await _is_password(request, session.user, str(password or "")):
+            told = "the password must be the user's, got another one"
+            return JSONResponse({"error": told, "is": "wrong"}, 403)
         passkeys = visit.access.passkeys
         return _json(await asyncio.to_thread(passkeys.to_register, session.user, visit.bound))
 
@@ -317,9 +316,14 @@ class _Pages:
         credential, label = values.get("credential"), values.get("label")
         if not isinstance(credential, dict) or not isinstance(label, str):
             return JSONResponse({"error": "credential and label must be given"}, 400)
-        passkeys = visit.access.passkeys
+        access, user, address = visit.access, session.user, address_of(request)
+
+        def add() -> None:
+            access.passkeys.register(user, visit.bound, credential, label)
+            access.limits.record(user.name, address, PASSKEY, "added")
+
         try:
-            await asyncio.to_thread(passkeys.register, session.user, visit.bound, credential, label)
+            await asyncio.to_thread(add)
         except SettingError as error:
             return JSONResponse({"error": str(error)}, 400)
         return JSONResponse({"next": "/account"})
@@ -335,7 +339,8 @@ class _Pages:
             credential = base64url_to_bytes(form.get("credential", ""))
         except ValueError as error:
             raise HTTPException(400, "a passkey must be named as it is shown") from error
-        await asyncio.to_thread(access.passkeys.remove, user, credential)
+        if await asyncio.to_thread(access.passkeys.remove, user, credential):
+            access.limits.record(user.name, address_of(request), PASSKEY, "removed")
         return RedirectResponse("/account", status_code=303)
 
     # -- the log -----------------------------------------------------------------------------
@@ -384,6 +389,25 @@ def moment(seconds: float) -> str:
 def address_of(request: Request) -> str:
     """Return the address that a request comes from."""
     return request.client.host if request.client else "unknown"
+
+
+async def _is_password(request: Request, user: User, password: str) -> bool:
+    """Return whether a password is that of a user who is logged in; it is guessed no more often
+    than at the log-in.
+
+    Raises:
+        HTTPException: 429 after too many attempts.
+    """
+    access, address = visit_of(request).access, address_of(request)
+    wait = await asyncio.to_thread(access.limits.attempt, user.name, address)
+    if wait:
+        raise HTTPException(
+            429, f"too many attempts: wait {wait} seconds", {"Retry-After": str(wait)}
+        )
+    if not await asyncio.to_thread(access.accounts.has_password, user, password):
+        return False
+    await asyncio.to_thread(access.limits.succeeded, user.name, address)
+    return True
 
 
 async def _form(request: Request) -> dict[str, str]:

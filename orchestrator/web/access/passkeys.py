@@ -7,6 +7,7 @@ ever comes here.
 
 from __future__ import annotations
 
+import hashlib
 import secrets
 import time
 from collections.abc import Callable, Mapping
@@ -31,6 +32,8 @@ from orchestrator.web.access.disk import Disk
 CHALLENGE_SECONDS = 300
 LONGEST_LABEL = 64
 MOST_PASSKEYS = 20
+TO_REGISTER, TO_LOG_IN = b"register ", b"log in "
+"""What a challenge is for: one that anyone is given to log in adds no passkey."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +44,11 @@ class Passkey:
     label: str
     since: float
     used: float | None
+
+    @property
+    def short(self) -> str:
+        """What it is called in a list: its label may be any."""
+        return hashlib.sha256(self.credential).hexdigest()[:12]
 
 
 class Passkeys:
@@ -68,7 +76,7 @@ class Passkeys:
             rp_name="Yui",
             user_id=user.handle,
             user_name=user.name,
-            challenge=self._challenge(browser),
+            challenge=self._challenge(TO_REGISTER + browser),
             exclude_credentials=known,
             authenticator_selection=AuthenticatorSelectionCriteria(
                 resident_key=ResidentKeyRequirement.REQUIRED,
@@ -87,7 +95,7 @@ class Passkeys:
         """
         if len(self.of(user)) >= MOST_PASSKEYS:
             raise SettingError(f"a user may have {MOST_PASSKEYS} passkeys, got one more")
-        challenge = self._answered(credential, browser)
+        challenge = self._answered(credential, TO_REGISTER + browser)
         try:
             made = webauthn.verify_registration_response(
                 credential=dict(credential),
@@ -108,9 +116,9 @@ class Passkeys:
         if not added:
             raise SettingError("a passkey must not be registered twice, got one that is there")
 
-    def remove(self, user: User, credential: bytes) -> None:
-        """Remove a user's passkey."""
-        self._disk.write(
+    def remove(self, user: User, credential: bytes) -> int:
+        """Remove a user's passkey; return how many were."""
+        return self._disk.write(
             "DELETE FROM passkeys WHERE user = ? AND credential = ?", user.number, credential
         )
 
@@ -118,7 +126,7 @@ class Passkeys:
         """Return what a browser is asked in order to show who is there (JSON)."""
         options = webauthn.generate_authentication_options(
             rp_id=self.domain,
-            challenge=self._challenge(browser),
+            challenge=self._challenge(TO_LOG_IN + browser),
             user_verification=UserVerificationRequirement.REQUIRED,
         )
         return webauthn.options_to_json(options)
@@ -129,7 +137,7 @@ class Passkeys:
         Raises:
             SettingError: if it is nobody's, or not what it was asked for.
         """
-        challenge = self._answered(credential, browser)
+        challenge = self._answered(credential, TO_LOG_IN + browser)
         try:
             key = base64url_to_bytes(str(credential["id"]))
             row = self._disk.row(
@@ -158,7 +166,7 @@ class Passkeys:
         return accounts.user(name)
 
     def _challenge(self, browser: bytes) -> bytes:
-        """Return a challenge for a browser, which can be answered once."""
+        """Return a challenge for a purpose and a browser, which can be answered once."""
         challenge, now = secrets.token_bytes(32), self._clock()
         with self._disk.writing() as disk:
             disk.execute("DELETE FROM challenges WHERE until <= ?", (now,))

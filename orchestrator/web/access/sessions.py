@@ -77,6 +77,10 @@ class Sessions:
         """End a session."""
         self._disk.write("DELETE FROM sessions WHERE token = ?", session.key)
 
+    def end_all(self, user: User) -> int:
+        """End a user's sessions; return how many there were."""
+        return self._disk.write("DELETE FROM sessions WHERE user = ?", user.number)
+
     def end_others(self, session: Session) -> int:
         """End a user's other sessions; return how many there were."""
         return self._disk.write(

@@ -13,14 +13,17 @@ import typer
 from energy.errors import SettingError
 from orchestrator.dates import moment
 from orchestrator.listing import Listing
-from orchestrator.options import DEFAULT_STORE, InLanguage, Json, StorePath, site_number, store_at
+from orchestrator.names import site_number
+from orchestrator.options import DEFAULT_STORE, InLanguage, Json, StorePath, store_at
 from orchestrator.web.access.access import Access
 from orchestrator.web.access.accounts import INVITATION_SECONDS, User
 from orchestrator.web.access.disk import Disk
+from orchestrator.web.access.passkeys import Passkey
 from orchestrator.web.viewer import Role
 from orchestrator.words import Language
 
 DEFAULT_ACCOUNTS = Path(".yui/accounts.sqlite")
+HERE = "command line"
 ORIGIN = "origin"
 """The fact of the accounts' file that says where the pages were last."""
 
@@ -74,14 +77,59 @@ def add(
 
 @app.command("invite")
 def invite(name: Name, accounts: AccountsPath = DEFAULT_ACCOUNTS) -> None:
-    """Print a new invitation for a user, who forgot the password; earlier ones are void."""
+    """Print a new invitation for a user who lost their log-in; earlier ones are void, and so are
+    their passkeys."""
     with _opened(accounts) as access:
         _invite(access, access.accounts.user(name))
 
 
+@app.command("passkeys")
+def passkeys(
+    name: Name,
+    remove: Annotated[
+        str | None,
+        typer.Option(help="Remove one, by its id, or all; log the user out everywhere."),
+    ] = None,
+    accounts: AccountsPath = DEFAULT_ACCOUNTS,
+    language: InLanguage = Language.ENGLISH,
+    as_json: Json = False,
+    as_csv: Annotated[bool, typer.Option("--csv", help="Print CSV instead of a table.")] = False,
+) -> None:
+    """List a user's passkeys, or remove one that was lost, or that they did not add."""
+    with _opened(accounts) as access:
+        user = access.accounts.user(name)
+        found = access.passkeys.of(user)
+        if remove is not None:
+            _remove_passkeys(access, user, found, remove)
+            return
+    rows = [
+        {
+            "id": one.short,
+            "label": one.label,
+            "since": moment(one.since),
+            "last_used": None if one.used is None else moment(one.used),
+        }
+        for one in found
+    ]
+    Listing(("id", "label", "since", "last_used"), rows).show(as_json, as_csv, language)
+
+
+def _remove_passkeys(access: Access, user: User, found: list[Passkey], asked: str) -> None:
+    chosen = [one for one in found if asked in ("all", one.short)]
+    if not chosen:
+        known = ", ".join(one.short for one in found) or "none"
+        raise SettingError(f"--remove must be all, or one of {known}, got {asked!r}")
+    for one in chosen:
+        access.passkeys.remove(user, one.credential)
+        access.limits.record(user.name, HERE, "passkey", "removed")
+    access.sessions.end_all(user)
+    print(f"{user.name} has {len(found) - len(chosen)} passkeys, and is logged out everywhere")
+
+
 @app.command("password")
 def password(name: Name, accounts: AccountsPath = DEFAULT_ACCOUNTS) -> None:
-    """Set a user's password, typed twice or piped in as one line; log them out everywhere."""
+    """Set a user's password, typed twice or piped in as one line; log them out everywhere, and
+    take their passkeys away."""
     with _opened(accounts) as access:
         user = access.accounts.user(name)
         access.accounts.set_password(user, _password())

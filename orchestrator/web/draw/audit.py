@@ -2,26 +2,21 @@
 
 from __future__ import annotations
 
+import shlex
 from datetime import date, timedelta
 from typing import Any
 
 from markupsafe import Markup
 
+from energy.units import day_of, half_hour
 from orchestrator.web.drawing import DASH, Pen
 from orchestrator.web.views.audit import AuditPage, Check, DayRoot, SiteRoot
 from orchestrator.web.words import say_month
 from orchestrator.words import say_day
 
-COMMANDS = (
-    (
-        "audit_run",
-        "yui audit --manifest manifest.json --rpc http://127.0.0.1:8545 --state audit.state",
-    ),
-    ("audit_prove", "yui proof Kesennuma '2019-06-04 18:30'"),
-    ("audit_verify", "yui verify proof-Kesennuma-866465-0.json --rpc http://127.0.0.1:8545"),
-    ("audit_trace", "yui trace Kesennuma '2019-06-04 18:30'"),
-)
-"""How the same is found without these pages."""
+KEPT = "audit.state"
+RPC = ("--rpc", "http://127.0.0.1:8545")
+"""A node of the reader's own, where it usually listens."""
 
 
 def drawn(pen: Pen, view: AuditPage) -> dict[str, Any]:
@@ -37,8 +32,24 @@ def drawn(pen: Pen, view: AuditPage) -> dict[str, Any]:
         "day_rows": [_day(pen, one) for one in view.days],
         "site_rows": [_site(pen, one) for one in view.sites],
         "check_rows": [_check(pen, one) for one in view.checks],
-        "commands": [(pen.say(what), command) for what, command in COMMANDS],
+        "commands": [(pen.say(what), command) for what, command in commands_of(view)],
     }
+
+
+def commands_of(view: AuditPage) -> list[tuple[str, str]]:
+    """Return how the same is found without these pages: what, and the line that is typed."""
+    lines = [("audit_run", ["audit", "--manifest", "manifest.json", *RPC, "--state", KEPT])]
+    example = view.example
+    if example is not None:
+        site, slot = example.site.en, example.slot
+        when = f"{day_of(slot)} {half_hour(slot)[:5]}"
+        store = ["--store", view.store] if view.store else []
+        lines += [
+            ("audit_prove", ["proof", site, when, *store]),
+            ("audit_verify", ["verify", f"proof-{site}-{slot}-0.json", *RPC]),
+            ("audit_trace", ["trace", site, when, *store]),
+        ]
+    return [(what, shlex.join(["yui", *words])) for what, words in lines]
 
 
 def _day(pen: Pen, one: DayRoot) -> list[object]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import datetime
 from typing import Any
@@ -10,11 +11,16 @@ from urllib.parse import urlencode
 from markupsafe import Markup
 
 from orchestrator.web.drawing import DASH, Pen, percent
-from orchestrator.web.views.fleet import FleetPage, FleetSite, Told
+from orchestrator.web.reads import Ref
+from orchestrator.web.views.fleet import FleetPage, FleetSite, Told, Town
+from orchestrator.web.words import say
+from orchestrator.words import Language
 
 STANDINGS = ("alive", "lost", "unheard", "alarm")
 NAMES = {"charge_from": "from", "charge_to": "to", "kind": "type"}
 """What filters are called in an address, where that is another name."""
+COLUMNS_OF_ALL = 6
+"""The first columns of the sites, which are for all; the others have figures."""
 BADGES = {"alive": "good", "lost": "bad", "unheard": "wait"}
 OUTCOMES = {"taken": "good", "refused": "bad", "expired": "bad", "open": "wait"}
 
@@ -28,22 +34,53 @@ def kilowatts(watts: int | None) -> str:
     return DASH if watts is None else f"{watts / 1000:,.1f}".replace("-", "−")
 
 
-def age(seconds: int | None) -> str:
+def age(language: Language, seconds: int | None) -> str:
     """Return how old something is, in the largest unit that it fills.
 
-    >>> age(4), age(119), age(7300), age(200_000), age(None)
-    ('4 s', '1 min', '2 h', '2 d', '–')
+    >>> [age(Language.ENGLISH, seconds) for seconds in (4, 119, 7300, 200_000, None)]
+    ['4 s', '1 min', '2 h', '2 d', '–']
+    >>> age(Language.JAPANESE, 119)
+    '1分'
     """
     if seconds is None:
         return DASH
-    for unit, long in (("d", 86_400), ("h", 3_600), ("min", 60)):
+    for unit, long in (("days", 86_400), ("hours", 3_600), ("minutes", 60)):
         if seconds >= long:
-            return f"{seconds // long} {unit}"
-    return f"{seconds} s"
+            return say(language, f"age_{unit}", count=seconds // long)
+    return say(language, "age_seconds", count=seconds)
+
+
+def kind_name(pen: Pen, kind: str) -> object:
+    """Return what is at a site, given as pv+battery, in words; what is not known, as it is."""
+    parts = kind.split("+")
+    if not all(pen.knows(f"kind_{part}") for part in parts):
+        return foreign(pen, kind)
+    return "+".join(pen.say(f"kind_{part}") for part in parts)
+
+
+def alarm_text(pen: Pen, alarm: str) -> object:
+    """Return an alarm, given as its name, a colon and why, with the name in words.
+
+    Why it is raised is said by the site itself, in English.
+    """
+    name, colon, why = alarm.partition(":")
+    told = pen.say(f"alarm_{name}") if pen.knows(f"alarm_{name}") else foreign(pen, name)
+    return Markup("{}{} {}").format(told, colon, foreign(pen, why.strip())) if colon else told
+
+
+def foreign(pen: Pen, text: str) -> object:
+    """Return a text marked as of the language that its letters are of, where a page is not."""
+    is_japanese = any(ord(letter) > 0x2E7F for letter in text)
+    written = Language.JAPANESE if is_japanese else Language.ENGLISH
+    if written is pen.language or not any(letter.isalpha() for letter in text):
+        return text
+    return Markup('<span lang="{}">{}</span>').format(written, text)
 
 
 def drawn(pen: Pen, view: FleetPage) -> dict[str, Any]:
     """Return the rows of sites and instructions, and where the filters and pages lead."""
+    shows_figures = view.is_shown or any(site.following is not None for site in view.sites)
+    towns = {town.municipality: _town(pen, town) for town in view.towns}
     asked = {
         NAMES.get(name, name): value
         for name, value in asdict(view.filters).items()
@@ -51,8 +88,14 @@ def drawn(pen: Pen, view: FleetPage) -> dict[str, Any]:
     }
     return {
         "standings": STANDINGS,
+        "kinds": [(kind, kind_name(pen, kind)) for kind in view.kinds],
+        "towns": list(towns.items()),
         "kilowatts": kilowatts,
-        "site_rows": [_site(pen, site) for site in view.sites],
+        "shows_figures": shows_figures,
+        "site_rows": [
+            _site(pen, site, towns)[: None if shows_figures else COLUMNS_OF_ALL]
+            for site in view.sites
+        ],
         "told_rows": [_told(pen, told) for told in view.told],
         "command_url": f"/fleet/command?{urlencode(asked)}",
         "pages": {
@@ -64,17 +107,49 @@ def drawn(pen: Pen, view: FleetPage) -> dict[str, Any]:
     }
 
 
-def _site(pen: Pen, site: FleetSite) -> list[object]:
+def meant_rows(pen: Pen, sites: Sequence[FleetSite], towns: Sequence[Town]) -> list[list[object]]:
+    """Return the rows of the sites that a command is for."""
+    names = {town.municipality: _town(pen, town) for town in towns}
     badge = Markup('<span class="badge {}">{}</span>')
-    wrong = Markup(" ").join(badge.format("bad", alarm) for alarm in site.alarms)
+    return [
+        [
+            pen.full_name(site.site),
+            foreign(pen, names[site.municipality]),
+            badge.format(BADGES[site.standing], pen.say(f"standing_{site.standing}")),
+            percent(site.charge),
+        ]
+        for site in sites
+    ]
+
+
+def answer_rows(pen: Pen, told: Sequence[tuple[Ref, str, str]]) -> list[list[object]]:
+    """Return the rows of what sites answered: the site, the outcome, why it was refused."""
+    return [
+        [pen.full_name(site), _outcome(pen, outcome), foreign(pen, refused)]
+        for site, outcome, refused in told
+    ]
+
+
+def _town(pen: Pen, town: Town) -> str:
+    return town.ja if pen.language is Language.JAPANESE else town.en
+
+
+def _outcome(pen: Pen, outcome: str) -> Markup:
+    badge = Markup('<span class="badge {}">{}</span>')
+    return badge.format(OUTCOMES[outcome], pen.say(f"outcome_{outcome}"))
+
+
+def _site(pen: Pen, site: FleetSite, towns: Mapping[str, str]) -> list[object]:
+    badge = Markup('<span class="badge {}">{}</span>')
+    wrong = Markup(" ").join(badge.format("bad", alarm_text(pen, alarm)) for alarm in site.alarms)
     following = pen.say(f"following_{site.following}") if site.following else DASH
     return [
         pen.full_name(site.site),
-        site.municipality,
-        site.kind,
+        foreign(pen, towns[site.municipality]),
+        kind_name(pen, site.kind),
         badge.format(BADGES[site.standing], pen.say(f"standing_{site.standing}")),
         wrong or DASH,
-        age(site.age_seconds),
+        age(pen.language, site.age_seconds),
         percent(site.charge),
         kilowatts(site.battery_w),
         kilowatts(site.generated_w),
@@ -85,9 +160,7 @@ def _site(pen: Pen, site: FleetSite) -> list[object]:
 
 def _told(pen: Pen, told: Told) -> list[object]:
     when = datetime.fromisoformat(told.made_at)
-    outcome = Markup('<span class="badge {}">{}</span> {}').format(
-        OUTCOMES[told.outcome], pen.say(f"outcome_{told.outcome}"), told.refused
-    )
+    outcome = Markup("{} {}").format(_outcome(pen, told.outcome), foreign(pen, told.refused))
     powered = told.action in ("charge", "discharge", "limit", "call")
     return [
         f"{when:%Y-%m-%d %H:%M:%S}",

@@ -14,7 +14,7 @@ async function asked(address, token, body = {}) {
     body: JSON.stringify(body),
   });
   const found = await answer.json();
-  if (!answer.ok) throw new Error(found.error);
+  if (!answer.ok) throw Object.assign(new Error(found.error), { is: found.is });
   return found;
 }
 
@@ -40,7 +40,8 @@ async function logIn(button) {
 
 async function add(form) {
   const { token } = form.dataset;
-  const options = await asked("/account/passkeys/ask", token);
+  const password = form.elements.password.value;
+  const options = await asked("/account/passkeys/ask", token, { password });
   options.challenge = bytesOf(options.challenge);
   options.user.id = bytesOf(options.user.id);
   options.excludeCredentials = described(options.excludeCredentials);
@@ -52,7 +53,8 @@ async function add(form) {
 
 function tried(element, act) {
   act(element).catch((error) => {
-    document.getElementById("passkey-told").textContent = element.dataset.failed + error.message;
+    document.getElementById("passkey-told").textContent =
+      element.dataset[error.is] ?? element.dataset.failed + error.message;
   });
 }
 

@@ -8,10 +8,11 @@ function player() {
   const button = document.getElementById("play");
   const slider = document.getElementById("at");
   if (!button || !slider) return;
+  let playing = false;
   let timer = null;
   const pause = () => {
-    clearInterval(timer);
-    timer = null;
+    clearTimeout(timer);
+    playing = false;
     button.textContent = button.dataset.play;
   };
   const step = () => {
@@ -21,16 +22,25 @@ function player() {
   };
   button.hidden = false;
   button.addEventListener("click", () => {
-    if (timer) return pause();
+    if (playing) return pause();
+    playing = true;
     if (Number(slider.value) >= Number(slider.max)) slider.value = slider.min;
     button.textContent = button.dataset.pause;
     step();
-    timer = setInterval(step, STEP_MS);
   });
-  // The half hour is told by its name, not by its number.
-  document.body.addEventListener("htmx:afterSettle", () => {
-    const heading = document.querySelector("h1");
-    if (heading) slider.setAttribute("aria-valuetext", heading.firstChild.textContent.trim());
+  // However long a half hour takes to come, it is then looked at for a while.
+  slider.addEventListener("htmx:afterRequest", () => {
+    clearTimeout(timer);
+    if (playing) timer = setTimeout(step, STEP_MS);
+  });
+  document.body.addEventListener("htmx:afterSwap", () => {
+    const live = document.getElementById("live");
+    // Half hours that have come since can be reached, and what is live is followed.
+    slider.min = live.dataset.first;
+    slider.max = live.dataset.last;
+    if (live.hasAttribute("hx-get")) slider.value = live.dataset.slot;
+    // The half hour is told by its name, not by its number.
+    slider.setAttribute("aria-valuetext", live.dataset.name);
   });
 }
 

@@ -15,9 +15,10 @@ from chain.attesting import day_tree
 from energy.attestation import date_of, day_number
 from energy.attested import ROOT_BYTES
 from energy.errors import SettingError
+from energy.lots import Kind
 from energy.units import JST, day_of, slots_of
 from orchestrator.audit import findings_kept
-from orchestrator.web.reads import Ref, Source, days_of_month
+from orchestrator.web.reads import Ref, Source, days_of_month, needed_of
 from orchestrator.web.views.slot import is_recomputed
 
 
@@ -75,6 +76,14 @@ class LastAudit:
 
 
 @dataclass(frozen=True, slots=True)
+class Example:
+    """A half hour of the day of which a site's use can be proved and traced."""
+
+    site: Ref
+    slot: int
+
+
+@dataclass(frozen=True, slots=True)
 class AuditPage:
     """A market's month and a day of it, as an auditor asks."""
 
@@ -96,7 +105,12 @@ class AuditPage:
     """The day's root, computed again from its rows."""
     sites: tuple[SiteRoot, ...]
     checks: tuple[Check, ...]
-    claimed_wh: int
+    claimed_wh: int | None
+    """None where the sum would tell of an office that is not to be seen."""
+    example: Example | None
+    store: str | None
+    """The store that is looked at, as a command names it; None if it is the usual one, or where
+    it lies is no concern of who looks."""
 
 
 def audit_view(source: Source, day: date | None, month: str | None, kept: Path | None) -> AuditPage:
@@ -133,7 +147,11 @@ def audit_view(source: Source, day: date | None, month: str | None, kept: Path |
         root="0x" + root.hex() if root else None,
         sites=sites,
         checks=_checks(source, the_day, sites),
-        claimed_wh=store.claimed(range(day_number(the_day), day_number(the_day) + 1)),
+        claimed_wh=store.claimed(range(day_number(the_day), day_number(the_day) + 1))
+        if source.viewer.sees_sum_of([one.site.number for one in sites])
+        else None,
+        example=_example(source, the_day),
+        store=source.served if source.viewer.sees_everything else None,
     )
 
 
@@ -161,7 +179,7 @@ def _days(source: Source, month: str) -> list[DayRoot]:
                 best[1] if best else 0,
                 sum(said.values()) - (best[1] if best else 0),
                 len(active),
-                -(-2 * len(active) // 3),
+                needed_of(len(active)),
             )
         )
     return found
@@ -195,8 +213,8 @@ def _checks(source: Source, day: date, sites: tuple[SiteRoot, ...]) -> tuple[Che
         sums[slot] += microyen
     cleared = list(store.prices(slots))
     orders = {slot: store.orders(range(slot, slot + 1)) for slot in cleared}
-    readings = source.readings(slots)
-    meters = {(one.slot, one.site): one for one in readings}
+    came = source.measured(slots)
+    meters = {(one.slot, one.site): one for one in source.readings(slots)}
     sent: Counter[tuple[int, int]] = Counter()
     for flow in store.flows(slots):
         sent[flow.slot, flow.seller] += flow.energy
@@ -209,7 +227,7 @@ def _checks(source: Source, day: date, sites: tuple[SiteRoot, ...]) -> tuple[Che
         said.setdefault((one.slot, one.site), set()).add(one.consumption)
     expected = sum(len(source.sites(slot)) for slot in settled)
     return (
-        Check("readings", sum(one.slot in settled for one in readings), expected),
+        Check("readings", sum(one.slot in settled for one in came), expected),
         Check(
             "recomputed",
             sum(bool(is_recomputed(source, slot, orders[slot])) for slot in cleared),
@@ -225,6 +243,28 @@ def _checks(source: Source, day: date, sites: tuple[SiteRoot, ...]) -> tuple[Che
         Check("final", len(store.final_slots(slots)), len(settled)),
         Check("roots", sum(bool(one.agrees) for one in sites), len(sites)),
     )
+
+
+def _example(source: Source, day: date) -> Example | None:
+    """Return where a site used what came from another's roof, through a battery if there is such;
+    of those, one that who looks may see, if there is one."""
+    traced = source.store.last_traced()
+    if traced is None:
+        return None
+    slots = slots_of(day)
+    rows = source.store.origins("used", range(slots.start, min(slots.stop, traced + 1)))
+    named = [row for row in rows if row.site in source.names]
+    best = max(
+        named,
+        key=lambda row: (
+            source.viewer.sees_load_of(row.site),
+            row.through is not None,
+            row.origin.kind is Kind.GENERATION and row.origin.site != row.site,
+            row.energy,
+        ),
+        default=None,
+    )
+    return Example(source.ref(best.site), best.slot) if best else None
 
 
 def _kept(kept: Path | None) -> tuple[LastAudit | None, str | None]:

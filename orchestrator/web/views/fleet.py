@@ -57,6 +57,7 @@ class FleetSite:
 
     site: Ref
     municipality: str
+    """As the fleet's register has it, and filters ask for it; its names are in `Town`."""
     kind: str
     standing: str
     age_seconds: int | None
@@ -73,6 +74,16 @@ class FleetSite:
     following: str | None
     call: str
     alarms: tuple[str, ...]
+    """Each its name, then a colon and why; the name alone where figures are not to be seen."""
+
+
+@dataclass(frozen=True, slots=True)
+class Town:
+    """A municipality: as the fleet's register has it, and its names as far as they are known."""
+
+    municipality: str
+    en: str
+    ja: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,10 +107,11 @@ class FleetPage:
 
     is_set_up: bool
     is_shown: bool
-    """Whether powers, energies and instructions are for who looks."""
+    """Whether the powers, energies and instructions of all are for who looks; a member sees those
+    of the own site, and no sum."""
     at: str | None
     filters: Filters
-    municipalities: tuple[str, ...]
+    towns: tuple[Town, ...]
     kinds: tuple[str, ...]
     registered: int
     alive: int
@@ -128,10 +140,13 @@ def fleet_view(source: Source, filters: Filters, page: int = 1) -> FleetPage:
     if source.room is not None:
         with records(source.room) as read:
             states = read.states()
-            sent = read.instructions(limit=TOLD) if is_shown else []
-    sites = [_site(state, now, is_shown) for state in states]
+            if is_shown:
+                sent = read.instructions(limit=TOLD)
+            elif own := [state.site for state in states if _is_shown(source, state)]:
+                sent = read.instructions(site=own[0], limit=TOLD)
+    sites = [_site(source, state) for state in states]
     matching = _matching(sites, filters)
-    alive = [site for site in matching if site.standing == Standing.ALIVE.value]
+    summed = [site for site in matching if is_shown and site.standing == Standing.ALIVE.value]
     pages = max(-(-len(matching) // PAGE_SITES), 1)
     page = min(page, pages)
     names = {site.site.number: site.site for site in sites}
@@ -141,7 +156,7 @@ def fleet_view(source: Source, filters: Filters, page: int = 1) -> FleetPage:
         is_shown=is_shown,
         at=datetime.fromtimestamp(now, JST).isoformat() if source.room else None,
         filters=filters,
-        municipalities=tuple(sorted({site.municipality for site in sites})),
+        towns=towns_of(source, sites),
         kinds=tuple(sorted({site.kind for site in sites})),
         registered=len(sites),
         alive=counts[Standing.ALIVE.value],
@@ -149,11 +164,11 @@ def fleet_view(source: Source, filters: Filters, page: int = 1) -> FleetPage:
         unheard=counts[Standing.UNHEARD.value],
         with_alarms=sum(bool(site.alarms) for site in sites),
         matching=len(matching),
-        stored_wh=_sum([site.stored_wh for site in alive]),
-        capacity_wh=_sum([site.capacity_wh for site in alive]),
-        battery_w=_sum([site.battery_w for site in alive]),
-        charge_w=_sum([site.charge_w for site in alive]),
-        discharge_w=_sum([site.discharge_w for site in alive]),
+        stored_wh=_sum([site.stored_wh for site in summed]),
+        capacity_wh=_sum([site.capacity_wh for site in summed]),
+        battery_w=_sum([site.battery_w for site in summed]),
+        charge_w=_sum([site.charge_w for site in summed]),
+        discharge_w=_sum([site.discharge_w for site in summed]),
         page=page,
         pages=pages,
         sites=tuple(matching[(page - 1) * PAGE_SITES : page * PAGE_SITES]),
@@ -167,8 +182,7 @@ def matching_sites(source: Source, filters: Filters) -> list[FleetSite]:
         return []
     with records(source.room) as read:
         states = read.states()
-    shown = source.viewer.sees_everything
-    return _matching([_site(state, source.now, shown) for state in states], filters)
+    return _matching([_site(source, state) for state in states], filters)
 
 
 def _matching(sites: Sequence[FleetSite], filters: Filters) -> list[FleetSite]:
@@ -190,9 +204,32 @@ def _ref(state: State) -> Ref:
     return Ref(state.site, state.name, state.name_ja or state.name)
 
 
-def _site(state: State, now: float, is_shown: bool) -> FleetSite:
-    report, age = state.report, state.age(now)
-    shown = report if is_shown else None
+def _is_shown(source: Source, state: State) -> bool:
+    """Return whether a site's figures are for who looks.
+
+    A member's office is known by number and name: a fleet may count its sites otherwise than the
+    market does.
+    """
+    viewer = source.viewer
+    return viewer.sees_everything or (
+        viewer.sees_load_of(state.site) and source.ref(state.site).en == state.name
+    )
+
+
+def towns_of(source: Source, sites: Sequence[FleetSite]) -> tuple[Town, ...]:
+    """Return the municipalities of sites, with their names where the sites file has them."""
+    known: dict[str, tuple[str, str]] = {}
+    for site in source.setting.sites:
+        pair = (site.region_en or site.region, site.region)
+        known |= dict.fromkeys(pair, pair)
+    names = sorted({site.municipality for site in sites})
+    return tuple(Town(one, *known.get(one, (one, one))) for one in names)
+
+
+def _site(source: Source, state: State) -> FleetSite:
+    now, report = source.now, state.report
+    age, shown = state.age(now), report if _is_shown(source, state) else None
+    alarms = report.alarms if report else ()
     return FleetSite(
         site=_ref(state),
         municipality=state.municipality,
@@ -208,17 +245,22 @@ def _site(state: State, now: float, is_shown: bool) -> FleetSite:
         target_w=shown.target_w if shown else None,
         charge_w=shown.charge_w if shown else None,
         discharge_w=shown.discharge_w if shown else None,
-        following=report.following.value if report else None,
-        call=report.call if report else "",
-        alarms=report.alarms if report else (),
+        following=shown.following.value if shown else None,
+        call=shown.call if shown else "",
+        alarms=alarms if shown else tuple(alarm.partition(":")[0] for alarm in alarms),
     )
+
+
+def unnamed(site: int) -> Ref:
+    """Return a site that the register does not have any more."""
+    return Ref(site, f"Site {site}", f"拠点{site}")
 
 
 def _told(sent: Sent, names: dict[int, Ref]) -> Told:
     told = sent.instruction
     open_ended = sent.outcome is Outcome.OPEN
     return Told(
-        names.get(told.site, Ref(told.site, f"Site {told.site}", f"拠点{told.site}")),
+        names.get(told.site, unnamed(told.site)),
         told.action.value,
         told.power_w,
         datetime.fromtimestamp(sent.made_at, JST).isoformat(timespec="seconds"),

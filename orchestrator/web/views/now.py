@@ -79,6 +79,7 @@ class Now:
     used_wh: int | None
     generated_wh: int | None
     utility_wh: int | None
+    """These are sums over the offices whose reading has come."""
     offices: tuple[Office, ...]
     flows: tuple[Flow, ...]
     next_gate: Gate | None
@@ -99,7 +100,7 @@ def now_view(source: Source, slot: int | None, day: date | None = None) -> Now:
     slot = source.slot_or_last(slot)
     span = range(slot, slot + 1)
     store = source.store
-    readings = {reading.site: reading for reading in source.readings(span)}
+    readings = {reading.site: reading for reading in source.measured(span)}
     trades = store.trades(span)
     is_settled = bool(store.entries(span))
     terms = store.sites_at(slot)
@@ -113,7 +114,7 @@ def now_view(source: Source, slot: int | None, day: date | None = None) -> Now:
     else:
         flows = [Flow("trade", *_ends(source, trade), trade.energy) for trade, _ in trades]
     imported = sum(reading.imported for reading in readings.values())
-    moved = sum(flow.energy_wh for flow in flows)
+    moved = sum(flow.energy_wh for flow in flows if flow.buyer.number in readings)
     is_summed = bool(readings) and source.viewer.sees_sum_of(readings)
     whole = slots_of(day_of(slot))
     return Now(

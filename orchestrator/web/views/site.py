@@ -14,7 +14,7 @@ from energy.errors import SettingError
 from energy.lots import Kind
 from energy.rows import Row
 from energy.units import day_of, half_hour, slots_of
-from orchestrator.statement import Statement, statement_of
+from orchestrator.statement import Statement, statement_of, unread_of
 from orchestrator.web.reads import Ref, Source, days_of_month
 
 ORIGINS = ("own", "office", "grid", "initial", "unexplained")
@@ -144,7 +144,7 @@ def site_view(source: Source, site: int, day: date | None, month: str | None) ->
         through_battery_wh=statement.energies.through_battery if statement else 0,
         neighbours=_neighbours(source, site, used, sent),
         bill=_bill(source, site, slots, statement) if statement else None,
-        slots_without_reading=len(statement.unread) if statement else 0,
+        slots_without_reading=len(unread_of(source.store, site, slots)) if is_shown else 0,
         slots_not_final=len(statement.open) if statement else 0,
         days=(day_of(slots[0]).isoformat(), day_of(slots[-1]).isoformat()) if slots else None,
         is_whole=slots == asked,

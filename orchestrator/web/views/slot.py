@@ -11,15 +11,16 @@ from dataclasses import dataclass
 from typing import Any
 
 from chain import tables
-from chain.attesting import day_tree
 from energy.clearing import cleared, live_orders, ranking_of
-from energy.errors import SettingError
 from energy.lots import Kind
 from energy.merkle import leaf_of
 from energy.records import Order, Quality, Reading
 from energy.registry import NETWORK, UTILITY
 from energy.units import day_of, half_hour
 from orchestrator.web.reads import Ref, Source
+
+COMMON = (UTILITY, NETWORK)
+"""The accounts of no office."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +55,8 @@ class SlotTrade:
 
 @dataclass(frozen=True, slots=True)
 class SlotReading:
-    """A site's newest reading; its energies are None where they are not to be seen."""
+    """A site's newest reading, or with quality `assumed` what the settlement took in its place;
+    its energies are None where they are not to be seen."""
 
     site: Ref
     used_wh: int | None
@@ -126,6 +128,7 @@ class SlotPage:
     pool: tuple[SlotTrade, ...]
     readings: tuple[SlotReading, ...]
     missing: tuple[Ref, ...]
+    """The sites of which no reading has come."""
     entries: tuple[SlotEntry, ...]
     proof: Proof
 
@@ -139,6 +142,7 @@ def slot_view(source: Source, slot: int | None) -> SlotPage:
     live = set(live_orders(book, tariff.fee))
     trades = store.trades(span)
     readings = source.readings(span)
+    came = {reading.site for reading in source.measured(span)}
     entries = _entries(source, span)
     ranking = ranking_of(book, tariff.fee)
     price = store.price(slot)
@@ -175,12 +179,8 @@ def slot_view(source: Source, slot: int | None) -> SlotPage:
             for one in store.pool(span)
         ),
         readings=tuple(_reading(source, reading) for reading in readings),
-        missing=tuple(
-            source.ref(site)
-            for site in source.sites(slot)
-            if site not in {reading.site for reading in readings}
-        ),
-        entries=tuple(one for one in entries if _sees_account(source, one.account)),
+        missing=tuple(source.ref(site) for site in source.sites(slot) if site not in came),
+        entries=_seen(source, entries),
         proof=_proof(source, slot, book, entries),
     )
 
@@ -225,9 +225,23 @@ def _entries(source: Source, span: range) -> tuple[SlotEntry, ...]:
     return tuple(SlotEntry(account_ref(source, account), owed[account]) for account in sorted(owed))
 
 
-def _sees_account(source: Source, account: Ref) -> bool:
-    """Return whether an account is to be seen: with what was traded it tells a site's load."""
-    return account.number in (UTILITY, NETWORK) or source.viewer.sees_load_of(account.number)
+def _seen(source: Source, entries: Sequence[SlotEntry]) -> tuple[SlotEntry, ...]:
+    """Return the accounts that are to be seen.
+
+    With what was traded, a site's account tells its load; and as all sum to zero, the utility's
+    and the network's tell the sum of those that are hidden.
+    """
+    viewer = source.viewer
+    offices = [one.account.number for one in entries if one.account.number not in COMMON]
+    return tuple(
+        one
+        for one in entries
+        if (
+            viewer.sees_sum_of(offices)
+            if one.account.number in COMMON
+            else viewer.sees_load_of(one.account.number)
+        )
+    )
 
 
 def account_ref(source: Source, account: int) -> Ref:
@@ -243,10 +257,6 @@ def _proof(
     entries: Sequence[SlotEntry],
 ) -> Proof:
     store, span = source.store, range(slot, slot + 1)
-    try:
-        root: str | None = "0x" + day_tree(store, day_of(slot)).root.hex()
-    except SettingError:
-        root = None  # the day is not over, or not settled
     rows = store.origins("used", span)
     return Proof(
         orders_block=store.block_of(tables.ORDERS, slot=slot),
@@ -256,7 +266,7 @@ def _proof(
         is_final=slot in store.final_slots(span),
         is_recomputed=is_recomputed(source, slot, book),
         money_sum_microyen=sum(entry.microyen for entry in entries),
-        day_root=root,
+        day_root=source.root(day_of(slot)),
         leaves=tuple(
             Leaf(
                 source.ref(row.site),

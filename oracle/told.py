@@ -1,0 +1,43 @@
+"""What a user is told of an error: one line, in English; where Japanese is wanted, after a word
+that says in Japanese what kind of error it is."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+
+from energy.errors import YuiError
+
+
+def wants_japanese(arguments: Sequence[str], environment: Mapping[str, str]) -> bool:
+    """Return whether a command line asks for Japanese, or else the user's locale.
+
+    >>> wants_japanese(["slots", "--language", "ja"], {}), wants_japanese([], {"LANG": "ja_JP"})
+    (True, True)
+    >>> wants_japanese(["slots", "--language=en"], {"LANG": "ja_JP.UTF-8"})
+    False
+    """
+    for here, after in zip(arguments, [*arguments[1:], ""], strict=True):
+        name, _, value = here.partition("=")
+        if name == "--language":
+            return (value or after) == "ja"
+    # The first of them that is set decides, as for any program (POSIX, 8.2).
+    locale = next(filter(None, map(environment.get, ("LC_ALL", "LC_MESSAGES", "LANG"))), "")
+    return locale.startswith("ja")
+
+
+def told(error: YuiError, japanese: bool) -> str:
+    """Return an error's line."""
+    return f"{error.kind_ja}: {error}" if japanese else str(error)
+
+
+def of_the_system(error: OSError) -> str:
+    """Say what the system refused, and of which file, if it was one."""
+    if error.filename is not None and error.strerror:
+        return f"{os.fsdecode(error.filename)}: {error.strerror}"
+    return f"{type(error).__name__}: {first_line(error)}"
+
+
+def first_line(error: Exception) -> str:
+    """Return the beginning of what an error says."""
+    return (str(error).strip() or "no more is known").splitlines()[0][:200]
