@@ -55,7 +55,8 @@ def burnt(sites: int, halves: int) -> Burnt:
         for use in (0, RING):
             game.replay.gas.clear()
             game.counts.clear()
-            game.remember(game.first + use)
+            if use:
+                game.remember(game.first + use)
             game.play(sample(halves), later=use)
         attesting = _attesting(node, game)
     share = 1 / (sites * halves)

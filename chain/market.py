@@ -132,6 +132,10 @@ class MarketContract:
         """Return how many orders a site has posted for a slot."""
         return int(self._ask("sequenceOf", slot, site))
 
+    def sequences_of(self, places: Sequence[tuple[int, int]]) -> list[int]:
+        """Return the sequences of many slots and sites, as `sequence_of` does."""
+        return [int(sequence) for sequence in self._ask_all("sequenceOf", places)]
+
     def reading_of(self, slot: int, site: int) -> Reading | None:
         """Return the reading of a slot and site, if the chain holds one."""
         word = self._ask("readingOf", slot, site)

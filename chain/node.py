@@ -45,11 +45,18 @@ CALLS = 200
 class NodeChain:
     """A chain at a URL; `key` is the 32-byte private key of who pays for transactions.
 
-    A `gas_price_wei` above 0 is raised to twice the base fee where that is more.
+    A `gas_price_wei` above 0 is raised to twice the base fee where that is more. Where its
+    `chain_id` is known, the node is not asked before it is needed: it may be away, and
+    `told_chain_id` says later whether it is of that chain.
     """
 
     def __init__(
-        self, url: str, key: bytes | None = None, gas_price_wei: int = 0, depth: int = 0
+        self,
+        url: str,
+        key: bytes | None = None,
+        gas_price_wei: int = 0,
+        depth: int = 0,
+        chain_id: int | None = None,
     ) -> None:
         self.url = url
         self.depth = depth
@@ -60,8 +67,10 @@ class NodeChain:
         self._gas_price = gas_price_wei
         self._asked_block: Callable[[], BlockIdentifier] = lambda: "latest"
         try:
-            self.chain_id = self.web3.eth.chain_id
-            accounts = [self._account.address] if self._account else self.web3.eth.accounts
+            self.chain_id = self.web3.eth.chain_id if chain_id is None else chain_id
+            accounts = [self._account.address] if self._account else []
+            if not self._account and chain_id is None:
+                accounts = list(self.web3.eth.accounts)
         except (OSError, Web3Exception) as error:
             raise ChainError(f"a node must answer at {url}, got {_short(error)}") from error
         self.sender = str(accounts[0]) if accounts else "0x" + "00" * 20
@@ -85,6 +94,11 @@ class NodeChain:
     def gas_price_wei(self) -> int:
         """What is paid for a gas where its base fee is low; 0 where gas is free."""
         return self._gas_price
+
+    def told_chain_id(self) -> int:
+        """Return the chain's number as the node tells it."""
+        with _answered():
+            return int(self.web3.eth.chain_id)
 
     def now(self) -> int:
         """Return the newest block's time, unix seconds."""

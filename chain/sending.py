@@ -48,8 +48,9 @@ class SteadyChain(NodeChain):
         most_gas_price_wei: int = 100_000_000_000,
         patience_seconds: float = 15.0,
         timeout_seconds: float = 120.0,
+        chain_id: int | None = None,
     ) -> None:
-        super().__init__(url, key, gas_price_wei, depth)
+        super().__init__(url, key, gas_price_wei, depth, chain_id)
         self.most_gas_price_wei = most_gas_price_wei
         self.patience_seconds = patience_seconds
         self.timeout_seconds = timeout_seconds

@@ -31,6 +31,7 @@ PRICE_LIMIT = 2**24
 SITE_LIMIT = 1_000
 
 _JST_SHIFT_SLOTS = 18  # nine hours
+_FIRST_DAY = date(1970, 1, 1).toordinal()
 
 
 def slot_at(time: datetime | int) -> int:
@@ -60,8 +61,13 @@ def slot_of_day(slot: int) -> int:
 
 
 def day_of(slot: int) -> date:
-    """Return the Japan-time date of a slot."""
-    return start_of(slot).date()
+    """Return the Japan-time date of a slot.
+
+    >>> day_of(slots_of(date(2019, 6, 4))[47])
+    datetime.date(2019, 6, 4)
+    """
+    # Whole numbers, as it is asked a million times: a quarter of the time of `start_of`.
+    return date.fromordinal(_FIRST_DAY + (slot + _JST_SHIFT_SLOTS) // SLOTS_PER_DAY)
 
 
 def slots_of(day: date) -> range:

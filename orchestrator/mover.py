@@ -39,6 +39,8 @@ _PASSING = (
 """Another mover was first (and cleared what the store has not seen yet), the chain forked (to a
 block before the gate, or without some orders), or a reading may still come: look again."""
 
+MOST_POSTED = 1_000
+"""Orders in a transaction: 74 KB, of the 128 KiB that a node takes."""
 _STAGE_SHIFT = 216
 _HASH_MASK = (1 << 192) - 1
 
@@ -60,7 +62,7 @@ class Refused:
 
 
 def relayed(market: MarketContract, orders: Sequence[SignedOrder]) -> list[Refused]:
-    """Post signed orders of one slot in a batch; return those that the contract refuses.
+    """Post signed orders of one slot in batches; return those that the contract refuses.
 
     One that it names is left out and the others go on. Whoever signed a good order does not
     lose it to a bad one beside it.
@@ -69,21 +71,22 @@ def relayed(market: MarketContract, orders: Sequence[SignedOrder]) -> list[Refus
         Refusal: if the whole batch is refused, for example because the gate is closed.
         ChainError: if the chain cannot be reached.
     """
-    left = list(orders)
     refused: list[Refused] = []
-    while left:
-        try:
-            market.post(
-                left[0].order.slot,
-                [signed.order for signed in left],
-                [signed.signature for signed in left],
-            )
-            return refused
-        except Refusal as refusal:
-            index = getattr(refusal, "index", None)
-            if index is None:
-                raise
-            refused.append(Refused(left.pop(index).order, refusal))
+    for start in range(0, len(orders), MOST_POSTED):
+        left = list(orders[start : start + MOST_POSTED])
+        while left:
+            try:
+                market.post(
+                    left[0].order.slot,
+                    [signed.order for signed in left],
+                    [signed.signature for signed in left],
+                )
+                break
+            except Refusal as refusal:
+                index = getattr(refusal, "index", None)
+                if index is None:
+                    raise
+                refused.append(Refused(left.pop(index).order, refusal))
     return refused
 
 

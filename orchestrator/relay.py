@@ -35,9 +35,11 @@ class Relay:
             ChainError: if the chain cannot be reached; nothing is lost.
         """
         refused: list[Refused] = []
-        for slot, waiting in list(self._waiting.items()):
-            waiting = [each for each in waiting if not self._stands(self.final, each)]
-            absent = [each for each in waiting if not self._stands(self.seen, each)]
+        final, seen = self._sequences(self.final), self._sequences(self.seen)
+        # The slot whose gate closes next comes first.
+        for slot, waiting in sorted(self._waiting.items()):
+            waiting = [each for each in waiting if each.order.sequence > final[_place(each)]]
+            absent = [each for each in waiting if each.order.sequence > seen[_place(each)]]
             self._waiting[slot] = waiting
             if absent:
                 try:
@@ -46,12 +48,17 @@ class Relay:
                     continue  # the slot's time is still to come
                 except Refusal as whole:
                     turned_down = [Refused(each.order, whole) for each in absent]
-                gone = [each.order for each in turned_down]
+                gone = {each.order for each in turned_down}
                 self._waiting[slot] = [each for each in waiting if each.order not in gone]
                 refused += turned_down
             if not self._waiting[slot]:
                 del self._waiting[slot]
         return refused
+
+    def _sequences(self, market: MarketContract) -> dict[tuple[int, int], int]:
+        """Return how many orders stand, by slot and site of those that wait."""
+        places = sorted({_place(each) for each in self.held()})
+        return dict(zip(places, market.sequences_of(places), strict=True))
 
     def held(self) -> list[SignedOrder]:
         """Return the orders that are not final yet."""
@@ -62,7 +69,6 @@ class Relay:
         """How many orders are not final yet."""
         return sum(len(orders) for orders in self._waiting.values())
 
-    @staticmethod
-    def _stands(market: MarketContract, signed: SignedOrder) -> bool:
-        order = signed.order
-        return market.sequence_of(order.slot, order.site) >= order.sequence
+
+def _place(signed: SignedOrder) -> tuple[int, int]:
+    return signed.order.slot, signed.order.site

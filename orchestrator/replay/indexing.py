@@ -3,13 +3,16 @@ over; on a node, the same in this process."""
 
 from __future__ import annotations
 
+import os
 import signal
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from contextlib import contextmanager
 from datetime import date
-from multiprocessing import get_context
+from multiprocessing import get_context, parent_process
+from multiprocessing.process import BaseProcess
 from pathlib import Path
+from threading import Thread
 
 from chain.anvil import AnvilChain
 from chain.attesting import day_tree
@@ -45,6 +48,13 @@ def index_here(folder: Path, node: SettableChain) -> Index:
 def _ends_with_its_parent() -> None:
     # Ctrl-C goes to both: the other one ends this one.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # One that is killed ends nothing; a worker that waits for work would wait for ever.
+    Thread(target=_end_after, args=(parent_process(),), daemon=True).start()
+
+
+def _end_after(parent: BaseProcess) -> None:
+    parent.join()
+    os._exit(1)
 
 
 def _indexed_root(folder: Path, market: str, height: int, day: date) -> bytes:

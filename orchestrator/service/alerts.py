@@ -30,6 +30,7 @@ NAMES = {
     "settlement-late": "a slot is not settled though it could be",
     "low-funds": "the account that pays for gas runs low",
     "roots-conflict": "sites attest different roots of a day, or another one than this store has",
+    "plan-unwritten": "an agent's plan does not come to its site's dispatch",
     "order-refused": "the contract turned an order down",
 }
 MOST_WAITING = 1_000
@@ -56,11 +57,12 @@ class Alerts:
     """How many could not be told to the webhook."""
     _waiting: deque[dict[str, object]] = field(default_factory=lambda: deque(maxlen=MOST_WAITING))
     _news: asyncio.Event = field(default_factory=asyncio.Event)
+    _loop: asyncio.AbstractEventLoop | None = None
 
     def update(self, name: str, wrong: dict[str, str]) -> None:
         """Say what an alert is about now, with details: others of its name are cleared."""
         assert name in NAMES, name
-        for key in [key for key in self.raised if key[0] == name and key[1] not in wrong]:
+        for key in [key for key in list(self.raised) if key[0] == name and key[1] not in wrong]:
             gone = self.raised.pop(key)
             log.info(said("alert.cleared", name=name, about=gone.about))
             self._tell("cleared", gone)
@@ -88,10 +90,14 @@ class Alerts:
                     "since": alert.since,
                 }
             )
-            self._news.set()
+            if self._loop:
+                # Duties tell of alerts from threads of their own.
+                self._loop.call_soon_threadsafe(self._news.set)
 
     async def deliver(self) -> None:
         """Tell the webhook, until cancelled."""
+        self._loop = asyncio.get_running_loop()
+        self._news.set()
         async with httpx.AsyncClient(timeout=TIMEOUT_SECONDS) as client:
             while True:
                 await self._news.wait()

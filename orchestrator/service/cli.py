@@ -92,7 +92,8 @@ def init(
 @app.command()
 def check(settings: SettingsPath = DEFAULT_SETTINGS) -> None:
     """Check settings, keys, nodes, market, funds and store, and say what is wrong of all."""
-    from orchestrator.service.opening import agent_of, connected, key_of, second_node
+    from orchestrator.service.deployment import check_chain, check_market, node_of, second_of
+    from orchestrator.service.opening import agent_of, key_of
     from orchestrator.setting.sites import load_setting
 
     wanted = load_settings(settings)
@@ -107,12 +108,19 @@ def check(settings: SettingsPath = DEFAULT_SETTINGS) -> None:
             print(f"WRONG {what}: {error}")
 
     def funds() -> str:
-        chain = connected(wanted, key_of(wanted.key))
+        chain = node_of(wanted, key_of(wanted.key))
+        check_market(wanted, chain)
         coins = chain.balance_of(chain.sender) / 1e18
         if coins < wanted.alerts.low_coins:
             least = wanted.alerts.low_coins
             raise SettingError(f"{chain.sender} must have {least:g} coins or more, got {coins:g}")
         return f"{chain.sender} has {coins:g} coins; market {wanted.chain.market}"
+
+    def second() -> str:
+        node = second_of(wanted)
+        assert node
+        check_chain(wanted, node)
+        return f"block {node.height()}"
 
     def store() -> str:
         opened(wanted.store).dispose()
@@ -121,8 +129,7 @@ def check(settings: SettingsPath = DEFAULT_SETTINGS) -> None:
     tried("key", lambda: key_of(wanted.key) and "opens")
     tried("node", funds)
     if wanted.second:
-        url = wanted.second
-        tried("second node", lambda: f"block {second_node(wanted, url).height()}")
+        tried("second node", second)
     tried("store", store)
     tried("sites", lambda: f"{len(load_setting(wanted.sites).sites)} of them")
     for agent in wanted.agents:
@@ -155,17 +162,24 @@ def status(
 ) -> None:
     """Ask the running service how it is; exit code 1 if something is wrong."""
     wanted = load_settings(settings)
-    url = f"http://{wanted.host}:{wanted.port}/health"
+    if not wanted.port:
+        raise SettingError(
+            f"{settings}: [run] port must be above 0 for its service to be asked, got 0 (any)"
+        )
+    host = f"[{wanted.host}]" if ":" in wanted.host else wanted.host
+    url = f"http://{host}:{wanted.port}/health"
     try:
         answer = httpx.get(url, timeout=5.0)
         told = answer.json()
         healthy, alerts = told["healthy"], told["alerts"]
-    except (httpx.HTTPError, ValueError, KeyError, TypeError) as error:
+    except (httpx.HTTPError, httpx.InvalidURL, ValueError, KeyError, TypeError) as error:
         raise ChainError(f"the service must answer at {url}, got {error}") from error
     if as_json:
         print_json(told)
     else:
-        print(f"block {told['height']}, {told['waiting_orders']} orders wait")
+        waiting = told["waiting_orders"]
+        orders = "the inbox does not answer" if waiting is None else f"{waiting} orders wait"
+        print(f"block {told['height']}, {orders}")
         for each in alerts:
             meaning = NAMES.get(each["name"], each["name"])
             since = moment(each["since"])

@@ -1,4 +1,5 @@
-"""Where the orchestrator is asked: `/health`, `/metrics`, and `/orders` for signed orders.
+"""Where the orchestrator is asked: `/health`, `/metrics`, `/plan/SITE` for the plan that a site's
+agent steers by, and `/orders` for signed orders.
 
 An order that is answered with 200 is on disk. Whoever sends one needs no account and no key of
 the orchestrator's: the order is signed, and the contract refuses what is not.
@@ -11,6 +12,7 @@ import contextlib
 import json
 import socket
 from collections.abc import Iterator
+from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any
 
 import uvicorn
@@ -19,9 +21,10 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from energy.errors import SettingError, StoreError
+from energy.errors import ChainError, SettingError, StoreError
 from orchestrator.service.inbox import signed_from
-from orchestrator.service.metrics import metrics_of
+from orchestrator.service.metrics import metrics_of, waiting_in
+from vpp.dispatch.planfile import plan_text
 
 if TYPE_CHECKING:
     from orchestrator.service.service import Orchestrator
@@ -37,11 +40,13 @@ def app_of(orchestrator: Orchestrator) -> Starlette:
         troubles = orchestrator.troubles()
         alerts = [
             {"name": each.name, "about": each.about, "details": each.details, "since": each.since}
-            for each in orchestrator.alerts.raised.values()
+            for each in list(orchestrator.alerts.raised.values())
         ]
-        body: dict[str, Any] = {"healthy": not troubles, "troubles": troubles, "alerts": alerts}
-        body |= {"waiting_orders": orchestrator.inbox.count(), "height": orchestrator.watch.height}
-        return JSONResponse(body, 503 if troubles else 200)
+        waiting = await asyncio.to_thread(waiting_in, orchestrator.inbox)
+        well = not troubles and waiting is not None
+        body: dict[str, Any] = {"healthy": well, "troubles": troubles, "alerts": alerts}
+        body |= {"waiting_orders": waiting, "height": orchestrator.watch.height}
+        return JSONResponse(body, 200 if well else 503)
 
     async def metrics(_: Request) -> Response:
         text = await asyncio.to_thread(metrics_of, orchestrator)
@@ -63,15 +68,25 @@ def app_of(orchestrator: Orchestrator) -> Starlette:
             return _refused("a body must be JSON", 400)
         except SettingError as error:
             return _refused(str(error), 400)
-        except StoreError as error:
+        except (ChainError, StoreError) as error:
             return _refused(str(error), 503)
         return JSONResponse({"taken": len(found), "new": new})
+
+    async def plan(request: Request) -> Response:
+        if request.client is None or not ip_address(request.client.host).is_loopback:
+            return _refused("a site's plan is told on this machine alone", 403)
+        site = request.path_params["site"]
+        found = orchestrator.plan_of(site)
+        if found is None:
+            return _refused(f"an agent of site {site} must have planned, and none has", 404)
+        return Response(plan_text(found), media_type="application/json")
 
     return Starlette(
         routes=[
             Route("/health", health),
             Route("/metrics", metrics),
             Route("/orders", orders, methods=["POST"]),
+            Route("/plan/{site:int}", plan),
         ]
     )
 

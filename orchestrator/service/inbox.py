@@ -3,13 +3,17 @@
 What the inbox has answered for is not lost when the process is killed: it is on disk first. An
 order comes once: the same one again changes nothing, another one of its site, slot and sequence
 is refused.
+
+Whatever the disk says, a full one too, is a `StoreError`: the next try may do better.
 """
 
 from __future__ import annotations
 
 import sqlite3
 import threading
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from energy.errors import SettingError, StoreError
@@ -17,7 +21,8 @@ from energy.messages import Domain, signer_of
 from energy.records import Order
 from orchestrator.mover import SignedOrder
 
-MOST_WAITING = 100_000
+MOST_OF_A_SITE = 2_000
+"""Orders of one site that may wait: a member that gives more keeps nobody else's out."""
 
 
 class Inbox:
@@ -35,6 +40,8 @@ class Inbox:
                 "sequence INTEGER, packed BLOB NOT NULL, signature BLOB NOT NULL, "
                 "PRIMARY KEY (slot, site, sequence))"
             )
+            self._disk.execute("CREATE INDEX IF NOT EXISTS of_site ON orders (site)")
+            self._disk.commit()
         except sqlite3.Error as error:
             raise StoreError(f"{path} must be an inbox that works, got: {error}") from error
 
@@ -42,20 +49,15 @@ class Inbox:
         """Put orders on disk, all or none; return how many of them are new.
 
         Raises:
-            SettingError: if another order of a site, slot and sequence waits, or too many do.
+            SettingError: if another order of a site, slot and sequence waits, or too many of a
+                site do.
             StoreError: if the disk does not take them.
         """
-        new = 0
-        with self._lock:
-            try:
-                with self._disk:
-                    for signed in orders:
-                        new += self._take(signed)
-            except sqlite3.Error as error:
-                raise StoreError(f"the inbox must take an order, got: {error}") from error
-        return new
+        waiting: Counter[int] = Counter()
+        with self._asked("take an order"), self._disk:
+            return sum(self._take(signed, waiting) for signed in orders)
 
-    def _take(self, signed: SignedOrder) -> bool:
+    def _take(self, signed: SignedOrder, waiting: Counter[int]) -> bool:
         order = signed.order
         key = (order.slot, order.site, order.sequence)
         found = self._disk.execute(
@@ -68,18 +70,23 @@ class Inbox:
                     "the one that waits already, got another"
                 )
             return False
-        if self._count() >= MOST_WAITING:
-            raise SettingError(f"at most {MOST_WAITING} orders may wait, got one more")
+        if order.site not in waiting:
+            query = "SELECT count(*) FROM orders WHERE site = ?"
+            waiting[order.site] = self._disk.execute(query, (order.site,)).fetchone()[0]
+        waiting[order.site] += 1
+        if waiting[order.site] > MOST_OF_A_SITE:
+            raise SettingError(
+                f"at most {MOST_OF_A_SITE} orders of site {order.site} may wait, got one more"
+            )
         values = (*key, order.to_bytes(), signed.signature)
         self._disk.execute("INSERT INTO orders VALUES (?, ?, ?, ?, ?)", values)
         return True
 
     def waiting(self) -> list[SignedOrder]:
         """Return the orders that wait, by slot, site and sequence."""
-        with self._lock:
-            found = self._disk.execute(
-                "SELECT slot, packed, signature FROM orders ORDER BY slot, site, sequence"
-            ).fetchall()
+        query = "SELECT slot, packed, signature FROM orders ORDER BY slot, site, sequence"
+        with self._asked("tell what waits"):
+            found = self._disk.execute(query).fetchall()
         return [
             SignedOrder(Order.from_bytes(slot, packed), signature)
             for slot, packed, signature in found
@@ -88,26 +95,31 @@ class Inbox:
     def let_go(self, orders: Iterable[Order]) -> None:
         """Forget orders: they are final, or were refused for good."""
         keys = [(order.slot, order.site, order.sequence) for order in orders]
-        with self._lock, self._disk:
+        if not keys:
+            return
+        with self._asked("let go of an order"), self._disk:
             self._disk.executemany(
                 "DELETE FROM orders WHERE slot = ? AND site = ? AND sequence = ?", keys
             )
 
     def sequence_of(self, slot: int, site: int) -> int:
         """Return the highest sequence of a site's orders for a slot that waits; 0 for none."""
-        with self._lock:
-            found = self._disk.execute(
-                "SELECT max(sequence) FROM orders WHERE slot = ? AND site = ?", (slot, site)
-            ).fetchone()
-        return int(found[0] or 0)
+        query = "SELECT max(sequence) FROM orders WHERE slot = ? AND site = ?"
+        with self._asked("tell a sequence"):
+            return int(self._disk.execute(query, (slot, site)).fetchone()[0] or 0)
 
     def count(self) -> int:
         """Return how many orders wait."""
-        with self._lock:
-            return self._count()
+        with self._asked("count its orders"):
+            return int(self._disk.execute("SELECT count(*) FROM orders").fetchone()[0])
 
-    def _count(self) -> int:
-        return int(self._disk.execute("SELECT count(*) FROM orders").fetchone()[0])
+    @contextmanager
+    def _asked(self, what: str) -> Iterator[None]:
+        with self._lock:
+            try:
+                yield
+            except sqlite3.Error as error:
+                raise StoreError(f"the inbox must {what}, got: {error}") from error
 
     def close(self) -> None:
         """Close the file."""

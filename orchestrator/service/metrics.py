@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import math
 import time
 from typing import TYPE_CHECKING
 
 from prometheus_client import CollectorRegistry, Gauge, generate_latest
 
+from energy.errors import StoreError
 from orchestrator.service.alerts import NAMES
+from orchestrator.service.inbox import Inbox
 
 if TYPE_CHECKING:
     from orchestrator.service.service import Orchestrator
@@ -37,7 +40,7 @@ _beat = _gauge("duty_age_seconds", "Time since a duty last came to its end", "du
 
 def metrics_of(orchestrator: Orchestrator) -> bytes:
     """Return the metrics of an orchestrator."""
-    raised = [name for name, _ in orchestrator.alerts.raised]
+    raised = [name for name, _ in list(orchestrator.alerts.raised)]
     _healthy.set(not raised)
     for name in NAMES:
         _alerts.labels(name).set(raised.count(name))
@@ -45,7 +48,8 @@ def metrics_of(orchestrator: Orchestrator) -> bytes:
     watch, chain = orchestrator.watch, orchestrator.chain
     _height.set(watch.height)
     _indexed.set(max(watch.height - orchestrator.indexed_height, 0))
-    _waiting.set(orchestrator.inbox.count())
+    waiting = waiting_in(orchestrator.inbox)
+    _waiting.set(math.nan if waiting is None else waiting)
     _settled.set(orchestrator.settled)
     _unsettled.set(watch.unsettled)
     _missing.set(watch.missing)
@@ -54,6 +58,14 @@ def metrics_of(orchestrator: Orchestrator) -> bytes:
     _resent.set(chain.resent)
     _resynced.set(chain.resynced)
     now = time.monotonic()
-    for duty, beat in orchestrator.beats.items():
+    for duty, beat in list(orchestrator.beats.items()):
         _beat.labels(duty).set(now - beat)
     return generate_latest(REGISTRY)
+
+
+def waiting_in(inbox: Inbox) -> int | None:
+    """Return how many orders wait; None if the inbox does not answer."""
+    try:
+        return inbox.count()
+    except StoreError:
+        return None

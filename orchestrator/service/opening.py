@@ -1,18 +1,17 @@
-"""From settings to an orchestrator: key, node, contracts, store, inbox and agents."""
+"""From settings to an orchestrator: key, nodes, store, inbox and agents.
+
+No node is asked: one that is away is waited for by the duties that need it.
+"""
 
 from __future__ import annotations
 
-import asyncio
 import json
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING
 
 from sqlalchemy import Engine
 
-from chain.market import MarketContract
-from chain.node import NodeChain
-from chain.sending import SteadyChain
 from chain.store import opened, stored
 from chain.writer import written
 from daemon.journal import said
@@ -21,37 +20,40 @@ from energy.errors import SettingError
 from oracle.keys import passphrase_from, unlocked
 from orchestrator.agents import STRATEGIES, Limits
 from orchestrator.service.alerts import Alerts, log
+from orchestrator.service.deployment import Deployment, node_of, second_of
 from orchestrator.service.inbox import Inbox
 from orchestrator.service.service import Orchestrator
 from orchestrator.service.settings import AgentSettings, KeyFile, Settings
+from orchestrator.service.witness import Witness
 from orchestrator.setting.sites import Setting, load_setting
 
 if TYPE_CHECKING:
     from orchestrator.service.agent import SiteAgent
 
 
-@asynccontextmanager
-async def opening(settings: Settings) -> AsyncIterator[Orchestrator]:
+@contextmanager
+def opening(settings: Settings) -> Iterator[Orchestrator]:
     """Open what an orchestrator needs, and close it afterwards.
 
     Raises:
-        SettingError: if a key does not open, or the chain or market is another one.
-        ChainError: if the node does not answer.
+        SettingError: if a key does not open, or the store is another market's.
         StoreError: if store or inbox cannot be opened.
     """
-    key = key_of(settings.key)
-    chain = await asyncio.to_thread(connected, settings, key)
+    chain = node_of(settings, key_of(settings.key))
     setting = load_setting(settings.sites)
     store = opened(settings.store)
     try:
-        await asyncio.to_thread(_describe, settings, setting, store)
-        second = None
-        if settings.second:
-            second = await asyncio.to_thread(second_node, settings, settings.second)
+        deployment = Deployment(settings, chain, store)
+        _describe(settings, setting, store)
         agents = [agent_of(each, setting) for each in settings.agents]
+        witness = None
+        if second := second_of(settings):
+            contracts = [deployment.market.address, *filter(None, [settings.chain.origin])]
+            behind = settings.alerts.behind_blocks
+            witness = Witness(chain, second, contracts, behind, store)
         with closing(Inbox(settings.inbox)) as inbox:
             alerts = Alerts(settings.alerts.webhook)
-            yield Orchestrator(settings, chain, store, inbox, alerts, second, agents)
+            yield Orchestrator(deployment, chain, inbox, alerts, witness, agents)
     finally:
         store.dispose()
 
@@ -63,51 +65,6 @@ def key_of(file: KeyFile) -> bytes:
         SettingError: if it does not open.
     """
     return unlocked(file.keystore, passphrase_from(file.passphrase, file.credential))
-
-
-def connected(settings: Settings, key: bytes) -> SteadyChain:
-    """Return the chain of the settings, with the market on it.
-
-    Raises:
-        ChainError: if no node answers.
-        SettingError: if it is another chain, or no such market is there.
-    """
-    wanted = settings.chain
-    chain = SteadyChain(
-        wanted.rpc,
-        key,
-        wanted.gas_price_wei,
-        wanted.confirmations,
-        settings.most_gas_price_wei,
-        settings.patience_seconds,
-    )
-    _check_chain(settings, chain)
-    market = MarketContract(chain, wanted.market)
-    if not chain.code_at(wanted.market) or market.domain_separator() != wanted.domain.separator:
-        raise SettingError(
-            f"{settings.path}: [chain] market must be a market on {wanted.rpc}, got {wanted.market}"
-        )
-    return chain
-
-
-def second_node(settings: Settings, url: str) -> NodeChain:
-    """Return the second node.
-
-    Raises:
-        ChainError: if it does not answer.
-        SettingError: if it is of another chain.
-    """
-    node = NodeChain(url, depth=settings.chain.confirmations)
-    _check_chain(settings, node)
-    return node
-
-
-def _check_chain(settings: Settings, node: NodeChain) -> None:
-    if node.chain_id != settings.chain.chain_id:
-        raise SettingError(
-            f"{settings.path}: [chain] chain_id must be that of {node.url}, which is "
-            f"{node.chain_id}, got {settings.chain.chain_id}"
-        )
 
 
 def _describe(settings: Settings, setting: Setting, store: Engine) -> None:
@@ -130,7 +87,8 @@ def agent_of(wanted: AgentSettings, setting: Setting) -> SiteAgent:
     """Return a site's agent.
 
     Raises:
-        SettingError: if its key does not open, or the sites file has no such site.
+        SettingError: if its key does not open, or the sites file has no such site, or none with
+            the battery that a plan is wanted for.
     """
     # The forecasts' libraries are large, and not needed without an agent.
     from orchestrator.service.agent import SiteAgent
@@ -147,7 +105,11 @@ def agent_of(wanted: AgentSettings, setting: Setting) -> SiteAgent:
     limits = Limits(wanted.ask, wanted.bid, own.ratings.order_energy, wanted.region_discount)
     strategy = STRATEGIES[wanted.strategy](wanted.margin)
     agent = SiteAgent(wanted.site, key_of(wanted.key), strategy, limits, frozenset(region))
-    agent.steer(wanted.battery, own)
+    if wanted.plan_file and own.battery is None:
+        raise SettingError(
+            f"an agent with a plan_file must be of a site with a battery, got {wanted.site}"
+        )
+    agent.steer(wanted.battery, own, wanted.plan_file)
     return agent
 
 
@@ -157,7 +119,7 @@ async def run_until_told(settings: Settings) -> None:
     Raises:
         YuiError: the first that ended a duty.
     """
-    async with opening(settings) as orchestrator:
+    with opening(settings) as orchestrator:
         market, payer = orchestrator.market.address, orchestrator.chain.sender
         log.info(said("started", market=market, payer=payer))
         await until_told(orchestrator.run(), log)

@@ -12,7 +12,8 @@
 
 Each duty resumes from the chain, the store or the inbox: killed at any instant and started
 again, nothing is lost or done twice. Two orchestrators at once do no harm. What passes (a chain or
-a database that is away) is waited for, what does not ends the service with one sentence.
+a database that is away) is waited for, what does not ends the service with one sentence. It takes
+orders from the first moment on, whether a node answers or not.
 
 Time is the chain's, in unix seconds.
 """
@@ -22,36 +23,42 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from sqlalchemy import Engine
 from web3.exceptions import Web3Exception
 
 from chain.indexer import indexed
-from chain.market import MarketContract
-from chain.node import NodeChain
 from chain.sending import SteadyChain
-from chain.store import Store, stored
+from chain.store import stored
 from daemon.health import notify
 from daemon.journal import said
 from energy.errors import ChainError, SettingError, StoreError
-from energy.market import MarketRules
+from energy.market import MOST_ORDERS_OF_A_SITE, MarketRules
 from energy.messages import signer_of
 from energy.records import Order
+from energy.units import SLOT_SECONDS
 from orchestrator.mover import Mover, SignedOrder
 from orchestrator.relay import Relay
 from orchestrator.service import endpoint
 from orchestrator.service.alerts import Alerts, log
+from orchestrator.service.deployment import Deployment
 from orchestrator.service.inbox import Inbox
-from orchestrator.service.settings import Settings
-from orchestrator.service.watch import Watch
-from orchestrator.service.witness import Witness
+from orchestrator.service.watch import Watch, first_unsettled
+from orchestrator.service.witness import Witness, WitnessAway
 
 if TYPE_CHECKING:
     from orchestrator.service.agent import SiteAgent
+    from vpp.commands import Instruction
 
-MOST_BACKOFF_SECONDS = 60.0
+MOST_BACKOFF_SECONDS = 10.0
+MOST_THREADS = 32
+"""So many that duties which wait for a node leave room for orders to be taken."""
+INDEXED = ("relay", "clear", "settle", "agents")
+"""Duties that begin once the store has been brought up to the chain."""
+UNBOUND = ("watch",)
+"""What goes on while the node may lie."""
 PASSING = (ChainError, StoreError, OSError, Web3Exception)
 """The chain or the store is away, or a node answered nonsense: it passes, or a person is told."""
 
@@ -60,15 +67,12 @@ PASSING = (ChainError, StoreError, OSError, Web3Exception)
 class Orchestrator:
     """A market's orchestrator with what it needs to run by itself."""
 
-    settings: Settings
+    deployment: Deployment
     chain: SteadyChain
-    store: Engine
     inbox: Inbox
     alerts: Alerts
-    second: NodeChain | None = None
+    witness: Witness | None = None
     agents: list[SiteAgent] = field(default_factory=list)
-    truthful: bool = True
-    """Whether the second node, if there is one, tells the same as the first."""
     beats: dict[str, float] = field(default_factory=dict)
     """When each duty last came to its end, by the machine's steady clock."""
     settled: int = 0
@@ -76,21 +80,22 @@ class Orchestrator:
     port: int = 0
 
     def __post_init__(self) -> None:
-        self.market = MarketContract(self.chain, self.settings.chain.market)
+        self.settings, self.store = self.deployment.settings, self.deployment.store
+        self.market = self.deployment.market
         self.relay = Relay(self.chain, self.market.address)
         self.watch = Watch(self.market, self.chain, self.store, self.settings.alerts, self.alerts)
+        self.truthful = self.witness is None
+        """Whether the second node, if there is one, does not contradict the first."""
+        self._contradicted = False
         self._held: set[tuple[int, int, int]] = set()
         self._movers: dict[str, Mover] = {}
-
-    @property
-    def rules(self) -> MarketRules:
-        """What the market was made with."""
-        return self.market.rules
 
     # Duties; each is called again and again, in a thread of its own.
 
     def index(self) -> None:
         """Bring the store up to the chain."""
+        self.deployment.meet()
+        self.deployment.clock.seen(self.chain.now())
         self.indexed_height = indexed(self.store, self.chain, self.market.address)
 
     def push_orders(self) -> None:
@@ -112,14 +117,20 @@ class Orchestrator:
     def take(self, orders: list[SignedOrder]) -> int:
         """Put orders on disk that sites have signed; return how many are new.
 
+        The chain is not asked: while it is away, what it may be by now decides (`ChainClock`).
+
         Raises:
-            SettingError: if one is not by its site's trader, or of another order's sequence.
+            SettingError: if one is not by its site's trader, or of another order's sequence, or
+                cannot stand: past its gate, beyond the horizon, or beyond the allowance.
+            ChainError: if the market's rules and sites are not known yet.
             StoreError: if store or disk does not answer.
         """
+        rules = self.deployment.known_rules()
         with stored(self.store) as store:
             sites = store.sites()
         for signed in orders:
             order = signed.order
+            self._check_time(order, rules)
             trader = (sites.at(order.site, order.slot) or {}).get("trader") or "(it has none)"
             signer = signer_of(order, self.market.domain, signed.signature) or ""
             if signer.lower() != trader.lower():
@@ -128,6 +139,25 @@ class Orchestrator:
                     f"trader {trader}, got {signer}"
                 )
         return self.inbox.take(orders)
+
+    def _check_time(self, order: Order, rules: MarketRules) -> None:
+        clock, gate = self.deployment.clock, rules.gate_of(order.slot)
+        last = clock.latest // SLOT_SECONDS + rules.horizon
+        about = f"order {order.sequence} of site {order.site} for slot {order.slot} must be"
+        if order.slot < rules.first_slot:
+            raise SettingError(f"{about} for the market's first slot {rules.first_slot} or later")
+        if gate <= clock.earliest:
+            raise SettingError(
+                f"{about} before its gate at {gate} (unix seconds), got {clock.earliest}"
+            )
+        if order.slot > last:
+            raise SettingError(
+                f"{about} for slot {last} or earlier ({rules.horizon} slots ahead are open)"
+            )
+        if order.sequence > MOST_ORDERS_OF_A_SITE:
+            raise SettingError(
+                f"{about} one of at most {MOST_ORDERS_OF_A_SITE} that a site may post for a slot"
+            )
 
     def clear(self) -> None:
         """Clear the slots whose gate is over."""
@@ -141,8 +171,9 @@ class Orchestrator:
 
     def _mover(self, duty: str) -> Mover:
         if duty not in self._movers:
+            rules = self.deployment.known_rules()
             with stored(self.store) as store:
-                first = first_unsettled(store, self.rules.first_slot)
+                first = first_unsettled(store, rules.first_slot)
             self._movers[duty] = Mover(
                 self.market,
                 self.chain,
@@ -159,9 +190,28 @@ class Orchestrator:
         for agent in self.agents:
             with stored(self.store) as store:
                 found = agent.orders(store, self.market, self.inbox, now)
-            taken = self.inbox.take(found)
+            try:
+                taken = self.inbox.take(found)
+            except SettingError as error:
+                # The site's trader has given another order itself, or very many: it goes first.
+                self.alerts.tell("order-refused", f"site {agent.site}", str(error))
+                continue
             if taken:
                 log.info(said("agent.ordered", site=agent.site, orders=taken))
+        self.alerts.update(
+            "plan-unwritten",
+            {
+                f"site {agent.site}": agent.battery.trouble
+                for agent in self.agents
+                if agent.battery is not None and agent.battery.trouble
+            },
+        )
+
+    def plan_of(self, site: int) -> Instruction | None:
+        """Return the plan that a site's agent steers by; None if there is none."""
+        return next(
+            (each.battery.plan for each in self.agents if each.site == site and each.battery), None
+        )
 
     def look(self) -> None:
         """Look for what is wrong."""
@@ -173,24 +223,24 @@ class Orchestrator:
     async def run(self) -> None:
         """Run until cancelled."""
         poll = self.settings.poll_seconds
-        async with asyncio.TaskGroup() as duties:
-            await endpoint.serve(self, duties)
-            duties.create_task(self.alerts.deliver())
-            # What the others build on comes first.
-            await self._once("index", self.index)
-            duties.create_task(self._every("index", poll, self.index))
-            duties.create_task(self._every("relay", poll, self.push_orders))
-            duties.create_task(self._every("clear", poll, self.clear))
-            duties.create_task(self._every("settle", poll, self.settle))
-            duties.create_task(self._every("watch", poll * 2, self.look))
-            if self.agents:
-                duties.create_task(self._every("agents", poll, self.trade))
-            if self.second:
-                contracts = [self.market.address, *filter(None, [self.settings.chain.origin])]
-                behind = self.settings.alerts.behind_blocks
-                witness = Witness(self.chain, self.second, contracts, behind)
-                duties.create_task(self._witness(witness, poll * 2))
+        duties: list[tuple[str, float, Callable[[], None]]] = [
+            ("index", poll, self.index),
+            ("relay", poll, self.push_orders),
+            ("clear", poll, self.clear),
+            ("settle", poll, self.settle),
+            ("watch", poll * 2, self.look),
+        ]
+        if self.agents:
+            duties.append(("agents", poll, self.trade))
+        asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(MOST_THREADS))
+        async with asyncio.TaskGroup() as tasks:
+            await endpoint.serve(self, tasks)
             notify("READY=1")
+            tasks.create_task(self.alerts.deliver())
+            for duty in duties:
+                tasks.create_task(self._every(*duty))
+            if self.witness:
+                tasks.create_task(self._witness(self.witness, poll * 2))
 
     async def _once(self, name: str, duty: Callable[[], None]) -> bool:
         """Do a duty once; return whether it came to its end. What passes is an alert."""
@@ -204,16 +254,17 @@ class Orchestrator:
             away[name] = str(error) or type(error).__name__
         self._note("chain-away", name, away)
         self._note("store-failed", name, failed)
+        # It lives, though what it needs may be away: to be started anew would not help.
+        notify("WATCHDOG=1")
         if away or failed:
             return False
         self.beats[name] = time.monotonic()
-        notify("WATCHDOG=1")
         return True
 
     def _note(self, alert: str, duty: str, wrong: dict[str, str]) -> None:
         others = {
             about: each.details
-            for (name, about), each in self.alerts.raised.items()
+            for (name, about), each in list(self.alerts.raised.items())
             if name == alert and about != duty
         }
         self.alerts.update(alert, others | wrong)
@@ -221,46 +272,46 @@ class Orchestrator:
     async def _every(self, name: str, seconds: float, duty: Callable[[], None]) -> None:
         pause = seconds
         while True:
-            if not self.truthful and name in ("index", "relay", "clear", "settle", "agents"):
-                # Nothing is built on a node that may lie.
+            if not self._may(name):
                 await asyncio.sleep(seconds)
                 continue
             came = await self._once(name, duty)
             pause = seconds if came else min(pause * 2, MOST_BACKOFF_SECONDS)
             await asyncio.sleep(pause)
 
+    def _may(self, name: str) -> bool:
+        """Say whether a duty may be done: nothing is built on a node that may lie."""
+        if name in INDEXED and "index" not in self.beats:
+            return False
+        return self.truthful or name in UNBOUND
+
     async def _witness(self, witness: Witness, seconds: float) -> None:
-        while True:
+        """Let the witness look; until it has, or has been found away, the node may lie."""
+
+        def look() -> None:
+            self.deployment.meet()
+            url = witness.first.url
             try:
-                behind, lies = await asyncio.to_thread(witness.look)
-            except PASSING as error:
-                told = str(error) or type(error).__name__
-                self.alerts.update("second-away", {witness.second.url: told})
-            else:
-                self.alerts.update("second-away", {})
-                url = witness.first.url
-                self.alerts.update("node-behind", {url: behind} if behind else {})
-                self.alerts.update("node-lies", {url: lies} if lies else {})
-                self.truthful = lies is None
-            await asyncio.sleep(seconds)
+                behind, lies = witness.look()
+            except WitnessAway as error:
+                self.alerts.update("second-away", {witness.second.url: str(error)})
+                # A node that nobody contradicts is taken at its word, one that was is not.
+                self.truthful |= not self._contradicted
+                return
+            self.alerts.update("second-away", {})
+            self.alerts.update("node-behind", {url: behind} if behind else {})
+            self.alerts.update("node-lies", {url: lies} if lies else {})
+            self.truthful = not lies
+            self._contradicted = bool(lies)
+
+        while True:
+            came = await self._once("witness", look)
+            await asyncio.sleep(0 if came and witness.is_behind else seconds)
 
     def troubles(self) -> list[str]:
         """Return the names of the alerts that are raised."""
-        return sorted({name for name, _ in self.alerts.raised})
+        return sorted({name for name, _ in list(self.alerts.raised)})
 
 
 def _key(order: Order) -> tuple[int, int, int]:
     return order.slot, order.site, order.sequence
-
-
-def first_unsettled(store: Store, first_of_rules: int) -> int:
-    """Return the first slot whose settlement is not final, as far as a store knows.
-
-    It is where a mover goes on: all before it are settled for good, or no site took part.
-    """
-    first, traced = store.first_slot(), store.last_traced()
-    begin = max(first_of_rules, first_of_rules if first is None else first)
-    if traced is None:
-        return begin
-    unsure = store.first_unsure()
-    return max(begin, traced + 1 if unsure is None else min(unsure, traced + 1))

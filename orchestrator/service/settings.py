@@ -42,7 +42,8 @@
     sell_at_least_jpy_per_kwh = 9.0     # never sold below
     buy_at_most_jpy_per_kwh = 18.0      # never bought above, fee included
     region_discount_jpy_per_kwh = 0.0   # given up to trade when its own region needs it
-    battery = "none"                    # who steers its battery: plan, rule, own-use, or none
+    battery = "plan"                    # who steers its battery: plan, rule, own-use, or none
+    plan_file = "plan.json"             # where its dispatch reads the plan; nowhere if left out
 
 Paths are relative to the file.
 """
@@ -56,7 +57,7 @@ from daemon.table import Table, load_table
 from energy.units import PRICE_LIMIT, PRICE_PER_YEN
 from oracle.settings import ChainSettings, chain_settings
 from orchestrator.agents import STRATEGIES
-from orchestrator.steering.steering import NONE, STEERINGS
+from orchestrator.steering.steering import NONE, PLAN, RULE, STEERINGS
 
 MOST_YEN = (PRICE_LIMIT - 1) / PRICE_PER_YEN
 MOST_SITES = 1000
@@ -94,6 +95,7 @@ class AgentSettings:
     bid: int
     region_discount: int
     battery: str
+    plan_file: Path | None
 
 
 @dataclass(frozen=True)
@@ -176,6 +178,7 @@ def _agent(part: Table, beside: Path) -> AgentSettings:
             raise part.error(key, "be there", None)
         return round(part.number(key, 0.0, MOST_YEN, default or 0.0) * PRICE_PER_YEN)
 
+    plan_file = part.text("plan_file", "")
     agent = AgentSettings(
         part.whole("site", 0, MOST_SITES - 1),
         _key(part, beside, whole=False),
@@ -185,6 +188,9 @@ def _agent(part: Table, beside: Path) -> AgentSettings:
         price("buy_at_most_jpy_per_kwh"),
         price("region_discount_jpy_per_kwh", 0.0),
         part.one_of("battery", STEERINGS, NONE),
+        beside / plan_file if plan_file else None,
     )
+    if agent.plan_file and agent.battery not in (PLAN, RULE):
+        raise part.error("plan_file", "be given with a battery that is planned", plan_file)
     part.refuse_unknown()
     return agent

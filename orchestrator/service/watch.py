@@ -61,7 +61,9 @@ class Watch:
             newest = now // SLOT_SECONDS
             slots = range(max(first, newest - LOOK_BACK_SLOTS), newest)
             self._look_at_readings(store, slots, now)
-            self._look_at_settlements(store, slots, now)
+            # A slot that hangs is late until it is settled, however long ago it was.
+            unsettled = first_unsettled(store, self.market.rules.first_slot)
+            self._look_at_settlements(store, range(unsettled, newest), now)
             self._look_at_roots(store, newest)
 
     def _look_at_chain(self) -> None:
@@ -143,3 +145,16 @@ class Watch:
 
 def _when(slot: int) -> str:
     return f"{day_of(slot)} {half_hour(slot)}"
+
+
+def first_unsettled(store: Store, first_of_rules: int) -> int:
+    """Return the first slot whose settlement is not final, as far as a store knows.
+
+    It is where a mover goes on: all before it are settled for good, or no site took part.
+    """
+    first, traced = store.first_slot(), store.last_traced()
+    begin = max(first_of_rules, first_of_rules if first is None else first)
+    if traced is None:
+        return begin
+    unsure = store.first_unsure()
+    return max(begin, traced + 1 if unsure is None else min(unsure, traced + 1))

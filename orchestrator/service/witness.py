@@ -1,18 +1,33 @@
 """A second node as a witness: is the first one slow, and does it tell the truth?
 
 Of two honest nodes of one network everything that is final on both is the same. Compared are the
-hashes of final blocks, and the contracts' events since the last look, as each node tells them.
+hashes of final blocks, and the contracts' events since the last look, as each node tells them. How
+far they have been compared is kept in the store, so that a restart passes over nothing; the first
+time it begins at the store's final block.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
+from sqlalchemy import Engine
+from web3.exceptions import Web3Exception
+
 from chain.node import NodeChain
+from chain.store import stored
+from chain.writer import written
+from energy.errors import ChainError
 
 MOST_BLOCKS = 2_000
 """Blocks of events that one look compares; the next goes on from there."""
+WITNESSED = "witnessed"
+"""The store's setting that holds the newest block whose events were compared."""
+
+
+class WitnessAway(ChainError):
+    """The second node does not answer, or is of another chain."""
 
 
 @dataclass
@@ -23,34 +38,72 @@ class Witness:
     second: NodeChain
     contracts: Sequence[str]
     behind_blocks: int
-    _compared: int = field(default=-1)
+    store: Engine
+    is_behind: bool = False
+    """Whether there is more to compare at once."""
+    _is_of_chain: bool = False
+    _compared: int | None = field(default=None)
 
     def look(self) -> tuple[str | None, str | None]:
         """Return how the first node is behind, and how it tells something else; None if not.
 
         Raises:
-            ChainError, OSError: if the second node does not answer.
+            WitnessAway: if the second node does not answer.
+            ChainError: if the first does not.
+            StoreError: if the store does not.
         """
-        heights = self.first.height(), self.second.height()
+        self.is_behind = False
+        compared = self._begun()
+        height = self.first.height()
+        with _asked():
+            self._check_chain()
+            other = self.second.height()
         behind = None
-        if heights[1] - heights[0] > self.behind_blocks:
-            behind = f"block {heights[0]} against {heights[1]} of {self.second.url}"
-        final = min(heights) - self.first.depth
+        if other - height > self.behind_blocks:
+            behind = f"block {height} against {other} of {self.second.url}"
+        final = min(height, other) - self.first.depth
         if final < 0:
             return behind, None
-        told, seen = (node.block_hash(final).hex() for node in (self.first, self.second))
+        told = self.first.block_hash(final).hex()
+        with _asked():
+            seen = self.second.block_hash(final).hex()
         if told != seen:
             return behind, f"block {final} is {told[:16]} against {seen[:16]} of {self.second.url}"
-        begin = self._compared + 1
-        end = min(final, begin + MOST_BLOCKS - 1)
+        begin, end = compared + 1, min(final, compared + MOST_BLOCKS)
         if begin <= end:
-            events, others = (
-                list(node.logs(self.contracts, begin, end)) for node in (self.first, self.second)
-            )
+            events = list(self.first.logs(self.contracts, begin, end))
+            with _asked():
+                others = list(self.second.logs(self.contracts, begin, end))
             if events != others:
                 return behind, (
                     f"blocks {begin} to {end} hold {len(events)} events against {len(others)} "
                     f"of {self.second.url}, or others"
                 )
+            with written(self.store) as writer:
+                writer.set(WITNESSED, str(end))
             self._compared = end
+            self.is_behind = end < final
         return behind, None
+
+    def _begun(self) -> int:
+        if self._compared is None:
+            with stored(self.store) as store:
+                kept = store.setting(WITNESSED)
+                self._compared = store.final_block() if kept is None else int(kept)
+        return self._compared
+
+    def _check_chain(self) -> None:
+        if not self._is_of_chain:
+            told, wanted = self.second.told_chain_id(), self.first.chain_id
+            if told != wanted:
+                raise ChainError(f"{self.second.url} must be of chain {wanted}, got {told}")
+            self._is_of_chain = True
+
+
+@contextmanager
+def _asked() -> Iterator[None]:
+    """Tell the second node's errors from the first's."""
+    try:
+        yield
+    except (ChainError, OSError, Web3Exception) as error:
+        raise WitnessAway(str(error) or type(error).__name__) from error

@@ -81,6 +81,13 @@ class Answer:
         pairs = zip(self._by_slot(basis), self.found.lines, strict=True)
         return sum(min(max(wh or 0, 0), line.asked_wh) for wh, line in pairs)
 
+    @property
+    def adjusted(self) -> int:
+        """What the baselines' same-day adjustment makes of the delivery by the meters."""
+        found, call = self.found, self.call
+        each = [one.adjustment_wh or 0.0 for one in found.baselines.values() if one]
+        return round(call.direction.sign * sum(each) * len(call.slots))
+
     def _by_slot(self, basis: Basis) -> list[int | None]:
         by_meter = basis is Basis.METER
         return [line.meter_wh if by_meter else line.plan_wh for line in self.found.lines]

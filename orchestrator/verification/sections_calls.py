@@ -152,6 +152,9 @@ def _found(figures: Figures, calls: CallFigures, say: Voice) -> Iterable[str]:
     if len(parts) == 2 and abs(parts[Basis.METER] - parts[Basis.PLAN]) >= _APART:
         more = parts[Basis.METER] > parts[Basis.PLAN]
         yield say("calls_meter_more" if more else "calls_meter_less")
+    adjusted = sum(one.adjusted for one in answers)
+    if abs(percent(adjusted, asked) or 0.0) >= _APART:
+        yield say("calls_adjusted", adjusted=f"{adjusted / _KWH:,.1f}")
     if unread:
         yield say("calls_unread_found", unread=f"{unread:,}")
     yield say(

@@ -8,7 +8,7 @@ What carries the commands is the desk's `Commander`. Without one the page says w
 from __future__ import annotations
 
 import shlex
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import wraps
 from typing import Any, Protocol
@@ -123,13 +123,14 @@ async def _give(request: Request) -> Response:
         return _page(request, filters, asked, fields, told=str(error), status=400)
     if commander is None:
         typed = as_typed(command, sites, everything=every and not asked)
-        return _page(request, filters, asked, fields, typed=typed, status=400)
+        return _page(request, filters, asked, fields, typed=typed, meant=sites, status=400)
     assert visit.session is not None
     try:
         answers = await commander.give(sites, command, visit.session.user.name)
     except (LinkError, StoreError) as error:
-        return _page(request, filters, asked, fields, told=str(error), status=503)
-    return _page(request, filters, asked, fields, answers=answers)
+        told = str(error)
+        return _page(request, filters, asked, fields, told=told, meant=sites, status=503)
+    return _page(request, filters, asked, fields, answers=answers, meant=sites)
 
 
 def _listed(request: Request, fields: Mapping[str, str]) -> tuple[list[int], bool]:
@@ -139,7 +140,8 @@ def _listed(request: Request, fields: Mapping[str, str]) -> tuple[list[int], boo
     Raises:
         SettingError: if there is none, or one that the fleet does not have.
     """
-    known = {site.site.number for site in _meant(request, Filters())[0]}
+    with source_for(request) as source:
+        known = {site.site.number for site in matching_sites(source, Filters())}
     listed = [text for text in fields.get("sites", "").split(",") if text]
     if not listed or not all(text.isdecimal() and int(text) in known for text in listed):
         raise SettingError(f"sites must be some of the fleet's, got {fields.get('sites')!r:.80}")
@@ -209,9 +211,14 @@ def _filters(request: Request) -> tuple[Filters, dict[str, str]]:
     return filters_of(read), asked
 
 
-def _meant(request: Request, filters: Filters) -> tuple[list[FleetSite], tuple[Town, ...]]:
+def _meant(
+    request: Request, filters: Filters, listed: Collection[int] | None
+) -> tuple[list[FleetSite], tuple[Town, ...]]:
+    """Return the sites that are listed, or else those that filters leave now."""
     with source_for(request) as source:
-        sites = matching_sites(source, filters)
+        sites = matching_sites(source, filters if listed is None else Filters())
+        if listed is not None:
+            sites = [site for site in sites if site.site.number in listed]
         return sites, towns_of(source, sites)
 
 
@@ -224,9 +231,10 @@ def _page(
     told: str | None = None,
     typed: str | None = None,
     answers: Sequence[Answered] | None = None,
+    meant: Collection[int] | None = None,
     status: int = 200,
 ) -> Response:
-    sites, towns = _meant(request, filters)
+    sites, towns = _meant(request, filters, meant)
     names = {site.site.number: site.site for site in sites}
     pen = Pen(language_of(request), request.app.state.desk.environment)
     values: dict[str, Any] = {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from importlib.resources import files
 
@@ -48,10 +49,13 @@ async def as_page(request: Request) -> Response:
 async def as_csv_file(request: Request) -> Response:
     """Answer the statement's rows as a file."""
     language = language_of(request)
-    with source_for(request) as source:
-        slots = _asked(source, request, language)
-        name = source.ref(request.path_params["site"]).en.lower().replace(" ", "-")
-    span = request.query_params.get("month") or day_of(slots[0]).isoformat()
+    month = request.query_params.get("month")
+
+    def named() -> str:
+        with source_for(request) as source:
+            span = month or day_of(_asked(source, request, language)[0]).isoformat()
+            office = source.ref(request.path_params["site"]).en.lower().replace(" ", "-")
+        return f"{office}-{span}.csv"
 
     def make() -> Made:
         with source_for(request) as source:
@@ -60,7 +64,7 @@ async def as_csv_file(request: Request) -> Response:
         return made_of(("\ufeff" + text).encode())  # else Excel takes it for another coding
 
     made = await _kept(request, "statement.csv", make)
-    attached = f'attachment; filename="{name}-{span}.csv"'
+    attached = f'attachment; filename="{await asyncio.to_thread(named)}"'
     return sent(request, made, "text/csv; charset=utf-8", **{"Content-Disposition": attached})
 
 

@@ -2,6 +2,7 @@
 
 import re
 import shlex
+from dataclasses import replace
 
 import pytest
 from starlette.testclient import TestClient
@@ -330,6 +331,27 @@ def test_a_command_that_makes_no_sense_is_not_sent(desk, own_room, wrong, told):
     assert told in answer.text.replace("&#39;", "'")
     with records(own_room) as read:
         assert all(sent.instruction.sequence < 100 for sent in read.instructions())
+
+
+def test_the_sites_that_were_shown_stay_those_that_are_meant(desk, own_room):
+    """One of them loses its alarm while the form is filled in."""
+    client = visitor(desk, Role.OPERATOR)
+    form = client.get("/fleet/command?standing=alarm", headers={"accept-language": "en"})
+    sites = hidden("sites", form)
+    state = next(state for state in states_of(own_room) if str(state.site) in sites.split(","))
+    with keeping(own_room) as keep:
+        report = replace(state.report, alarms=(), at=state.report.at + 1)
+        keep.reported([(report, NOW, True)])
+    assert hidden("sites", client.get("/fleet/command?standing=alarm")) != sites
+    fields = {"token": hidden("token", form), "sites": sites, "action": "stop", "why": "smoke"}
+    answer = client.post("/fleet/command?standing=alarm", data=fields)
+    assert answer.status_code == 200
+    assert state.name in answer.text
+    assert f"Command {len(sites.split(','))} sites" in answer.text
+    desk.commander = None
+    answer = client.post("/fleet/command?standing=alarm", data=fields)
+    assert hidden("sites", answer) == sites
+    assert state.name in answer.text
 
 
 def test_a_command_without_the_forms_token_is_refused(desk):

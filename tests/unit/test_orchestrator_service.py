@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import json
 import re
+import sqlite3
 import tomllib
 from datetime import date
 from pathlib import Path
+from textwrap import dedent
 
 import pytest
 
-from energy.errors import SettingError
+from chain.ports import free_port
+from energy.errors import SettingError, StoreError, YuiError
 from energy.messages import Domain, address_of, sign
 from energy.records import Order, Side
 from energy.registry import Tariff
@@ -25,7 +28,10 @@ from orchestrator.agents import (
 )
 from orchestrator.backtest import Result, backtest
 from orchestrator.mover import SignedOrder
+from orchestrator.service import settings
 from orchestrator.service.alerts import NAMES, Alerts
+from orchestrator.service.cli import status
+from orchestrator.service.deployment import ChainClock
 from orchestrator.service.inbox import Inbox, signed_from
 from orchestrator.service.metrics import REGISTRY
 from orchestrator.service.settings import load_settings
@@ -40,8 +46,8 @@ TARIFF = Tariff(selling=22_000, buying=8_000, fee=1_000)
 LIMITS = Limits(ask=9_000, bid=18_000, most_energy=40_000)
 
 
-def signed_order(sequence: int = 1, price: int = 9_000) -> SignedOrder:
-    order = Order(866_450, 3, Side.ASK, 1_000, price, sequence)
+def signed_order(sequence: int = 1, price: int = 9_000, site: int = 3) -> SignedOrder:
+    order = Order(866_450, site, Side.ASK, 1_000, price, sequence)
     return SignedOrder(order, sign(order, DOMAIN, KEY))
 
 
@@ -55,10 +61,10 @@ def test_the_settings_that_are_documented_are_read(tmp_path: Path) -> None:
     assert tomllib.loads(content)
     path = tmp_path / "orchestrator.toml"
     path.write_text(content)
-    settings = load_settings(path)
-    assert settings.store == str(tmp_path / "store.sqlite")
-    assert (settings.port, settings.poll_seconds) == (9465, 2.0)
-    (agent,) = settings.agents
+    read = load_settings(path)
+    assert read.store == str(tmp_path / "store.sqlite")
+    assert (read.port, read.poll_seconds) == (9465, 2.0)
+    (agent,) = read.agents
     assert (agent.site, agent.ask, agent.bid, agent.margin) == (6, 9_000, 18_000, 1_000)
 
 
@@ -83,6 +89,51 @@ def test_a_setting_that_cannot_be_is_named_with_value_and_limit(
     path.write_text(text[1].replace("0x...", address).replace(before, after))
     with pytest.raises(SettingError, match=message):
         load_settings(path)
+
+
+def test_the_settings_page_and_the_settings_text_show_the_same() -> None:
+    shown = re.search(r"```toml\n(.*?)```", PAGE, re.DOTALL)
+    assert shown
+    text = settings.__doc__ or ""
+    assert dedent(text[text.index("    [chain]") : text.index("Paths are")]).strip() == (
+        shown[1].strip()
+    )
+
+
+def test_a_plan_is_written_for_a_battery_that_is_planned_alone(tmp_path: Path) -> None:
+    text = re.search(r"```toml\n(.*?)```", PAGE, re.DOTALL)
+    assert text
+    path = tmp_path / "orchestrator.toml"
+    address = "0x" + "00" * 19 + "01"
+    content = text[1].replace("0x...", address).replace("https://...", "http://x")
+    path.write_text(content)
+    assert load_settings(path).agents[0].plan_file == tmp_path / "plan.json"
+    path.write_text(content.replace('battery = "plan"', 'battery = "none"'))
+    with pytest.raises(SettingError, match=r"plan_file must be given with a battery that is"):
+        load_settings(path)
+
+
+def asked(folder: Path, run: str) -> str:
+    """What `yui orchestrator status` says under some settings of [run]."""
+    path = folder / "orchestrator.toml"
+    address = "0x" + "00" * 19 + "01"
+    path.write_text(
+        f'[chain]\nrpc = "http://x"\nmarket = "{address}"\nchain_id = 1\n'
+        f'[key]\nkeystore = "k"\npassphrase = "p"\n[run]\n{run}\n'
+    )
+    with pytest.raises(YuiError) as error:
+        status(path)
+    return str(error.value)
+
+
+def test_status_asks_where_the_service_is_or_says_why_it_cannot(tmp_path: Path) -> None:
+    port = free_port()
+    said = asked(tmp_path, f'host = "::1"\nport = {port}')
+    assert f"must answer at http://[::1]:{port}/health, got [Errno" in said
+    said = asked(tmp_path, f'host = "no\\thost"\nport = {port}')
+    assert "must answer at http://no\thost" in said
+    said = asked(tmp_path, "port = 0")
+    assert said.endswith("[run] port must be above 0 for its service to be asked, got 0 (any)")
 
 
 # -- inbox ---------------------------------------------------------------------------------
@@ -110,6 +161,47 @@ def test_another_order_of_a_sequence_is_refused_and_nothing_of_its_batch_is_kept
     assert inbox.count() == 1
 
 
+def test_one_site_cannot_fill_the_inbox_for_all(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("orchestrator.service.inbox.MOST_OF_A_SITE", 3)
+    inbox = Inbox(tmp_path / "inbox.sqlite")
+    inbox.take([signed_order(1), signed_order(2)])
+    inbox.take([signed_order(2), signed_order(3)])
+    with pytest.raises(SettingError, match="at most 3 orders of site 3 may wait, got one more"):
+        inbox.take([signed_order(4)])
+    assert inbox.take([signed_order(1), signed_order(1, site=4)]) == 1
+    inbox.let_go([signed_order(1).order])
+    assert inbox.take([signed_order(4)]) == 1
+
+
+def test_a_full_disk_is_an_error_that_passes_and_loses_nothing(tmp_path: Path) -> None:
+    inbox = Inbox(tmp_path / "inbox.sqlite")
+    inbox.take([signed_order(1)])
+    (pages,) = inbox._disk.execute("PRAGMA page_count").fetchone()
+    inbox._disk.execute(f"PRAGMA max_page_count = {pages}")
+    many = [signed_order(1, site=site) for site in range(4, 400)]
+    with pytest.raises(StoreError, match="the inbox must take an order, got: .* full"):
+        inbox.take(many)
+    assert inbox.waiting() == [signed_order(1)], "all or none"
+    inbox._disk.execute("PRAGMA max_page_count = 100000")
+    assert inbox.take(many) == len(many)
+    other = sqlite3.connect(tmp_path / "inbox.sqlite")
+    other.execute("ALTER TABLE orders RENAME TO gone")
+    for ask in (
+        inbox.waiting,
+        inbox.count,
+        lambda: inbox.take([signed_order(2)]),
+        lambda: inbox.let_go([signed_order(1).order]),
+        lambda: inbox.sequence_of(866_450, 3),
+    ):
+        with pytest.raises(StoreError, match="the inbox must .*, got: no such table"):
+            ask()
+    other.execute("ALTER TABLE gone RENAME TO orders")
+    other.close()
+    assert inbox.count() == 1 + len(many)
+
+
 def test_an_order_is_read_from_json_or_refused() -> None:
     signed = signed_order()
     values = {
@@ -128,6 +220,19 @@ def test_an_order_is_read_from_json_or_refused() -> None:
         with pytest.raises(SettingError, match="an order must"):
             signed_from(wrong, DOMAIN)
     assert address_of(KEY)
+
+
+def test_while_the_chain_is_away_its_time_lies_between_its_last_block_and_what_has_passed() -> None:
+    passed = [100.0]
+    clock = ChainClock(1_000, steady=lambda: passed[0])
+    assert clock.earliest == 1_000
+    assert clock.latest >= 1_700_000_000, "no block was seen: what this machine's date says"
+    clock.seen(2_000)
+    passed[0] += 50
+    clock.seen(2_000)
+    assert (clock.earliest, clock.latest) == (2_000, 2_050)
+    clock.seen(2_030)
+    assert (clock.earliest, clock.latest) == (2_030, 2_030)
 
 
 # -- alerts and metrics --------------------------------------------------------------------
@@ -153,7 +258,7 @@ def test_every_alert_is_documented() -> None:
 def test_every_fault_in_the_table_has_a_test_that_is_there() -> None:
     table = (ROOT / "docs" / "orchestrator.md").read_text().partition("## Faults")[2]
     named = re.findall(r"`(test_\w+)` \|$", table, re.MULTILINE)
-    there = "".join(path.read_text() for path in (ROOT / "tests" / "services").glob("*.py"))
+    there = "".join(path.read_text() for path in (ROOT / "tests").glob("*/*.py"))
     assert len(named) > 15
     for name in named:
         assert f"def {name}(" in there, name

@@ -241,6 +241,7 @@ def test_a_call_is_held_against_the_meter_and_against_the_plan(folder, figures, 
     assert answer.delivered(Basis.PLAN) == sum(by_plan)
     assert answer.met(Basis.PLAN) == sum(min(max(wh, 0), 5_000) for wh in by_plan)
     assert answer.unread == 0
+    assert answer.adjusted == round(shift * 2)
     section = call_section(asked, ENGLISH)
     row: tuple[Any, ...] = section.tables[0].rows[0]
     assert row[:4] == ("2019-06-02 18:00–19:00", "up", 10.0, 10.0)

@@ -3,12 +3,14 @@
     {"starts_at": 1559574000, "plan_wh": [0, 0, -1500, 3000]}
 
 `starts_at` is in unix seconds and begins a half hour; `plan_wh` in Wh, positive out of the battery.
-The file is read again when it changes; write a new one beside it and rename it.
+The file is read again when it changes; write a new one beside it and rename it, as `write_plan`
+does.
 """
 
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 from energy.errors import SettingError
@@ -70,5 +72,35 @@ def plan_from(text: str, site: int) -> Instruction:
         raise SettingError(f"starts_at must begin a half hour, in unix seconds, got {starts_at!r}")
     if not isinstance(plan_wh, list) or not plan_wh or not all(type(e) is int for e in plan_wh):
         raise SettingError(f"plan_wh must be a list of whole Wh, got {plan_wh!r}")
+    return plan_of(site, starts_at, plan_wh)
+
+
+def plan_of(site: int, starts_at: int, plan_wh: list[int]) -> Instruction:
+    """Return a plan as an instruction: what leaves the battery in each half hour, Wh."""
     ends_at = starts_at + len(plan_wh) * SLOT_SECONDS
     return Instruction(site, 1, Action.PLAN, starts_at, ends_at, ends_at, plan_wh=tuple(plan_wh))
+
+
+def plan_text(plan: Instruction) -> str:
+    """Return a plan as a file holds it.
+
+    >>> plan_text(plan_from('{"starts_at": 1800, "plan_wh": [500, -20]}', site=6))
+    '{"starts_at": 1800, "plan_wh": [500, -20]}'
+    """
+    return json.dumps({"starts_at": plan.starts_at, "plan_wh": list(plan.plan_wh)})
+
+
+def write_plan(path: Path, plan: Instruction) -> None:
+    """Write a plan where dispatch reads it: whoever reads finds the old one whole, or the new one.
+
+    Raises:
+        OSError: if it cannot be written; the old one stays.
+    """
+    new = path.with_name(f".{path.name}.new")
+    with new.open("w", encoding="utf-8") as file:
+        # Dispatch may run as another user. What is planned is no secret on its machine.
+        os.fchmod(file.fileno(), 0o644)
+        file.write(plan_text(plan) + "\n")
+        file.flush()
+        os.fsync(file.fileno())
+    new.replace(path)

@@ -246,7 +246,7 @@ def _seen(source: Source, entries: Sequence[SlotEntry]) -> tuple[SlotEntry, ...]
 
 def account_ref(source: Source, account: int) -> Ref:
     """Return an account's names: an office, the utility, or the network."""
-    others = {UTILITY: ("Utility", "電力会社"), NETWORK: ("Network", "ネットワーク")}
+    others = {UTILITY: ("Utility", "電力会社"), NETWORK: ("Network", "送配電側")}
     return Ref(account, *others[account]) if account in others else source.ref(account)
 
 
