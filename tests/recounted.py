@@ -41,7 +41,7 @@ def _energy(recount: Recount) -> dict[tuple[str, str], Expected]:
         ("energy", "from_own"): Expected(_kwh(recount, "own")),
         ("energy", "from_others"): Expected({ALL: met / WH_PER_KWH}, loose),
         ("energy", "from_utility"): Expected({ALL: bought / WH_PER_KWH}, loose),
-        **({("energy", "rest"): Expected(_kwh(recount, "stock"))} if recount.stock else {}),
+        **({("energy", "rest"): Expected(_kwh(recount, "stock"), loose)} if recount.stock else {}),
         ("energy", "sufficiency_own"): Expected(_percent(own, used)),
         ("energy", "sufficiency_all"): Expected(
             {ALL: 100 * roofs / used[ALL]}, percent / used[ALL]
@@ -60,7 +60,10 @@ def _months(recount: Recount) -> dict[tuple[str, str], Expected]:
     months = recount.slots.groupby("month")[["used", "own", "met", "bought"]].sum()
     months = months.reset_index(drop=True)
     months.loc[ALL] = months.sum()
-    halves = recount.slots.groupby("half")[["exported", "imported"]].sum() / recount.days
+    balance = recount.slots[["half", "exported", "imported"]].assign(
+        both=recount.slots[["exported", "imported"]].min(axis=1)
+    )
+    halves = balance.groupby("half").sum() / recount.days
     loose, least = recount.slack / WH_PER_KWH, months["used"].min()
     kwh = months / WH_PER_KWH
     own = 100 * months["own"] / months["used"]
@@ -80,6 +83,7 @@ def _months(recount: Recount) -> dict[tuple[str, str], Expected]:
         ("prices_by_half_hour", "imports_day"): Expected(
             (halves["imported"] / WH_PER_KWH).to_dict()
         ),
+        ("prices_by_half_hour", "met_day"): Expected((halves["both"] / WH_PER_KWH).to_dict()),
     }
 
 

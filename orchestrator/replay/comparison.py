@@ -105,7 +105,9 @@ MONEY = (
         _less(lambda one: one.with_microyen + one.worn.microyen),
     ),
     Column(
-        "to the network JPY", "系統利用料 円", lambda one, _: one.network_microyen / MICROYEN_PER_YEN
+        "to the network JPY",
+        "系統利用料 円",
+        lambda one, _: one.network_microyen / MICROYEN_PER_YEN,
     ),
 )
 

@@ -61,7 +61,7 @@ def _legend(keys: Sequence[tuple[str, int]], at: float) -> list[str]:
     for key, colour in keys:
         found.append(f'<rect class="c{colour}" x="{at:g}" y="4" width="11" height="11"/>')
         found.append(_text(at + 15, 14, key))
-        at += 30 + round(sum(12 if ord(letter) > 255 else 6.4 for letter in key))
+        at += 26 + round(sum(12 if ord(letter) > 255 else 6 for letter in key))
     return found
 
 

@@ -152,14 +152,17 @@ def coincidence(facts: Facts) -> tuple[float, float]:
     return float(met), float(alike[~np.eye(len(alike), dtype=bool)].mean())
 
 
-def used_by_half_hour(facts: Facts) -> tuple[Array, Array]:
-    """Return the mean export and import of all sites together, Wh, by half hour of the day."""
+def used_by_half_hour(facts: Facts) -> tuple[Array, Array, Array]:
+    """Return the mean export and import of all sites together, and what of them met in the same
+    half hour, Wh, by half hour of the day. What meets is less than both means: a day with sun has
+    the one, a day without it the other."""
     place, count = halves(facts.slots), np.maximum(facts.settled.sum() / SLOTS_PER_DAY, 1)
-    exported, imported = (
-        np.bincount(place, facts.meters[name].sum(axis=1), SLOTS_PER_DAY) / count
-        for name in ("exported", "imported")
+    exported, imported = (facts.meters[name].sum(axis=1) for name in ("exported", "imported"))
+    means = (
+        np.bincount(place, each, SLOTS_PER_DAY) / count
+        for each in (exported, imported, np.minimum(exported, imported))
     )
-    return exported, imported
+    return next(means), next(means), next(means)
 
 
 def _of(facts: Facts, part: str) -> Array:

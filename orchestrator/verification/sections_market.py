@@ -35,7 +35,7 @@ def price_section(figures: Figures, say: Voice) -> Section:
             )
         ),
     )
-    exported, imported = used_by_half_hour(figures.facts)
+    exported, imported, met = used_by_half_hour(figures.facts)
     days = max(figures.facts.settled.sum() / SLOTS_PER_DAY, 1)
     by_half = Table(
         "prices_by_half_hour",
@@ -46,6 +46,7 @@ def price_section(figures: Figures, say: Voice) -> Section:
             say.column("traded_day", "kWh", 2),
             say.column("exports_day", "kWh", 2),
             say.column("imports_day", "kWh", 2),
+            say.column("met_day", "kWh", 2),
         ),
         tuple(
             (
@@ -54,6 +55,7 @@ def price_section(figures: Figures, say: Voice) -> Section:
                 float(prices.half_energy[n]) / days / _WH,
                 float(exported[n]) / _WH,
                 float(imported[n]) / _WH,
+                float(met[n]) / _WH,
             )
             for n in range(SLOTS_PER_DAY)
         ),
@@ -118,7 +120,8 @@ def price_section(figures: Figures, say: Voice) -> Section:
                 lines(say("coincidence_chart"), HALF_HOURS,
                       [(say("exports_day"), (exported / _WH).tolist()),
                        (say("imports_day"), (imported / _WH).tolist()),
-                       (say("traded_day"), (prices.half_energy / days / _WH).tolist())],
+                       (say("traded_day"), (prices.half_energy / days / _WH).tolist()),
+                       (say("met_day"), (met / _WH).tolist())],
                       "kWh", style=say.style),
                 "prices_by_half_hour",
             ),

@@ -21,7 +21,7 @@ CHARTS = {
     "price-by-half-hour": ("prices_by_half_hour", {"sc0": "mean_price"}),
     "coincidence": (
         "prices_by_half_hour",
-        {"sc0": "exports_day", "sc1": "imports_day", "sc2": "traded_day"},
+        {"sc0": "exports_day", "sc1": "imports_day", "sc2": "traded_day", "sc3": "met_day"},
     ),
     "battery-time-chart-6": ("states_6", {"c0": "time"}),
     "battery-cycle-chart-6": ("states_6", {"c0": "cycles"}),

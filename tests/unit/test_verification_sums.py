@@ -471,7 +471,7 @@ def test_a_query_that_is_shown_gives_the_table_that_is_shown(folder, figures, se
     elif key == "prices":
         expected, got = shown[shown[:, 1] > 0], found / [wh, 1]
     elif key == "prices_by_half_hour":
-        expected, got = shown, found / [wh, wh * DAYS, wh * DAYS, wh * DAYS]
+        expected, got = shown, found / [wh, *[wh * DAYS] * 4]
         assert np.allclose(got[:, 0], expected[:, 0], atol=1e-3, equal_nan=True)
         expected, got = expected[:, 1:], got[:, 1:]
     elif key == "prices_by_month":
