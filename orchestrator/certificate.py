@@ -32,6 +32,15 @@ if TYPE_CHECKING:
 FORMAT = "yui-origin-1"
 
 
+def file_name(site: str, slot: int, place: int) -> str:
+    """Return what the file of one of a slot's proofs is called, without a space.
+
+    >>> file_name("Sendai Office", 866465, 0)
+    'proof-Sendai-Office-866465-0.json'
+    """
+    return f"proof-{site.replace(' ', '-')}-{slot}-{place}.json"
+
+
 @dataclass(frozen=True)
 class Certificate:
     """A row with its proof, for the ledger of origins at an address of a chain."""

@@ -14,7 +14,7 @@ from energy.attestation import date_of, day_number
 from energy.errors import SettingError
 from energy.units import day_of
 from orchestrator import screen
-from orchestrator.certificate import certificates_of
+from orchestrator.certificate import certificates_of, file_name
 from orchestrator.dates import slots_named
 from orchestrator.listing import Listing
 from orchestrator.names import site_number
@@ -127,10 +127,9 @@ def proof(
         number, span = site_number(names, site), slots_named(when_)
         rows = [entry.row for entry in statement_of(store, number, span).rows]
         certificates = certificates_of(store, chain_id, origin, progress.each("prove", rows))
-        name = names["en"][number].replace(" ", "-")
         for used, of_slot in groupby(certificates, key=lambda one: one.row.slot):
             for place, certificate in enumerate(of_slot):
-                path = folder / f"proof-{name}-{used}-{place}.json"
+                path = folder / file_name(names["en"][number], used, place)
                 write_json(path, certificate.to_json(names["en"]))
                 energy = certificate.row.energy
                 written.append({"file": str(path), **when(used), "energy_wh": energy})

@@ -9,6 +9,7 @@ from typing import Any
 from markupsafe import Markup
 
 from energy.units import day_of, half_hour
+from orchestrator.certificate import file_name
 from orchestrator.web.drawing import DASH, Pen
 from orchestrator.web.views.audit import AuditPage, Check, DayRoot, SiteRoot
 from orchestrator.web.words import say_month
@@ -46,7 +47,7 @@ def commands_of(view: AuditPage) -> list[tuple[str, str]]:
         store = ["--store", view.store] if view.store else []
         lines += [
             ("audit_prove", ["proof", site, when, *store]),
-            ("audit_verify", ["verify", f"proof-{site}-{slot}-0.json", *RPC]),
+            ("audit_verify", ["verify", file_name(site, slot, 0), *RPC]),
             ("audit_trace", ["trace", site, when, *store]),
         ]
     return [(what, shlex.join(["yui", *words])) for what, words in lines]
