@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 
 from energy.errors import YuiError
 
@@ -17,7 +18,7 @@ def wants_japanese(arguments: Sequence[str], environment: Mapping[str, str]) -> 
     >>> wants_japanese(["slots", "--language=en"], {"LANG": "ja_JP.UTF-8"})
     False
     """
-    for here, after in zip(arguments, [*arguments[1:], ""], strict=True):
+    for here, after in pairwise([*arguments, ""]):
         name, _, value = here.partition("=")
         if name == "--language":
             return (value or after) == "ja"

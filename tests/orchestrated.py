@@ -82,10 +82,13 @@ class Service:
         self._process.wait()
 
     def stop(self) -> int:
-        """End it as it should be ended; return its exit code."""
+        """End it as it should be ended; return its exit code.
+
+        A duty that has begun is finished; systemd waits for that as long (TimeoutStopSec).
+        """
         assert self._process
         self._process.send_signal(signal.SIGTERM)
-        return self._process.wait(20)
+        return self._process.wait(90)
 
     @property
     def runs(self) -> bool:
