@@ -3,8 +3,7 @@
 The office's export is quoted to the Wh at its limits, so what it is owed in a slot is known for
 each thing that its battery can do; dynamic programming finds the best path. Wear is priced in it at
 a flat rate, near the law's slope, and counted by rainflow afterwards; what is held is priced as the
-chemistry says. Steps are 0.5 kWh at the
-meter: a bound but for that and the flat rate.
+chemistry says. Steps are 0.5 kWh at the meter: a bound but for that and the flat rate.
 """
 
 from __future__ import annotations

@@ -20,7 +20,8 @@ from tempfile import TemporaryDirectory
 
 from bench import day
 from bench.figures import Figure
-from orchestrator.replay.period import Plan, replayed
+from orchestrator.replay.period import replayed
+from orchestrator.replay.plan import Plan
 from orchestrator.setting.sites import load_setting
 from orchestrator.steering.steering import PLAN, RULE
 from orchestrator.words import Language

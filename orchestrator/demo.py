@@ -75,9 +75,8 @@ from orchestrator.steering.steering import (
 )
 from vpp.calendar import works_on
 from vpp.control import BatteryControl
-from vpp.forecast import History, Past
+from vpp.forecast import HISTORY_DAYS, History, Past
 
-HISTORY_DAYS = 28
 ORDER_SECONDS = 60
 """How long before the gate, or after the slot's end, agents send their orders."""
 REVERT_SECONDS = 2 * SLOT_SECONDS

@@ -22,6 +22,16 @@ from orchestrator.words import Language
 _ENERGY, _MONEY, _PRICE = "_wh", "_microyen", "_milliyen_per_kwh"
 
 
+def check_forms(as_json: bool, as_csv: bool) -> None:
+    """Demand that at most one form is asked for.
+
+    Raises:
+        SettingError: if both are.
+    """
+    if as_json and as_csv:
+        raise SettingError("--json and --csv must not be given together")
+
+
 @dataclass(frozen=True)
 class Listing:
     """Rows under stable column names; what a column's name ends in says its unit.
@@ -39,8 +49,7 @@ class Listing:
         Raises:
             SettingError: if both forms are asked for.
         """
-        if as_json and as_csv:
-            raise SettingError("--json and --csv must not be given together")
+        check_forms(as_json, as_csv)
         rows = [{column: row[column] for column in self.columns} for row in self.rows]
         if as_json:
             print_json(rows)

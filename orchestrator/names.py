@@ -40,13 +40,28 @@ Names = Mapping[str, SiteNames]
 
 def names_of(store: Store) -> Names:
     """Return the names of every site that a store knows of, also of those enrolled since."""
-    kept = {int(site): pair for site, pair in json.loads(store.setting("names") or "{}").items()}
+    kept = kept_names(store)
     sites = sorted({*kept, *store.sites().all_at(SLOT_LIMIT - 1)})
     found = {}
     for place, (language, unnamed) in enumerate(UNNAMED.items()):
         named = {n: kept[n][place] if n in kept else unnamed.format(site=n) for n in sites}
         found[language] = SiteNames(named, unnamed)
     return found
+
+
+def kept_names(store: Store) -> dict[int, tuple[str, str]]:
+    """Return the names that a store was given, in English and Japanese."""
+    kept = json.loads(store.setting("names") or "{}")
+    return {int(site): (pair[0], pair[1]) for site, pair in kept.items()}
+
+
+def unnamed(site: int) -> tuple[str, str]:
+    """Return what a site is called that nobody has named.
+
+    >>> unnamed(7)
+    ('Site 7', '庁舎7')
+    """
+    return UNNAMED["en"].format(site=site), UNNAMED["ja"].format(site=site)
 
 
 def site_number(names: Names, wanted: str) -> int:

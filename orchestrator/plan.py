@@ -17,7 +17,7 @@ from orchestrator.setting.sites import Setting, Site
 from orchestrator.words import Language, say, say_slot, short
 from vpp.calendar import works_on
 from vpp.chemistry import chemistry
-from vpp.forecast import SUN_DAYS, History, Past
+from vpp.forecast import HISTORY_DAYS, SUN_DAYS, History, Past
 from vpp.gaps import filled
 from vpp.market import Quote, quotes
 from vpp.model import Array, Battery, Demand, Problem, Reserve, Tier
@@ -25,7 +25,6 @@ from vpp.plan import Plan
 from vpp.planner import planned
 from vpp.prices import PriceForecaster, price_days, quick_members
 
-HISTORY_DAYS = 28
 PRICE_DAYS = 60
 """Days of prices from which the next day's are forecast."""
 BEYOND = SLOTS_PER_DAY

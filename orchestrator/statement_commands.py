@@ -16,7 +16,7 @@ from energy.units import day_of
 from orchestrator import screen
 from orchestrator.certificate import certificates_of, file_name
 from orchestrator.dates import slots_named
-from orchestrator.listing import Listing
+from orchestrator.listing import Listing, check_forms
 from orchestrator.names import site_number
 from orchestrator.options import (
     DEFAULT_STORE,
@@ -75,8 +75,7 @@ def statement(
     """State for every kWh that a site used where and when it was generated, and what it cost."""
     if (site is None) == (generator is None):
         raise SettingError("one of --site and --generator must be given")
-    if as_json and comma:
-        raise SettingError("--json and --csv must not be given together")
+    check_forms(as_json, comma)
     with store_at(store_path) as (store, names):
         slots = span_asked(store, slot, day, month)
         shown = names[language]
@@ -119,8 +118,7 @@ def proof(
     comma: Csv = False,
 ) -> None:
     """Write a public proof file for each origin of what a site used in a slot, day or month."""
-    if as_json and comma:
-        raise SettingError("--json and --csv must not be given together")
+    check_forms(as_json, comma)
     written: list[Row] = []
     with store_at(store_path) as (store, names), progress_bar(language) as progress:
         chain_id, origin = _deployment_of(store)
@@ -156,8 +154,7 @@ def trace(
     comma: Csv = False,
 ) -> None:
     """Follow a half hour's energy back to roofs and meters, or forward to where it was used."""
-    if as_json and comma:
-        raise SettingError("--json and --csv must not be given together")
+    check_forms(as_json, comma)
     with store_at(store_path) as (store, names):
         number, span = site_number(names, site), slots_named(slot)
         if len(span) > 1 and (first or last is not None):

@@ -8,7 +8,8 @@ from pathlib import Path
 import pandas as pd
 
 from chain.store import opened, stored
-from orchestrator.replay.period import Plan, replayed
+from orchestrator.replay.period import replayed
+from orchestrator.replay.plan import Plan
 from orchestrator.setting.sites import load_setting, with_mode
 from orchestrator.steering.steering import RULE
 from orchestrator.verification.facts import settled_slots

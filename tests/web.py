@@ -6,7 +6,8 @@ from datetime import date
 from pathlib import Path
 
 from energy.units import slots_of
-from orchestrator.replay.period import Plan, replayed
+from orchestrator.replay.period import replayed
+from orchestrator.replay.plan import Plan
 from orchestrator.setting.sites import load_setting
 from orchestrator.steering.steering import PLAN
 

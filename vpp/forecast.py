@@ -23,6 +23,8 @@ from energy.units import SLOTS_PER_DAY, day_of, slot_of_day
 from vpp.calendar import kind_of
 from vpp.model import Array
 
+HISTORY_DAYS = 28
+"""Days of the past that any forecast looks at."""
 LOAD_DAYS = 4
 """Days of the same kind (working or not) whose mean is the load forecast."""
 SUN_DAYS = 7
@@ -59,7 +61,7 @@ class History:
     def load(self, slot: int) -> int:
         """Forecast a slot's consumption: the mean of the same half hour of past days alike."""
         works = self.works_on(slot)
-        days = self._same_half_hours(slot, 28)
+        days = self._same_half_hours(slot, HISTORY_DAYS)
         alike = (past.used for past in days if self.works_on(past.slot) == works)
         return _mean(list(islice(alike, LOAD_DAYS)))
 

@@ -36,7 +36,7 @@ from vpp.dispatch.site import Place, SiteDispatch
 from vpp.dispatch.store import Store
 from vpp.dispatch.sunspec import SunSpecBattery, SunSpecPower
 from vpp.dispatch.trust import Patience
-from vpp.forecast import History, Past
+from vpp.forecast import HISTORY_DAYS, History, Past
 from vpp.link.folders import Member, site_at
 from vpp.link.ledger import Ledger
 from vpp.link.site import SiteLink
@@ -48,7 +48,6 @@ REVERT_SECONDS = 600
 REPORT_SECONDS = 0.2
 """By the wall's clock."""
 PATIENCE = Patience(stale=300.0, sane=600.0, frozen=1200.0, follow=600.0, follow_w=1_000)
-HISTORY_DAYS = 28
 SECOND_PARTS = 3600
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 import numpy as np
 
@@ -112,9 +113,9 @@ class Outcome:
         paths = {site: path + other.stored.get(site, []) for site, path in self.stored.items()}
         return replace(self, **totals, stored=paths)
 
-    @property
+    @cached_property
     def worn(self) -> Worn:
-        """How its batteries wear."""
+        """How its batteries wear; asked for when all has been played."""
         of_kind, days = chemistry(CHEMISTRY), self.slots / SLOTS_PER_DAY
         cycles, left, cost = [], [], 0.0
         for site, path in self.stored.items():

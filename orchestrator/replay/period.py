@@ -44,8 +44,6 @@ from orchestrator.replay.town import Made, made_of
 from orchestrator.setting.series import PvSeries
 from orchestrator.setting.sites import Setting
 
-__all__ = ["Plan", "Replayed", "beginning_of", "replayed"]
-
 MARGIN = 1 * PRICE_PER_YEN
 """Of agents that want a fixed one."""
 Progress = Callable[[str, int, int], None]

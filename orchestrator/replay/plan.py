@@ -20,6 +20,8 @@ BUNDLED, SYNTHETIC, EXAMPLE = "bundled", "synthetic", "example"
 MARKUP = 8 * PRICE_PER_YEN
 """That the utility adds to the exchange's price when it sells, 0.001 JPY/kWh."""
 KIND = "replay"
+SITES_PRICES = "sites file"
+"""What a store says of prices that are the sites file's."""
 _CONTRACTS = ("Market", "Origin")
 _FILES = {
     "sites": {BUNDLED: ("orchestrator.setting", "sites.toml")},
@@ -80,9 +82,10 @@ class Plan:
 
     def provenance(self, sun: PvSeries) -> Mapping[str, str]:
         """Return what a store says of where its readings and prices come from, by setting."""
-        priced = self.tariffs or "sites file"
+        priced = self.tariffs or SITES_PRICES
+        markup = f"{self.markup / PRICE_PER_YEN:g}"
         if self.exchange:
-            priced = f"exchange, sold at {self.markup / PRICE_PER_YEN:g} JPY/kWh more"
+            priced = f"exchange, sold at {markup} JPY/kWh more"
         return {
             "kind": KIND,
             "agents": self.agents,
@@ -95,6 +98,7 @@ class Plan:
             "pv_gap_days": str(sum(map(sun.has_gap, self.dates))),
             "tariffs": priced,
             "exchange": self.exchange,
+            "markup": markup if self.exchange else "",
             "calls": self.calls,
         }
 

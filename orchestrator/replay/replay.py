@@ -34,8 +34,9 @@ from energy.registry import Tariff
 from energy.units import SLOT_SECONDS, SLOTS_PER_DAY, day_of, slot_of_day
 from orchestrator.clearing import proposed
 from orchestrator.replay.calls import Calls
-from orchestrator.replay.site import HISTORY_DAYS, ReplayedSite
+from orchestrator.replay.site import ReplayedSite
 from orchestrator.steering.steering import OPEN, Tariffs, position_of
+from vpp.forecast import HISTORY_DAYS
 
 ORDER_SECONDS = 60
 ENACT_SECONDS = 13 * 3600

@@ -22,10 +22,8 @@ from orchestrator.setting.sites import Site
 from orchestrator.steering.choice import steering_of
 from orchestrator.steering.neighbours import Neighbours
 from orchestrator.steering.steering import PLAN, Keeps, Position, Steering, Tariffs, net_offers
-from vpp.forecast import History, Past
+from vpp.forecast import HISTORY_DAYS, History, Past
 from vpp.rule import Command, Mode, called_flows, expected_flows
-
-HISTORY_DAYS = 28
 
 
 def key_of(seed: str, role: str, site: int) -> bytes:

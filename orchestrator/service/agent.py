@@ -22,12 +22,12 @@ from energy.units import SLOT_SECONDS, SLOTS_PER_DAY, slot_of_day
 from orchestrator.agents import Limits, Strategy, net_export, orders_of
 from orchestrator.mover import SignedOrder
 from orchestrator.service.inbox import Inbox
-from orchestrator.service.steered import HISTORY_DAYS, SteeredBattery
+from orchestrator.service.steered import SteeredBattery
 from orchestrator.setting.sites import Site
 from orchestrator.steering.rule import Idle
 from orchestrator.steering.steering import NONE, net_offers
 from vpp.calendar import works_on
-from vpp.forecast import History
+from vpp.forecast import HISTORY_DAYS, History
 
 LAST_CALL_SECONDS = 180
 """Before a gate: what has not been read by then is not waited for."""

@@ -29,11 +29,9 @@ from vpp.calendar import works_on
 from vpp.commands import Instruction
 from vpp.dispatch.limits import OwnerLimits
 from vpp.dispatch.planfile import plan_from, plan_of, plan_text, write_plan
-from vpp.forecast import History
+from vpp.forecast import HISTORY_DAYS, History
 
 log = logging.getLogger("yui.orchestrator")
-
-HISTORY_DAYS = 28
 
 
 class SteeredBattery:
@@ -87,9 +85,8 @@ class SteeredBattery:
             news = since
         else:
             news = range(max(self._begun - 1, since.start), running)
-        known = self._neighbours.sites
-        self._neighbours.read(each for each in store.readings(news) if each.site in known)
-        self._neighbours.ordered(each for each in store.orders(news) if each.site in known)
+        self._neighbours.read(store.readings(news))
+        self._neighbours.ordered(store.orders(news))
         span = range(running, running + 1)
         trades = [trade for trade, _ in store.trades(span)]
         position = position_of(self._site, store.orders(span), trades)

@@ -21,11 +21,11 @@ from orchestrator.report import newest
 from orchestrator.setting.series import load_series, pv_series
 from orchestrator.setting.sites import Site
 from orchestrator.steering.choice import steering_of
-from orchestrator.steering.neighbours import HISTORY_DAYS, Neighbours
+from orchestrator.steering.neighbours import Neighbours
 from orchestrator.steering.plan import ByPlan
 from orchestrator.steering.steering import PLAN, STEERINGS, position_of
 from vpp.calendar import works_on
-from vpp.forecast import History, Past
+from vpp.forecast import HISTORY_DAYS, History, Past
 from vpp.plan import Plan
 from vpp.rule import Command, expected_flows
 
@@ -81,22 +81,23 @@ def steered_day(store: Store, number: int, site: Site, slots: range) -> SteeredD
     readings = newest(store.readings(range(past.start, slots.stop), whose))
     own = {reading.slot: reading for reading in readings if reading.site == number}
     history, days, stand_in = _history(own, site, past)
-    neighbours = Neighbours(dict.fromkeys(sites, works_on))
-    known = neighbours.sites
+    neighbours = Neighbours(dict.fromkeys(sites, works_on)) if has_neighbours else None
+    # What others did before the day matters to a plan alone.
+    begin = past.start if neighbours else slots.start
     read, book = defaultdict(list), defaultdict(list)
     for reading in readings:
         read[reading.slot].append(reading)
-    for order in store.orders(range(past.start if has_neighbours else slots.start, slots.stop)):
+    for order in store.orders(range(begin, slots.stop)):
         book[order.slot].append(order)
-    tariff_of, others = store.tariffs().at, neighbours if has_neighbours else None
-    steering = steering_of(how, site, history, lambda slot, _: tariff_of(slot), others)
+    tariff_of = store.tariffs().at
+    steering = steering_of(how, site, history, lambda slot, _: tariff_of(slot), neighbours)
     life = charges(store, number, range(store.first_slot() or past.start, slots.start))
     steering.go_on([max(one.stored - least, 0) for one in life])
     stored = life[-1].stored if life else _stored_before(own.get(slots.start), site)
     trades = [trade for trade, _ in store.trades(slots)]
     running = max(own, default=slots.start - 1) + 1
     begun = []
-    for slot in range(past.start, min(running + 1, slots.stop)):
+    for slot in range(begin, min(running + 1, slots.stop)):
         if slot in slots:
             sold = [trade for trade in trades if trade.slot == slot]
             position = position_of(number, book[slot], sold)
@@ -106,8 +107,9 @@ def steered_day(store: Store, number: int, site: Site, slots: range) -> SteeredD
             if slot in own:
                 history.add(own[slot])
                 stored = own[slot].stored
-        neighbours.read(each for each in read[slot] if each.site in known)
-        neighbours.ordered(each for each in book[slot] if each.site in known)
+        if neighbours:
+            neighbours.read(read[slot])
+            neighbours.ordered(book[slot])
     return SteeredDay(how, told in STEERINGS, tuple(begun), days, stand_in, has_neighbours)
 
 

@@ -17,10 +17,9 @@ from scipy.special import ndtr
 from energy.records import Order, Reading, Side
 from energy.units import SLOTS_PER_DAY
 from vpp.ahead import Ahead
-from vpp.forecast import History, Past
+from vpp.forecast import HISTORY_DAYS, History, Past
 from vpp.model import Array
 
-HISTORY_DAYS = 28
 SUN_ERROR = 0.35
 """What the others' generation differs by from its forecast, as a part of it: one deviation."""
 
@@ -37,14 +36,11 @@ class Neighbours:
         self._net: dict[int, Array] = {}
         self._sun: dict[int, Array] = {}
 
-    @property
-    def sites(self) -> frozenset[int]:
-        """Those that are known, by number."""
-        return frozenset(self._histories)
-
     def read(self, readings: Iterable[Reading]) -> None:
-        """Take note of readings."""
+        """Take note of readings; those of sites that have come since are passed over."""
         for reading in readings:
+            if reading.site not in self._histories:
+                continue
             used = max(reading.generated + reading.imported - reading.exported, 0)
             slots = self._histories[reading.site].slots
             slots[reading.slot] = Past(used, reading.generated)

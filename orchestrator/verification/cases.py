@@ -13,6 +13,7 @@ import numpy as np
 from orchestrator.verification.facts import Facts
 from orchestrator.verification.period import Array, months
 from vpp.model import Battery, Problem, Tier
+from vpp.plan import Plan
 from vpp.safe import safe_plan
 
 IDLE, AS_RUN, OWN_FIRST = "batteries_idle", "batteries_run", "batteries_own"
@@ -42,7 +43,8 @@ def cases_of(facts: Facts) -> dict[str, Case]:
     bare = facts.meters["generated"] - facts.consumption
     own = bare.copy()
     for site in facts.batteries:
-        own[:, site] = _own_first(facts, site)
+        plan = own_first(facts, site)
+        own[:, site] = np.rint(plan.net_export * _WH).astype(np.int64)
     metered = facts.meters["imported"], facts.meters["exported"]
     return {
         IDLE: _case(facts, *_sides(bare)),
@@ -66,9 +68,9 @@ def _case(facts: Facts, imported: Array, exported: Array) -> Case:
     return Case(alone.sum(axis=0), int(together.sum()), np.mean(peaks, axis=0) / _WH / _HOURS)
 
 
-def _own_first(facts: Facts, site: int) -> Array:
-    """Return a site's net export if its battery took what the roof has left and gave it back as
-    soon as the office needs it, by slot, Wh."""
+def own_first(facts: Facts, site: int) -> Plan:
+    """Return what a site's battery does that takes what the roof has left and gives it back as soon
+    as the office needs it, from the least that it was seen to hold; at no price."""
     power, capacity, efficiency = facts.batteries[site]
     stored = facts.meters["stored"][facts.settled & ~facts.missed[:, site], site]
     least = float(stored.min(initial=capacity * _WH // _KW)) / _WH
@@ -85,5 +87,4 @@ def _own_first(facts: Facts, site: int) -> Array:
         least_kwh=least,
     )
     none = np.zeros(len(used))
-    plan = safe_plan(Problem(used, sun, (Tier("buy", none),), (Tier("sell", none),), (unit,)))
-    return np.asarray(np.rint(plan.net_export * _WH).astype(np.int64))
+    return safe_plan(Problem(used, sun, (Tier("buy", none),), (Tier("sell", none),), (unit,)))

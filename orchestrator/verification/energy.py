@@ -158,11 +158,11 @@ def used_by_half_hour(facts: Facts) -> tuple[Array, Array, Array]:
     the one, a day without it the other."""
     place, count = halves(facts.slots), np.maximum(facts.settled.sum() / SLOTS_PER_DAY, 1)
     exported, imported = (facts.meters[name].sum(axis=1) for name in ("exported", "imported"))
-    means = (
-        np.bincount(place, each, SLOTS_PER_DAY) / count
-        for each in (exported, imported, np.minimum(exported, imported))
-    )
-    return next(means), next(means), next(means)
+
+    def mean(wh: Array) -> Array:
+        return np.asarray(np.bincount(place, wh, SLOTS_PER_DAY) / count)
+
+    return mean(exported), mean(imported), mean(np.minimum(exported, imported))
 
 
 def _of(facts: Facts, part: str) -> Array:

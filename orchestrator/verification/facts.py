@@ -29,11 +29,10 @@ from energy.records import Quality, Side
 from energy.registry import NETWORK, UTILITY
 from energy.units import SLOTS_PER_DAY
 from orchestrator.verification.period import Array, halves
+from vpp.forecast import HISTORY_DAYS
 
 ENERGIES = ("imported", "exported", "generated", "charged", "discharged", "stored")
 FLOW_KINDS = ("trade", "delivery", "pool")
-PAST_DAYS = 28
-"""Days before a period that a forecast in it may look back to."""
 
 
 @dataclass(frozen=True)
@@ -249,7 +248,7 @@ def _live(
 
 def _past(connection: Connection, slots: range) -> Array:
     """Return what sites used and generated in the four weeks before a period."""
-    before = range(slots.start - PAST_DAYS * SLOTS_PER_DAY, slots.start)
+    before = range(slots.start - HISTORY_DAYS * SLOTS_PER_DAY, slots.start)
     names = ("slot", "site", *ENERGIES, "quality")
     rows = _rows(connection, READINGS, before, names)
     rows = rows[rows[:, 8] < int(Quality.ASSUMED)]

@@ -14,10 +14,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from energy.units import SLOTS_PER_DAY
-from orchestrator.verification.facts import PAST_DAYS, Facts
+from orchestrator.verification.facts import Facts
 from orchestrator.verification.period import Array, halves
 from vpp.calendar import works_on
-from vpp.forecast import History, Past
+from vpp.forecast import HISTORY_DAYS, History, Past
 
 LEAD = 2
 """When orders for a slot are sent, the one before it still runs: so many slots before it lies the
@@ -149,7 +149,7 @@ def _forecast(
         newest = place - LEAD
         if newest >= 0 and there[newest]:
             history.slots[slot - LEAD] = Past(takes[newest], gives[newest])
-        history.slots.pop(slot - (PAST_DAYS + 1) * SLOTS_PER_DAY, None)
+        history.slots.pop(slot - (HISTORY_DAYS + 1) * SLOTS_PER_DAY, None)
         if place // SLOTS_PER_DAY % every or not there[place] or slot < begun + WARM_UP:
             continue
         load[place], sun[place] = history.load(slot), history.generation(slot, mean_of)

@@ -7,7 +7,6 @@ was made by whoever runs the market, and its readings are what its sites' meters
 from __future__ import annotations
 
 import json
-import re
 import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -22,22 +21,19 @@ from chain.tables import SETTINGS
 from energy.errors import SettingError
 from energy.units import PRICE_PER_YEN, SLOTS_PER_DAY, day_of
 from orchestrator.replay.folder import FILE
-from orchestrator.replay.plan import BUNDLED, KIND, MARKUP
+from orchestrator.replay.plan import BUNDLED, KIND, MARKUP, SITES_PRICES
 from orchestrator.setting.series import LOADS_NAME, PV_NAME
 from orchestrator.verification.section import Voice
 from orchestrator.words import say_day
 
 DEMO = "demo"
 REPORTS = "docs/report"
-SITES_PRICES = "sites file"
-"""What a store says of prices that are the sites file's."""
 _OPTIONS = (
     "mode", "battery", "agents", "seed", "sites", "loads", "pv", "tariffs", "exchange", "calls",
 )  # fmt: skip
 """Of `yui replay`, by the settings that tell them."""
 _DEFAULTS = {BUNDLED, LOADS_NAME, PV_NAME, SITES_PRICES}
 """What is said of what a replay takes without being told."""
-_MARKUP = re.compile(r"sold at ([\d.]+) JPY/kWh more")
 _FOLDER = "FOLDER"
 """Where a replay is made again: the reader's choice."""
 
@@ -73,10 +69,7 @@ class Provenance:
     @property
     def markup(self) -> str | None:
         """What the utility added to an exchange's price, JPY/kWh; None without an exchange."""
-        if not self.settings.get("exchange"):
-            return None
-        found = _MARKUP.search(self.settings.get("tariffs", ""))
-        return found[1] if found else None
+        return (self.settings.get("markup") or None) if self.settings.get("exchange") else None
 
     @property
     def chain(self) -> tuple[str, str]:

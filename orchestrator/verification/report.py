@@ -10,12 +10,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection
 
-from chain.tables import SETTINGS
+from chain.store import Store as ChainStore
 from orchestrator.replay.calls import FILE
 from orchestrator.setting.sites import AHEAD
-from orchestrator.steering.steering import NONE, RULE
+from orchestrator.steering.steering import PLAN
 from orchestrator.verification.calls import Asked, CallFigures, call_figures, calls_at
 from orchestrator.verification.carbon import Carbon, carbon_figures, factor_of
 from orchestrator.verification.energy import EnergyFigures, coincidence, energy_figures
@@ -88,10 +88,11 @@ def figures_of(
     progress("figures", 1, STEPS)
     energy = energy_figures(facts)
     met, alike = coincidence(facts)
-    ahead = _setting(connection, "mode") in (None, AHEAD)
-    final = int(_setting(connection, "final") or -1)
+    setting = ChainStore(connection).setting
+    ahead = setting("mode") in (None, AHEAD)
+    final = int(setting("final") or -1)
     progress("batteries", 2, STEPS)
-    steered = _setting(connection, "battery")
+    steered = setting("battery")
     batteries = battery_figures(facts, steered)
     progress("pages", 3, STEPS)
     return Figures(
@@ -114,7 +115,7 @@ def figures_of(
 def _conditional(facts: Facts, steered: str | None) -> list[int]:
     """Return the sites whose orders may be a plan's: all with a battery, unless it is known not to
     be steered by one."""
-    return [] if steered in (NONE, RULE) else sorted(facts.batteries)
+    return sorted(facts.batteries) if steered in (None, PLAN) else []
 
 
 def _calls(folder: Path | None, given: Path | None) -> tuple[list[Asked], str] | None:
@@ -122,7 +123,3 @@ def _calls(folder: Path | None, given: Path | None) -> tuple[list[Asked], str] |
     beside = folder / FILE if folder else None
     path = given or (beside if beside and beside.exists() else None)
     return (calls_at(path), path.name) if path else None
-
-
-def _setting(connection: Connection, name: str) -> str | None:
-    return connection.scalar(select(SETTINGS.c.value).where(SETTINGS.c.name == name))

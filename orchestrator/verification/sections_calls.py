@@ -14,10 +14,10 @@ from orchestrator.verification.queries import query
 from orchestrator.verification.report import Figures
 from orchestrator.verification.section import Cell, Chart, Column, Section, Table, Voice
 from orchestrator.verification.sections_energy import month_label, percent
+from orchestrator.verification.sections_money import yen
 from vpp.calls.call import Basis
 
 _KWH = 1_000
-_YEN = 1e6
 _SINGLE = 24
 """Up to so many calls each has its bars; of more, each month."""
 _APART = 10.0
@@ -102,7 +102,7 @@ def _sums(answers: Sequence[Answer]) -> tuple[Cell, ...]:
         delivered, met = calls.total(basis), calls.total(basis, met=True)
         cells.append(None if delivered is None else delivered / _KWH)
         cells.append(None if met is None else percent(met, calls.asked(basis)))
-    paid = sum(one.found.paid_microyen for one in answers) / _YEN
+    paid = yen(sum(one.found.paid_microyen for one in answers))
     return (*cells, sum(one.unread for one in answers), paid)
 
 
@@ -159,8 +159,8 @@ def _found(figures: Figures, calls: CallFigures, say: Voice) -> Iterable[str]:
         yield say("calls_unread_found", unread=f"{unread:,}")
     yield say(
         "calls_paid_found",
-        paid=f"{sum(one.found.paid_microyen for one in answers) / _YEN:,.0f}",
-        penalty=f"{sum(one.found.penalty_microyen for one in answers) / _YEN:,.0f}",
+        paid=f"{yen(sum(one.found.paid_microyen for one in answers)):,.0f}",
+        penalty=f"{yen(sum(one.found.penalty_microyen for one in answers)):,.0f}",
     )
     if calls.outside:
         yield say("calls_some_outside", outside=f"{calls.outside:,}")

@@ -13,6 +13,7 @@ import rainflow
 
 from energy.units import PRICE_PER_YEN, SLOTS_PER_DAY
 from orchestrator.steering.steering import RULE
+from orchestrator.verification.cases import own_first
 from orchestrator.verification.facts import Facts
 from orchestrator.verification.period import Array
 from vpp.ageing import YEARS, Outlook, outlook
@@ -20,7 +21,6 @@ from vpp.chemistry import DAYS_PER_YEAR, Chemistry, chemistries, chemistry
 from vpp.model import Battery, Problem, Tier
 from vpp.planner import planned
 from vpp.rule import BatterySize, command_for, expected_flows
-from vpp.safe import safe_plan
 from vpp.solver import HighsSolver
 
 WEEK, BEYOND = 7 * SLOTS_PER_DAY, 2 * SLOTS_PER_DAY
@@ -151,7 +151,7 @@ def _strategies(facts: Facts, site: int, path: Array, steered: str | None) -> tu
         case.strategy(IDLE, case.resting, names),
         case.as_run(path, names),
         *([] if steered == RULE else [case.strategy(BY_RULE, case.by_rule(), names)]),
-        case.strategy(SELF_USE, safe_plan(case.problem(slice(None), case.least)).stored[0], names),
+        case.strategy(SELF_USE, own_first(facts, site).stored[0], names),
         case.strategy(PLANNED, case.weekly(None), names),
     ]
     found += [case.strategy(SPARING, case.weekly(chemistry(name)), [name]) for name in names]

@@ -5,7 +5,6 @@ Energy in Wh, prices in 0.001 JPY/kWh, money in microyen, times in unix seconds.
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -24,6 +23,7 @@ from energy.errors import SettingError
 from energy.records import Reading
 from energy.registry import Tariff
 from energy.units import SLOT_SECONDS, SLOTS_PER_DAY, day_of, slot_at, slots_of
+from orchestrator.names import kept_names, unnamed
 from orchestrator.report import measured, newest
 from orchestrator.setting.sites import Setting, Site
 from orchestrator.web.viewer import Viewer
@@ -81,12 +81,11 @@ class Source:
     @cached_property
     def names(self) -> dict[int, tuple[str, str]]:
         """Each site's name in English and Japanese."""
-        kept = json.loads(self.store.setting("names") or "{}")
-        return {int(site): (pair[0], pair[1]) for site, pair in kept.items()}
+        return kept_names(self.store)
 
     def ref(self, site: int) -> Ref:
         """Return a site by number and names."""
-        return Ref(site, *self.names.get(site, (f"Site {site}", f"庁舎{site}")))
+        return Ref(site, *(self.names.get(site) or unnamed(site)))
 
     def described(self, site: int) -> Site | None:
         """Return what the sites file says of a site, if it is the one of that name."""

@@ -18,6 +18,7 @@ from chain.network.node import MemberNode
 from chain.network.trial import TrialChain, trial
 from energy.errors import ChainError
 from tests.databases import fresh_database, postgresql
+from tests.orchestrated import Place, a_place
 from tests.web import played
 
 FreshStore = Callable[[], str]
@@ -48,6 +49,14 @@ def fresh_store(request: pytest.FixtureRequest, tmp_path: Path) -> FreshStore:
         return lambda: str(tmp_path / f"store{next(number)}.sqlite")
     folder = request.getfixturevalue("postgresql_folder")
     return lambda: fresh_database(folder)
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Iterator[Place]:
+    """A town on anvil with an orchestrator's settings, and stores of its own."""
+    number = count()
+    with a_place(tmp_path, lambda: str(tmp_path / f"own{next(number)}.sqlite")) as made:
+        yield made
 
 
 @pytest.fixture(scope="module")

@@ -6,10 +6,8 @@ import os
 import signal
 import socket
 import subprocess
-from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
-from itertools import count
 from pathlib import Path
 
 import pytest
@@ -35,18 +33,10 @@ from tests.orchestrated import (
     Place,
     Service,
     Wire,
-    a_place,
     check_nothing_lost_or_doubled,
     wait_for,
 )
 from tests.services.test_node import KESENNUMA, OGAWARA, SENDAI, SLOT
-
-
-@pytest.fixture
-def place(tmp_path: Path) -> Iterator[Place]:
-    number = count()
-    with a_place(tmp_path, lambda: str(tmp_path / f"own{next(number)}.sqlite")) as made:
-        yield made
 
 
 def is_posted(place: Place, slot: int) -> bool:

@@ -3,12 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from dataclasses import replace
-from itertools import count
 from pathlib import Path
-
-import pytest
 
 from chain.indexer import indexed
 from chain.store import opened, stored
@@ -18,20 +14,13 @@ from orchestrator.agents import Limits, Truthful
 from orchestrator.service.agent import SiteAgent
 from orchestrator.service.inbox import Inbox
 from orchestrator.setting.sites import load_setting
-from tests.orchestrated import Place, Service, a_place, keystore, wait_for
+from tests.orchestrated import Place, Service, keystore, wait_for
 from tests.services.test_node import KESENNUMA, SLOT, key
 from vpp.dispatch.limits import OwnerLimits
 from vpp.dispatch.planfile import PlanFile
 
 SITES = Path(__file__).resolve().parents[2] / "orchestrator" / "setting" / "sites.toml"
 RUNNING = SLOT + SLOTS_PER_DAY
-
-
-@pytest.fixture
-def place(tmp_path: Path) -> Iterator[Place]:
-    number = count()
-    with a_place(tmp_path, lambda: str(tmp_path / f"own{next(number)}.sqlite")) as made:
-        yield made
 
 
 def read(place: Place, slot: int) -> None:

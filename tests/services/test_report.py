@@ -12,7 +12,8 @@ from sqlalchemy import insert, select, text
 
 from chain.store import opened, stored
 from chain.tables import META
-from orchestrator.replay.period import Plan, replayed
+from orchestrator.replay.period import replayed
+from orchestrator.replay.plan import Plan
 from orchestrator.setting.sites import load_setting
 from orchestrator.steering.steering import RULE
 from orchestrator.verification.document import json_of

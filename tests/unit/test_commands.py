@@ -5,10 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
-import os
 import re
-import subprocess
-import sys
 from datetime import date
 from pathlib import Path
 
@@ -33,6 +30,7 @@ from orchestrator.dates import (
 )
 from orchestrator.listing_words import COLUMNS
 from orchestrator.next_step import what_next
+from tests.program import run
 
 DAY = date(2019, 6, 4)
 NAMES = {"0": ["Ogawara", "大河原合同庁舎"], "1": ["Sendai", "仙台合同庁舎"], "2": ["Tome", "登米"]}
@@ -343,19 +341,6 @@ def test_yui_alone_says_what_to_do_next(tmp_path: Path, store: str) -> None:
     assert any("delete" in line for line in what_next(tmp_path))
     (tmp_path / "orchestrator.toml").write_text("")
     assert any("yui orchestrator check" in line for line in what_next(tmp_path))
-
-
-def run(*arguments: str, folder: Path, code: str | None = None) -> subprocess.CompletedProcess[str]:
-    """Run the program as a user does."""
-    program = ["-c", code] if code else ["-m", "orchestrator.entry"]
-    return subprocess.run(
-        [sys.executable, *program, *arguments],
-        capture_output=True,
-        text=True,
-        check=False,
-        cwd=folder,
-        env={**os.environ, "PYTHONPATH": str(Path.cwd()), "COLUMNS": "100"},
-    )
 
 
 @pytest.mark.parametrize(

@@ -37,6 +37,7 @@ from orchestrator.standing_commands import STATUS_COLUMNS
 from orchestrator.store_commands import SLOT_COLUMNS
 from orchestrator.tracing import TRACE_COLUMNS
 from orchestrator.words import Language
+from tests.program import run
 
 MONTH = ("--month", "2019-06")
 ROOT = Path(__file__).resolve().parents[2]
@@ -255,18 +256,6 @@ def test_on_a_terminal_long_work_says_how_far_it_is_and_the_data_stays_clean(sto
 
 
 # -- how the program starts and ends ---------------------------------------------------------
-
-
-def run(*arguments: str, folder: Path, code: str | None = None) -> subprocess.CompletedProcess[str]:
-    program = ["-c", code] if code else ["-m", "orchestrator.entry"]
-    return subprocess.run(
-        [sys.executable, *program, *arguments],
-        capture_output=True,
-        text=True,
-        check=False,
-        cwd=folder,
-        env={**os.environ, "PYTHONPATH": str(ROOT), "COLUMNS": "100"},
-    )
 
 
 LOADED = """

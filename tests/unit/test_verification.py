@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
 import sqlite3
 import threading
 import tomllib
@@ -28,7 +27,7 @@ from chain.network.seal import _digest, sealer_of
 from energy.errors import ChainError, SettingError
 from energy.messages import address_of
 from orchestrator.cli import app
-from orchestrator.setting.sites import AFTER_METERING, AHEAD
+from orchestrator.setting.sites import AFTER_METERING
 from orchestrator.verification.document import html_of, sections_of, write_report_pdf
 from orchestrator.verification.ledger import chain_figures
 from orchestrator.verification.money import money_figures
@@ -44,33 +43,8 @@ SEALERS = (b"\1" * 32, b"\2" * 32)
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory) -> Path:
-    """Three days over a month's end, replayed through the real contracts."""
-    return played(tmp_path_factory.mktemp("ahead"), AHEAD, DAYS)
-
-
-@pytest.fixture(scope="module")
-def figures(folder) -> Figures:
-    return looked_at(folder)
-
-
-@pytest.fixture(scope="module")
 def english(figures) -> list[Section]:
     return sections_of(figures, Voice(Language.ENGLISH, NAMES))
-
-
-@pytest.fixture(scope="module")
-def readings(folder) -> Iterator[pd.DataFrame]:
-    with closing(sqlite3.connect(folder / "store.sqlite")) as store:
-        yield pd.read_sql("select * from readings", store)
-
-
-@pytest.fixture
-def copy(folder, tmp_path) -> Iterator[sqlite3.Connection]:
-    """A store to be tampered with, at `tmp_path`."""
-    shutil.copy(folder / "store.sqlite", tmp_path / "store.sqlite")
-    with closing(sqlite3.connect(tmp_path / "store.sqlite")) as store:
-        yield store
 
 
 def test_energy_is_what_pandas_gets_from_the_readings_alone(figures, english, readings):

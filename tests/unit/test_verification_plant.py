@@ -20,46 +20,24 @@ from energy.errors import AuditError, ChainError, SettingError
 from energy.units import JST, slots_of
 from orchestrator.audit import audited_again
 from orchestrator.cli import app
-from orchestrator.replay.period import Plan, replayed
-from orchestrator.setting.sites import load_setting
-from orchestrator.steering.steering import RULE
 from orchestrator.verification.calls import CallFigures, call_figures, calls_at
 from orchestrator.verification.document import html_of, sections_of, write_markdown
-from orchestrator.verification.facts import settled_slots
 from orchestrator.verification.queries import query
-from orchestrator.verification.report import Figures, figures_of
+from orchestrator.verification.report import Figures
 from orchestrator.verification.section import Section, Voice
 from orchestrator.verification.sections_battery import battery_section
 from orchestrator.verification.sections_calls import call_section
 from orchestrator.verification.storage import Store, Strategy
 from orchestrator.words import Language
+from tests.played import DAYS, FIRST, NAMES, looked_at
 from vpp.ageing import Outlook
 from vpp.calls.call import Basis, Call, Direction, Product, Step
 from vpp.calls.document import to_json
 from vpp.chemistry import chemistry
 
-FIRST, DAYS, SUNDAY = date(2019, 5, 31), 3, date(2019, 6, 2)
-NAMES = ["Ogawara", "Sendai", "Osaki", "Kurihara", "Tome", "Ishinomaki", "Kesennuma"]
+SUNDAY = date(2019, 6, 2)
 KESENNUMA = 6
 ENGLISH = Voice(Language.ENGLISH, NAMES)
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory) -> Path:
-    """Friday to Sunday, replayed through the real contracts."""
-    folder = tmp_path_factory.mktemp("plant")
-    setting = load_setting()
-    plan = Plan(FIRST, DAYS, RULE, setting.market.mode, "test", "bundled")
-    replayed(setting, plan, folder, lambda step, done, total: None)
-    return folder
-
-
-def looked_at(folder: Path) -> Figures:
-    engine = opened(str(folder / "store.sqlite"))
-    with stored(engine) as store:
-        figures = figures_of(store.connection, settled_slots(store.connection), folder)
-    engine.dispose()
-    return figures
 
 
 def asked_in(figures: Figures, folder: Path, file: Path, slots: range | None = None) -> Figures:
@@ -75,11 +53,6 @@ def asked_in(figures: Figures, folder: Path, file: Path, slots: range | None = N
 def answers_of(figures: Figures) -> CallFigures:
     assert figures.calls
     return figures.calls
-
-
-@pytest.fixture(scope="module")
-def figures(folder) -> Figures:
-    return looked_at(folder)
 
 
 def evening(day: date, hour: int = 18, kw: int = 10, **terms: object) -> Call:
@@ -209,7 +182,8 @@ def test_the_commands_name_what_the_replay_was_told(figures):
     assert "--calls asked.json" in replay
     assert "--loads" not in replay
     assert "--period" not in report
-    linked = {**settings, "exchange": "synthetic", "tariffs": "exchange, sold at 6.5 JPY/kWh more"}
+    priced = {"tariffs": "exchange, sold at 6.5 JPY/kWh more", "markup": "6.5"}
+    linked = {**settings, "exchange": "synthetic", **priced}
     replay, _ = replace(told, settings=linked).replayed_by(first, "ja")
     assert "--exchange synthetic --calls asked.json --markup 6.5" in replay
     assert "--tariffs" not in replay

@@ -4,11 +4,9 @@ computation gives."""
 from __future__ import annotations
 
 import importlib
-import shutil
 import sqlite3
 import tomllib
 from collections import Counter
-from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
 from datetime import date
@@ -19,7 +17,6 @@ import pandas as pd
 import pytest
 
 from energy.units import slots_of
-from orchestrator.setting.sites import AHEAD
 from orchestrator.verification.document import sections_of
 from orchestrator.verification.energy import DIRECT, STOCK, EnergyFigures, stock_change
 from orchestrator.verification.facts import Facts
@@ -33,7 +30,7 @@ from orchestrator.verification.sections_market import forecast_section
 from orchestrator.verification.storage import Strategy
 from orchestrator.verification.summary import conclusions
 from orchestrator.words import Language
-from tests.played import BUYING, DAYS, NAMES, SELLING, looked_at, played, table
+from tests.played import BUYING, DAYS, NAMES, SELLING, looked_at, table
 
 ROOT = Path(__file__).resolve().parents[2]
 LATER = "2019-06-01..2019-06-02"
@@ -43,33 +40,8 @@ OURS = ("summary", "energy", "flows", "money", "prices", "forecast")
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory) -> Path:
-    """Three days over a month's end, replayed through the real contracts."""
-    return played(tmp_path_factory.mktemp("sums"), AHEAD, DAYS)
-
-
-@pytest.fixture(scope="module")
-def figures(folder) -> Figures:
-    return looked_at(folder)
-
-
-@pytest.fixture(scope="module")
 def sections(figures) -> list[Section]:
     return sections_of(figures, SAY)
-
-
-@pytest.fixture(scope="module")
-def readings(folder) -> Iterator[pd.DataFrame]:
-    with closing(sqlite3.connect(folder / "store.sqlite")) as store:
-        yield pd.read_sql("select * from readings", store)
-
-
-@pytest.fixture
-def copy(folder, tmp_path) -> Iterator[sqlite3.Connection]:
-    """A store to be tampered with, at `tmp_path`."""
-    shutil.copy(folder / "store.sqlite", tmp_path / "store.sqlite")
-    with closing(sqlite3.connect(tmp_path / "store.sqlite")) as store:
-        yield store
 
 
 def numbers(sections: list[Section], key: str) -> np.ndarray:
