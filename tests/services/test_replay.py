@@ -147,6 +147,7 @@ def test_a_store_says_what_was_played(whole):
         "pv_gap_days": "0",
         "tariffs": "sites file",
         "exchange": "",
+        "markup": "",
         "calls": "",
     }
     march = replace(plan(), first=date(2019, 3, 1), days=31)
