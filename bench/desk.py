@@ -30,7 +30,7 @@ from energy.registry import SiteTerms
 from energy.rows import Holdings
 from energy.units import SLOT_SECONDS, SLOTS_PER_DAY, day_of, slots_of
 from orchestrator.setting.sites import load_setting
-from orchestrator.statement import statement_of
+from orchestrator.statements.statement import statement_of
 from orchestrator.web.app import application
 from orchestrator.web.desk import Desk
 

@@ -16,8 +16,8 @@ from energy.clearing import cleared, ranking_of
 from energy.records import Order, Reading, Side
 from energy.settlement import settled
 from energy.units import MICROYEN_PER_YEN
-from orchestrator.agents import Limits
-from orchestrator.rehearsal import Rehearsed
+from orchestrator.trading.agents import Limits
+from orchestrator.trading.rehearsal import Rehearsed
 from vpp.model import HALF_HOUR, Array
 from vpp.rule import BatterySize
 

@@ -20,7 +20,7 @@ from energy.messages import address_of, sign
 from energy.records import ORDER_BYTES, Order, Reading, Side, packed
 from energy.registry import Ratings, Tariff
 from energy.units import SLOT_SECONDS
-from orchestrator.clearing import proposed
+from orchestrator.moving.clearing import proposed
 
 FIRST_SLOT = 866_448
 FEE = 1_000

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from bench.figures import Figure
 from energy.clearing import cleared, ranking_of
 from energy.records import Order, Side, packed
-from orchestrator.clearing import proposed
+from orchestrator.moving.clearing import proposed
 
 FEE = 1_000
 

@@ -26,8 +26,8 @@ from energy.records import Order, Reading, Side, Trade, packed
 from energy.registry import Ratings, Tariff
 from energy.rows import Holdings, Row
 from energy.units import SLOT_SECONDS, SLOTS_PER_DAY, slots_of
-from orchestrator.audit import audited
-from orchestrator.clearing import proposed
+from orchestrator.auditing.audit import audited
+from orchestrator.moving.clearing import proposed
 
 THE_DAY = date(2019, 6, 4)
 DAY = day_number(THE_DAY)

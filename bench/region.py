@@ -27,7 +27,7 @@ from chain.origin import OriginContract
 from chain.recorded import RecordedChain
 from energy.messages import address_of
 from energy.units import SLOT_SECONDS, SLOTS_PER_DAY, slots_of
-from orchestrator.audit import audited
+from orchestrator.auditing.audit import audited
 from orchestrator.replay.replay import Replay, SlotResult, known_tariffs
 from orchestrator.replay.scenarios import base, resampled
 from orchestrator.replay.site import replayed_sites

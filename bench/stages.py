@@ -20,7 +20,7 @@ from scipy import stats
 from bench.backtest import HORIZON, MARKUP
 from bench.figures import Figure
 from energy.units import SLOTS_PER_DAY, slots_of
-from orchestrator.plan import battery_of
+from orchestrator.planning.plan import battery_of
 from orchestrator.setting.series import load_series, pv_series
 from orchestrator.setting.sites import load_setting
 from vpp.calendar import works_on

@@ -1,11 +1,11 @@
 """What a battery earns its office in the market, by who steers it, against the battery resting.
 
 A year of the sites file's offices ahead of each slot, by the rules of the market alone
-(`orchestrator.rehearsal`): agents quote on forecasts, the book is cleared, the battery does what it
-is told, and the slot is settled. What the office is owed is compared with the same year in which
-its battery rests. Wear is rainflow's over the path at the chemistry's replacement, and the
-calendar's for what is held beyond what is held at rest. What all
-offices and the network gain together is what the utility gets less. `YUI_YEAR_DAYS` plays fewer
+(`orchestrator.trading.rehearsal`): agents quote on forecasts, the book is cleared, the battery
+does what it is told, and the slot is settled. What the office is owed is compared with the same
+year in which its battery rests. Wear is rainflow's over the path at the chemistry's replacement,
+and the calendar's for what is held beyond what is held at rest. What all offices and the network
+gain together is what the utility gets less. `YUI_YEAR_DAYS` plays fewer
 days. What could be earned if the market were known: `bench.foresight`.
 """
 
@@ -21,13 +21,13 @@ import numpy as np
 from bench.figures import Figure
 from bench.foresight import foreseen
 from energy.units import MICROYEN_PER_YEN, SLOTS_PER_DAY, slots_of
-from orchestrator.rehearsal import Rehearsed, rehearsed
 from orchestrator.replay.replay import known_tariffs
 from orchestrator.replay.series import SiteSeries
 from orchestrator.replay.site import ReplayedSite, replayed_sites
 from orchestrator.setting.series import load_series, pv_series
 from orchestrator.setting.sites import load_setting
 from orchestrator.steering.steering import NONE, STEERINGS
+from orchestrator.trading.rehearsal import Rehearsed, rehearsed
 from vpp.ageing import outlook
 from vpp.chemistry import Chemistry, chemistry
 from vpp.model import HALF_HOUR, Array

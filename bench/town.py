@@ -27,8 +27,8 @@ from energy.messages import address_of, sign
 from energy.records import Order, Reading, Side
 from energy.registry import Ratings, Tariff
 from energy.units import SLOT_SECONDS
-from orchestrator.mover import Mover, SignedOrder
-from orchestrator.relay import Relay
+from orchestrator.moving.mover import Mover, SignedOrder
+from orchestrator.moving.relay import Relay
 
 RATINGS = Ratings(order_energy=10_000, import_power=400, generation_power=400)
 TARIFF = Tariff(selling=22_000, buying=8_000, fee=1_000)

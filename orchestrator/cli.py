@@ -7,25 +7,23 @@ from pathlib import Path
 import typer
 
 from oracle import cli as site_cli
-from orchestrator import (
-    agents_cli,
-    calls_cli,
-    claim_commands,
-    council_cli,
-    fleet_cli,
-    network_cli,
-    room_cli,
-    standing_commands,
-    statement_commands,
-    store_commands,
-)
-from orchestrator.demo_cli import demo
+from orchestrator.calls import cli as calls_cli
+from orchestrator.claims import commands as claim_commands
+from orchestrator.council import cli as council_cli
+from orchestrator.demo.cli import demo
+from orchestrator.fleet import cli as fleet_cli
+from orchestrator.fleet import room_cli
+from orchestrator.network import cli as network_cli
 from orchestrator.next_step import what_next
 from orchestrator.options import InLanguage
-from orchestrator.plan_cli import plan
+from orchestrator.planning.cli import plan
+from orchestrator.records import commands as store_commands
+from orchestrator.records import standing as standing_commands
 from orchestrator.replay.cli import replay
 from orchestrator.replay.scenario_cli import compare
 from orchestrator.service import cli as service_cli
+from orchestrator.statements import commands as statement_commands
+from orchestrator.trading import cli as agents_cli
 from orchestrator.verification.commands import report
 from orchestrator.web import cli as web_cli
 from orchestrator.words import Language

@@ -6,7 +6,8 @@ from __future__ import annotations
 import typer
 
 from oracle import cli as site_cli
-from orchestrator import fleet_commands, room_cli
+from orchestrator.fleet import commands as fleet_commands
+from orchestrator.fleet import room_cli
 
 app = typer.Typer(pretty_exceptions_enable=False)
 _fleet = typer.Typer(help="Many sites' batteries together.")

@@ -12,8 +12,8 @@ from rich.table import Table
 from rich.text import Text
 
 from energy.units import kwh, yen
-from orchestrator.report import DayReport
-from orchestrator.statement import (
+from orchestrator.statements.day import DayReport
+from orchestrator.statements.statement import (
     Destination,
     Statement,
     cells,
@@ -24,7 +24,7 @@ from orchestrator.statement import (
 from orchestrator.words import Language, say, say_day, say_slot, say_span, short
 
 if TYPE_CHECKING:  # it brings what talks to a node, which takes a second
-    from orchestrator.audit_market import Findings
+    from orchestrator.auditing.market import Findings
 
 
 def day_view(

@@ -6,7 +6,9 @@ from __future__ import annotations
 import typer
 
 from oracle import cli as site_cli
-from orchestrator import standing_commands, statement_commands, store_commands
+from orchestrator.records import commands as store_commands
+from orchestrator.records import standing as standing_commands
+from orchestrator.statements import commands as statement_commands
 
 app = typer.Typer(pretty_exceptions_enable=False)
 store_commands.mount(app)

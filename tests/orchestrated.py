@@ -32,8 +32,8 @@ from chain.writer import written
 from energy.market import SETTLED
 from energy.messages import address_of
 from energy.units import SLOT_SECONDS
-from orchestrator.audit import audited
-from orchestrator.mover import SignedOrder
+from orchestrator.auditing.audit import audited
+from orchestrator.moving.mover import SignedOrder
 from tests.services.test_node import Town, a_town, content
 from tests.unit.test_twin import FIRST_SLOT
 

@@ -13,7 +13,7 @@ from rich.table import Table
 
 from energy.errors import SettingError
 from orchestrator import screen
-from orchestrator.call_view import at, report_json, report_view
+from orchestrator.calls.view import at, report_json, report_view
 from orchestrator.options import InLanguage, Json, day_from, print_json
 from orchestrator.progress import progress_bar
 from orchestrator.setting.sites import load_setting

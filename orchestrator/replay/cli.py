@@ -23,12 +23,12 @@ from rich.progress import (
 from energy.errors import SettingError
 from energy.units import PRICE_LIMIT, PRICE_PER_YEN
 from orchestrator import screen
-from orchestrator.agents import STRATEGIES
 from orchestrator.options import InLanguage, Json, day_from, print_json
 from orchestrator.replay.plan import BUNDLED, MARKUP, TRUTHFUL, Plan
 from orchestrator.setting.sites import load_setting, with_mode
 from orchestrator.steering.choice import InSteering, check_steering
 from orchestrator.steering.steering import PLAN
+from orchestrator.trading.agents import STRATEGIES
 from orchestrator.words import Language, Phrases, phrase, say
 
 if TYPE_CHECKING:

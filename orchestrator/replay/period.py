@@ -31,9 +31,8 @@ from chain.writer import written
 from energy.attestation import Attestation, day_number, signed
 from energy.messages import address_of
 from energy.units import PRICE_PER_YEN, SLOT_SECONDS, SLOTS_PER_DAY, day_of
-from orchestrator.agents import STRATEGIES
-from orchestrator.audit import audited
-from orchestrator.audit_market import Findings
+from orchestrator.auditing.audit import audited
+from orchestrator.auditing.market import Findings
 from orchestrator.replay.calls import Calls
 from orchestrator.replay.folder import claim
 from orchestrator.replay.indexing import CHAIN, STORE, Index, SettableChain, index_here, indexer
@@ -43,6 +42,7 @@ from orchestrator.replay.site import key_of, replayed_sites
 from orchestrator.replay.town import Made, made_of
 from orchestrator.setting.series import PvSeries
 from orchestrator.setting.sites import Setting
+from orchestrator.trading.agents import STRATEGIES
 
 MARGIN = 1 * PRICE_PER_YEN
 """Of agents that want a fixed one."""

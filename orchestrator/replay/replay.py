@@ -32,7 +32,7 @@ from energy.market import MarketRules
 from energy.records import Order, Reading, Trade, packed
 from energy.registry import Tariff
 from energy.units import SLOT_SECONDS, SLOTS_PER_DAY, day_of, slot_of_day
-from orchestrator.clearing import proposed
+from orchestrator.moving.clearing import proposed
 from orchestrator.replay.calls import Calls
 from orchestrator.replay.site import ReplayedSite
 from orchestrator.steering.steering import OPEN, Tariffs, position_of

@@ -15,13 +15,13 @@ from energy.messages import Domain, sign
 from energy.records import Order, Reading
 from energy.registry import Tariff
 from energy.units import SLOTS_PER_DAY
-from orchestrator.agents import Limits, Strategy, Truthful, net_export, orders_of
-from orchestrator.mover import SignedOrder
+from orchestrator.moving.mover import SignedOrder
 from orchestrator.replay.series import SiteSeries
 from orchestrator.setting.sites import Site
 from orchestrator.steering.choice import steering_of
 from orchestrator.steering.neighbours import Neighbours
 from orchestrator.steering.steering import PLAN, Keeps, Position, Steering, Tariffs, net_offers
+from orchestrator.trading.agents import Limits, Strategy, Truthful, net_export, orders_of
 from vpp.forecast import HISTORY_DAYS, History, Past
 from vpp.rule import Command, Mode, called_flows, expected_flows
 

@@ -19,13 +19,13 @@ from chain.store import Store
 from energy.messages import sign
 from energy.records import Order
 from energy.units import SLOT_SECONDS, SLOTS_PER_DAY, slot_of_day
-from orchestrator.agents import Limits, Strategy, net_export, orders_of
-from orchestrator.mover import SignedOrder
+from orchestrator.moving.mover import SignedOrder
 from orchestrator.service.inbox import Inbox
 from orchestrator.service.steered import SteeredBattery
 from orchestrator.setting.sites import Site
 from orchestrator.steering.rule import Idle
 from orchestrator.steering.steering import NONE, net_offers
+from orchestrator.trading.agents import Limits, Strategy, net_export, orders_of
 from vpp.calendar import works_on
 from vpp.forecast import HISTORY_DAYS, History
 

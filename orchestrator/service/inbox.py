@@ -19,7 +19,7 @@ from pathlib import Path
 from energy.errors import SettingError, StoreError
 from energy.messages import Domain, signer_of
 from energy.records import Order
-from orchestrator.mover import SignedOrder
+from orchestrator.moving.mover import SignedOrder
 
 MOST_OF_A_SITE = 2_000
 """Orders of one site that may wait: a member that gives more keeps nobody else's out."""

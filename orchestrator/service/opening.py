@@ -18,7 +18,6 @@ from daemon.journal import said
 from daemon.told import until_told
 from energy.errors import SettingError
 from oracle.keys import passphrase_from, unlocked
-from orchestrator.agents import STRATEGIES, Limits
 from orchestrator.service.alerts import Alerts, log
 from orchestrator.service.deployment import Deployment, node_of, second_of
 from orchestrator.service.inbox import Inbox
@@ -26,6 +25,7 @@ from orchestrator.service.service import Orchestrator
 from orchestrator.service.settings import AgentSettings, KeyFile, Settings
 from orchestrator.service.witness import Witness
 from orchestrator.setting.sites import Setting, load_setting
+from orchestrator.trading.agents import STRATEGIES, Limits
 
 if TYPE_CHECKING:
     from orchestrator.service.agent import SiteAgent

@@ -39,8 +39,8 @@ from energy.market import MOST_ORDERS_OF_A_SITE, MarketRules
 from energy.messages import signer_of
 from energy.records import Order
 from energy.units import SLOT_SECONDS
-from orchestrator.mover import Mover, SignedOrder
-from orchestrator.relay import Relay
+from orchestrator.moving.mover import Mover, SignedOrder
+from orchestrator.moving.relay import Relay
 from orchestrator.service import endpoint
 from orchestrator.service.alerts import Alerts, log
 from orchestrator.service.deployment import Deployment

@@ -56,8 +56,8 @@ from pathlib import Path
 from daemon.table import Table, load_table
 from energy.units import PRICE_LIMIT, PRICE_PER_YEN
 from oracle.settings import ChainSettings, chain_settings
-from orchestrator.agents import STRATEGIES
 from orchestrator.steering.steering import NONE, PLAN, RULE, STEERINGS
+from orchestrator.trading.agents import STRATEGIES
 
 MOST_YEN = (PRICE_LIMIT - 1) / PRICE_PER_YEN
 MOST_SITES = 1000

@@ -17,9 +17,9 @@ from chain.store import Store
 from energy.errors import SettingError
 from energy.records import Reading
 from energy.units import SLOTS_PER_DAY, slots_of
-from orchestrator.report import newest
 from orchestrator.setting.series import load_series, pv_series
 from orchestrator.setting.sites import Site
+from orchestrator.statements.day import newest
 from orchestrator.steering.choice import steering_of
 from orchestrator.steering.neighbours import Neighbours
 from orchestrator.steering.plan import ByPlan

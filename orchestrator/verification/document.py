@@ -8,7 +8,7 @@ from pathlib import Path
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from energy.units import SLOTS_PER_DAY, day_of
-from orchestrator.statement_page import write_pdf
+from orchestrator.statements.page import write_pdf
 from orchestrator.verification.charts import DARK, LIGHT, PALETTE, style_of
 from orchestrator.verification.provenance import source_lines
 from orchestrator.verification.published import FIGURES_FILE, READINGS_FILE, given_of
@@ -75,7 +75,9 @@ def html_of(figures: Figures, language: Language, names: Sequence[str], paper: b
     # On paper each chart carries its own style: WeasyPrint gives it none of the page's.
     say = Voice(language, names, style_of(LIGHT) if paper else "")
     environment = Environment(
-        loader=PackageLoader("orchestrator"), autoescape=True, undefined=StrictUndefined
+        loader=PackageLoader("orchestrator.verification"),
+        autoescape=True,
+        undefined=StrictUndefined,
     )
     return environment.get_template("report.html").render(
         language=str(language),

@@ -18,7 +18,7 @@ import numpy as np
 from chain.network.seal import sealer_of
 from chain.node import NodeChain
 from chain.recorded import RecordedChain
-from orchestrator.audit import findings_kept
+from orchestrator.auditing.audit import findings_kept
 from orchestrator.replay.indexing import CHAIN
 from orchestrator.verification.facts import Facts
 

@@ -11,8 +11,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from energy.units import day_of, slots_of
-from orchestrator.statement import Statement, as_csv, statement_of
-from orchestrator.statement_page import html_of
+from orchestrator.statements.page import html_of
+from orchestrator.statements.statement import Statement, as_csv, statement_of
 from orchestrator.web.answers import language_of, made_of, sent, source_for, viewer_of
 from orchestrator.web.desk import Desk, Made
 from orchestrator.web.pages import read_day
@@ -111,5 +111,7 @@ def _names(source: Source, language: Language) -> dict[int, str]:
 
 def style(_: Request) -> Response:
     """Answer the style sheet of the page to print."""
-    text = files("orchestrator").joinpath("templates", "statement.css").read_text(encoding="utf-8")
+    text = (
+        files("orchestrator.statements").joinpath("templates", "statement.css").read_text("utf-8")
+    )
     return Response(text, media_type="text/css", headers={"Cache-Control": "max-age=3600"})

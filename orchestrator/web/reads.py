@@ -24,8 +24,8 @@ from energy.records import Reading
 from energy.registry import Tariff
 from energy.units import SLOT_SECONDS, SLOTS_PER_DAY, day_of, slot_at, slots_of
 from orchestrator.names import kept_names, unnamed
-from orchestrator.report import measured, newest
 from orchestrator.setting.sites import Setting, Site
+from orchestrator.statements.day import measured, newest
 from orchestrator.web.viewer import Viewer
 
 FIRST_YEAR, LAST_YEAR = 1971, 2199

@@ -29,11 +29,11 @@ from energy.merkle import leaf_of
 from energy.registry import NETWORK, UTILITY
 from energy.units import slot_of_day, slots_of
 from orchestrator.cli import app
-from orchestrator.demo import DemoDay, run_day
-from orchestrator.report import day_report
+from orchestrator.demo.demo import DemoDay, run_day
 from orchestrator.setting.sites import AHEAD, Setting, load_setting, with_mode
-from orchestrator.statement import statement_of
-from orchestrator.statement_page import html_of
+from orchestrator.statements.day import day_report
+from orchestrator.statements.page import html_of
+from orchestrator.statements.statement import statement_of
 from orchestrator.words import Language
 
 DAY = date(2019, 6, 4)

@@ -10,11 +10,11 @@ from chain.indexer import indexed
 from chain.store import stored
 from energy.records import Order, Reading, Side
 from energy.units import SLOT_SECONDS, SLOTS_PER_DAY
-from orchestrator.agents import Limits, Truthful
-from orchestrator.mover import SignedOrder, relayed
+from orchestrator.moving.mover import SignedOrder, relayed
 from orchestrator.service.agent import SiteAgent
 from orchestrator.service.inbox import Inbox
 from orchestrator.setting.sites import load_setting
+from orchestrator.trading.agents import Limits, Truthful
 from tests.services.test_node import KESENNUMA, OGAWARA, SENDAI, SLOT, Town, a_town, key
 from tests.unit.test_twin import FIRST_SLOT
 

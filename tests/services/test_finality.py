@@ -17,7 +17,7 @@ from chain.store import Store, opened
 from energy.errors import ChainError, GateClosed, SettingError
 from energy.messages import address_of
 from energy.units import SLOT_SECONDS
-from orchestrator.audit import audited
+from orchestrator.auditing.audit import audited
 from orchestrator.options import chain_at
 
 START = 1_559_574_000

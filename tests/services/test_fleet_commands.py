@@ -207,7 +207,7 @@ def test_what_makes_no_sense_is_refused_by_name(folder, words, named):
 
 
 def test_a_broker_that_is_not_there_is_named(tmp_path, monkeypatch):
-    monkeypatch.setattr("orchestrator.fleet_commands.CONNECT_SECONDS", 0.5)
+    monkeypatch.setattr("orchestrator.fleet.commands.CONNECT_SECONDS", 0.5)
     made(tmp_path, "2")
     with pytest.raises(LinkError, match=f"127.0.0.1:{fleet_at(tmp_path).room_port}"):
         told("stop", "--all", "--yes", "--fleet", tmp_path)

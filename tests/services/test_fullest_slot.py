@@ -23,7 +23,7 @@ from energy.market import SETTLED
 from energy.messages import address_of, sign
 from energy.records import packed
 from energy.units import SLOT_SECONDS
-from orchestrator.clearing import proposed
+from orchestrator.moving.clearing import proposed
 
 SITES, EACH, _ = FULLEST
 SLOT = FIRST_SLOT + RULES.horizon + 8

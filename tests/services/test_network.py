@@ -35,7 +35,7 @@ from chain.origin import OriginContract
 from chain.store import Store
 from energy.errors import ChainError, NotOwner, SettingError
 from energy.units import SLOT_SECONDS
-from orchestrator.audit import audited
+from orchestrator.auditing.audit import audited
 from orchestrator.cli import app
 from tests.services.conftest import MEMBERS, START
 

@@ -18,7 +18,7 @@ from chain.network.trial import TrialChain
 from chain.node import NodeChain
 from energy.errors import ChainError, SettingError, TooSoon
 from energy.units import SLOT_SECONDS
-from orchestrator.audit import audited
+from orchestrator.auditing.audit import audited
 from orchestrator.cli import app
 from tests.services.conftest import MEMBERS
 

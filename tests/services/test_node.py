@@ -26,8 +26,8 @@ from energy.messages import address_of, sign
 from energy.records import Order, Reading, Side
 from energy.registry import Ratings, Tariff
 from energy.units import SLOT_SECONDS
-from orchestrator.audit import audited
-from orchestrator.mover import Mover, Refused, SignedOrder, relayed
+from orchestrator.auditing.audit import audited
+from orchestrator.moving.mover import Mover, Refused, SignedOrder, relayed
 from tests.unit.test_twin import FIRST_SLOT, a_pair, govern, one_slot
 
 SLOT = FIRST_SLOT + 5

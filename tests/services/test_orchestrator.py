@@ -26,7 +26,7 @@ from chain.store import opened
 from energy.attestation import Attestation, day_number, signed
 from energy.messages import address_of
 from energy.units import SLOT_SECONDS, day_of, slots_of
-from orchestrator.mover import SignedOrder
+from orchestrator.moving.mover import SignedOrder
 from tests.orchestrated import Place, a_place, check_nothing_lost_or_doubled, live, wait_for
 from tests.services.conftest import FreshStore
 from tests.services.test_node import SLOT, key

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-import orchestrator.mover
+import orchestrator.moving.mover
 from chain.indexer import indexed
 from chain.node import NodeChain
 from chain.ports import free_port
@@ -21,8 +21,8 @@ from chain.writer import written
 from energy.errors import SettingError
 from energy.records import Order, Side
 from energy.units import SLOT_SECONDS
-from orchestrator.mover import SignedOrder, relayed
-from orchestrator.relay import Relay
+from orchestrator.moving.mover import SignedOrder, relayed
+from orchestrator.moving.relay import Relay
 from orchestrator.service.alerts import Alerts
 from orchestrator.service.deployment import Deployment, node_of
 from orchestrator.service.settings import load_settings
@@ -211,7 +211,7 @@ def test_many_orders_of_a_slot_are_posted_in_several_transactions_by_the_nearest
     place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before_gate(place, SLOT)
-    monkeypatch.setattr(orchestrator.mover, "MOST_POSTED", 2)
+    monkeypatch.setattr(orchestrator.moving.mover, "MOST_POSTED", 2)
     town = place.town
     relay, begun = Relay(town.node, town.market.address), town.node.height()
     wrong = town.signed(replace(town.orders(SLOT)[OGAWARA].order, energy=40_001))

@@ -10,10 +10,10 @@ from chain.indexer import indexed
 from chain.store import opened, stored
 from energy.records import Order, Reading
 from energy.units import SLOT_SECONDS, SLOTS_PER_DAY
-from orchestrator.agents import Limits, Truthful
 from orchestrator.service.agent import SiteAgent
 from orchestrator.service.inbox import Inbox
 from orchestrator.setting.sites import load_setting
+from orchestrator.trading.agents import Limits, Truthful
 from tests.orchestrated import Place, Service, keystore, wait_for
 from tests.services.test_node import KESENNUMA, SLOT, key
 from vpp.dispatch.limits import OwnerLimits

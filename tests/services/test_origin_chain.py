@@ -49,8 +49,8 @@ from energy.rows import Row
 from energy.units import SLOT_SECONDS, SLOTS_PER_DAY, slots_of
 from oracle.service import service_of
 from oracle.settings import load_settings
-from orchestrator.audit import audited
-from orchestrator.audit_market import Findings
+from orchestrator.auditing.audit import audited
+from orchestrator.auditing.market import Findings
 from orchestrator.cli import app
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -22,7 +22,7 @@ from chain.store import stored
 from energy.errors import ChainError, SettingError
 from energy.records import Side
 from energy.units import slots_of
-from orchestrator.audit import audited
+from orchestrator.auditing.audit import audited
 from orchestrator.replay.comparison import grids
 from orchestrator.replay.folder import claim
 from orchestrator.replay.outcome import Worn

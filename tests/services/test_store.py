@@ -24,8 +24,8 @@ from energy.errors import SettingError, StoreError
 from energy.lots import Kind
 from energy.registry import NETWORK, Tariff
 from energy.units import SLOT_SECONDS, day_of, slots_of
-from orchestrator.mover import relayed
-from orchestrator.statement import statement_of
+from orchestrator.moving.mover import relayed
+from orchestrator.statements.statement import statement_of
 from tests.services.conftest import FreshStore
 from tests.services.test_node import (
     KESENNUMA,

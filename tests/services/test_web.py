@@ -19,12 +19,12 @@ from chain.overview import slot_lines
 from chain.store import stored
 from energy.errors import SettingError, StoreError
 from energy.lots import Kind
-from orchestrator.audit import findings_kept
+from orchestrator.auditing.audit import findings_kept
 from orchestrator.cli import app as program
 from orchestrator.reference import commands
-from orchestrator.report import day_report
 from orchestrator.setting.sites import load_setting
-from orchestrator.statement import as_csv, statement_of
+from orchestrator.statements.day import day_report
+from orchestrator.statements.statement import as_csv, statement_of
 from orchestrator.web import prints, reads
 from orchestrator.web.access.access import Access, Policy
 from orchestrator.web.app import application

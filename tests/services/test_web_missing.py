@@ -11,10 +11,10 @@ from chain.store import stored
 from energy.lots import Kind
 from energy.records import Quality
 from energy.units import SLOT_SECONDS, day_of
-from orchestrator.mover import relayed
+from orchestrator.moving.mover import relayed
 from orchestrator.setting.sites import load_setting
-from orchestrator.statement import as_csv, statement_of
-from orchestrator.statement_page import html_of
+from orchestrator.statements.page import html_of
+from orchestrator.statements.statement import as_csv, statement_of
 from orchestrator.web.app import application
 from orchestrator.web.desk import Desk
 from orchestrator.words import Language

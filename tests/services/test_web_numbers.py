@@ -12,9 +12,9 @@ from chain.database import opened_to_read
 from chain.store import stored
 from energy.lots import Kind
 from energy.registry import UTILITY
-from orchestrator.report import day_report
 from orchestrator.setting.sites import load_setting
-from orchestrator.statement import statement_of
+from orchestrator.statements.day import day_report
+from orchestrator.statements.statement import statement_of
 from orchestrator.web.desk import Desk
 from orchestrator.web.reads import Ref
 from orchestrator.web.words import name_of, say

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from energy.records import Order, Reading, Side
 from energy.registry import Tariff
 from energy.units import SLOTS_PER_DAY, slots_of, start_of
-from orchestrator.agents import Limits, Truthful, net_export, orders_of
 from orchestrator.steering.steering import Offer, net_offers
+from orchestrator.trading.agents import Limits, Truthful, net_export, orders_of
 from vpp.forecast import History, Past
 
 TUESDAY = slots_of(date(2019, 6, 4))

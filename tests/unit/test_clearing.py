@@ -8,8 +8,8 @@ import pytest
 
 from energy.clearing import cleared, ranking_of
 from energy.records import Order, Side, packed
-from orchestrator import clearing
-from orchestrator.clearing import proposed
+from orchestrator.moving import clearing
+from orchestrator.moving.clearing import proposed
 
 
 def a_book(chance: random.Random, sites: int, orders: int) -> list[Order]:

@@ -17,7 +17,6 @@ from chain.store import opened, stored
 from chain.writer import written
 from energy.errors import SettingError, YuiError
 from energy.units import slots_of
-from orchestrator import store_commands
 from orchestrator.cli import app
 from orchestrator.dates import (
     day_named,
@@ -28,8 +27,9 @@ from orchestrator.dates import (
     slots_named,
     time_named,
 )
-from orchestrator.listing_words import COLUMNS
 from orchestrator.next_step import what_next
+from orchestrator.records import commands as store_commands
+from orchestrator.records.words import COLUMNS
 from tests.program import run
 
 DAY = date(2019, 6, 4)

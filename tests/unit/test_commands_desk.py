@@ -29,13 +29,14 @@ from chain.store import opened, stored
 from chain.writer import written
 from energy.errors import SettingError
 from energy.units import SLOTS_PER_DAY, day_of
-from orchestrator import certificate, statement_commands
+from orchestrator.claims import certificate
 from orchestrator.cli import app
 from orchestrator.names import names_of, site_number
 from orchestrator.next_step import what_next
-from orchestrator.standing_commands import STATUS_COLUMNS
-from orchestrator.store_commands import SLOT_COLUMNS
-from orchestrator.tracing import TRACE_COLUMNS
+from orchestrator.records.commands import SLOT_COLUMNS
+from orchestrator.records.standing import STATUS_COLUMNS
+from orchestrator.statements import commands as statement_commands
+from orchestrator.statements.tracing import TRACE_COLUMNS
 from orchestrator.words import Language
 from tests.program import run
 
@@ -311,7 +312,7 @@ def test_a_file_that_cannot_be_written_is_named_and_nothing_is_to_be_sent_in(
 PAGES = """
 import sys
 from pathlib import Path
-from orchestrator import demo_cli
+from orchestrator.demo import cli as demo_cli
 from orchestrator.web import cli
 from orchestrator.words import Language
 cli.PORT = int(sys.argv[2])

@@ -18,7 +18,7 @@ from energy.errors import SettingError
 from energy.messages import address_of
 from energy.registry import Ratings, Tariff
 from energy.units import slot_from
-from orchestrator.council_words import words_of
+from orchestrator.council.words import words_of
 from orchestrator.words import Language
 
 KEYS = [bytes([n]) * 32 for n in range(1, 8)]

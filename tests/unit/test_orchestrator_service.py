@@ -17,17 +17,7 @@ from energy.errors import SettingError, StoreError, YuiError
 from energy.messages import Domain, address_of, sign
 from energy.records import Order, Side
 from energy.registry import Tariff
-from orchestrator.agents import (
-    STRATEGIES,
-    FixedMargin,
-    Limits,
-    Situation,
-    Truthful,
-    ZeroIntelligence,
-    quoted,
-)
-from orchestrator.backtest import Result, backtest
-from orchestrator.mover import SignedOrder
+from orchestrator.moving.mover import SignedOrder
 from orchestrator.service import settings
 from orchestrator.service.alerts import NAMES, Alerts
 from orchestrator.service.cli import status
@@ -37,6 +27,16 @@ from orchestrator.service.metrics import REGISTRY
 from orchestrator.service.settings import load_settings
 from orchestrator.setting.series import load_series, pv_series
 from orchestrator.setting.sites import load_setting
+from orchestrator.trading.agents import (
+    STRATEGIES,
+    FixedMargin,
+    Limits,
+    Situation,
+    Truthful,
+    ZeroIntelligence,
+    quoted,
+)
+from orchestrator.trading.backtest import Result, backtest
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = (ROOT / "docs" / "orchestrator.md").read_text(encoding="utf-8")

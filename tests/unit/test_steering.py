@@ -13,7 +13,6 @@ from energy.records import Order, Reading, Side, Trade
 from energy.registry import Tariff
 from energy.units import SLOTS_PER_DAY, slots_of
 from oracle.plant import FULL_RATE, Battery, Controls, battery_energy
-from orchestrator.rehearsal import Rehearsed, rehearsed
 from orchestrator.replay.replay import known_tariffs
 from orchestrator.replay.series import SiteSeries
 from orchestrator.replay.site import ReplayedSite, replayed_sites
@@ -35,6 +34,7 @@ from orchestrator.steering.steering import (
     net_offers,
     position_of,
 )
+from orchestrator.trading.rehearsal import Rehearsed, rehearsed
 from orchestrator.web.words_plant import PLANT_WORDS
 from vpp.ahead import Ahead
 from vpp.calendar import works_on

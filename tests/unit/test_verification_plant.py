@@ -18,7 +18,7 @@ from typer.testing import CliRunner
 from chain.store import opened, stored
 from energy.errors import AuditError, ChainError, SettingError
 from energy.units import JST, slots_of
-from orchestrator.audit import audited_again
+from orchestrator.auditing.audit import audited_again
 from orchestrator.cli import app
 from orchestrator.verification.calls import CallFigures, call_figures, calls_at
 from orchestrator.verification.document import html_of, sections_of, write_markdown

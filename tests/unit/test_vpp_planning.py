@@ -16,7 +16,7 @@ from energy.errors import SettingError
 from energy.records import Side, Trade
 from energy.units import SLOTS_PER_DAY, slots_of
 from orchestrator.cli import app
-from orchestrator.plan_view import first_day
+from orchestrator.planning.view import first_day
 from orchestrator.words import Language, say
 from vpp.calendar import DayKind, kind_of, works_on
 from vpp.explain import Why, reasons, thresholds

@@ -12,9 +12,9 @@ import typer
 
 from energy.errors import SettingError
 from orchestrator.dates import moment
-from orchestrator.listing import Listing
 from orchestrator.names import site_number
 from orchestrator.options import DEFAULT_STORE, InLanguage, Json, StorePath, store_at
+from orchestrator.records.listing import Listing
 from orchestrator.web.access.access import Access
 from orchestrator.web.access.accounts import INVITATION_SECONDS, User
 from orchestrator.web.access.disk import Disk

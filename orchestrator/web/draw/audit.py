@@ -9,7 +9,7 @@ from typing import Any
 from markupsafe import Markup
 
 from energy.units import day_of, half_hour
-from orchestrator.certificate import file_name
+from orchestrator.claims.certificate import file_name
 from orchestrator.web.drawing import DASH, Pen
 from orchestrator.web.views.audit import AuditPage, Check, DayRoot, SiteRoot
 from orchestrator.web.words import say_month

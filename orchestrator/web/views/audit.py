@@ -17,7 +17,7 @@ from energy.attested import ROOT_BYTES
 from energy.errors import SettingError
 from energy.lots import Kind
 from energy.units import JST, day_of, slots_of
-from orchestrator.audit import findings_kept
+from orchestrator.auditing.audit import findings_kept
 from orchestrator.web.reads import Ref, Source, days_of_month, needed_of
 from orchestrator.web.views.slot import is_recomputed
 

@@ -14,7 +14,7 @@ from energy.errors import SettingError
 from energy.lots import Kind
 from energy.rows import Row
 from energy.units import day_of, half_hour, slots_of
-from orchestrator.statement import Statement, statement_of, unread_of
+from orchestrator.statements.statement import Statement, statement_of, unread_of
 from orchestrator.web.reads import Ref, Source, days_of_month
 
 ORIGINS = ("own", "office", "grid", "initial", "unexplained")

@@ -1,0 +1,1 @@
+"""Running a market's whole chain again, and saying where it differs."""

@@ -1,0 +1,1 @@
+"""`yui calls`: balancing calls as people send them and read of them."""

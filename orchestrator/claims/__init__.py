@@ -1,0 +1,1 @@
+"""Claiming rows of origin, and the proofs that anyone can check."""

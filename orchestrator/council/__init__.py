@@ -1,0 +1,1 @@
+"""`yui council`: what members decide together, in words, signed off line."""

@@ -1,0 +1,1 @@
+"""`yui demo`: a day from meter to statement on a chain of its own."""

@@ -1,0 +1,1 @@
+"""`yui fleet` and `yui vpp room`: many sites' batteries together."""

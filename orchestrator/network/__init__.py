@@ -1,0 +1,1 @@
+"""`yui network`: the members' nodes, made and kept going."""

@@ -1,0 +1,1 @@
+"""`yui plan`: what a battery should do in the coming day, and why."""

@@ -1,0 +1,1 @@
+"""What a store holds, as tables, JSON and CSV."""
