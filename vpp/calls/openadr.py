@@ -106,7 +106,6 @@ class Event(_Object):
     duration: str | None = None
     intervals: Annotated[list[Interval], BeforeValidator(_listed)] = Field(default_factory=list)
     payloadDescriptors: Descriptors = Field(default_factory=list)  # noqa: N815
-    reportDescriptors: Descriptors = Field(default_factory=list)  # noqa: N815
 
     @property
     def is_absolute(self) -> bool:
