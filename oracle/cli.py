@@ -59,11 +59,11 @@ def run(commands: typer.Typer) -> None:
     """
     # Asked to end, it ends as by Ctrl-C: what it started is stopped first.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
+    japanese = wants_japanese(sys.argv[1:], os.environ)
     try:
         commands()
     except YuiError as error:
-        line = told(error, wants_japanese(sys.argv[1:], os.environ))
-        print(f"yui: {line}", file=sys.stderr)
+        print(f"yui: {told(error, japanese)}", file=sys.stderr)
         sys.exit(1)
     except KeyboardInterrupt:
         sys.exit(INTERRUPTED)
@@ -73,7 +73,7 @@ def run(commands: typer.Typer) -> None:
         sys.exit(INTERRUPTED)
     except OSError as error:
         # A file, or the network in the middle of something: what they say is enough.
-        print(f"yui: {of_the_system(error)}", file=sys.stderr)
+        print(f"yui: {of_the_system(error, japanese)}", file=sys.stderr)
         sys.exit(1)
     except ModuleNotFoundError:
         raise  # `orchestrator.entry` says what to install
