@@ -214,8 +214,10 @@ def sample_of(time_seconds: int, shown: Mapping[Device, Shown]) -> Sample:
             for quantity in device.counted:
                 powers_w[key_of(device.name, quantity)] = max(SIGN[quantity] * power_w, 0)
         if each.stored_wh is not None and not 0 <= each.stored_wh < ENERGY_LIMIT:
-            told = f"stored must be at least 0 Wh and below {ENERGY_LIMIT} Wh"
-            errors = (*errors, DeviceError(f"{told}, got {each.stored_wh} Wh"))
+            beyond = DeviceError(
+                f"stored must be at least 0 Wh and below {ENERGY_LIMIT} Wh, got {each.stored_wh} Wh"
+            )
+            errors = (*errors, beyond)
         elif each.stored_wh is not None:
             stored_wh[key_of(device.name, STORED)] = each.stored_wh
         incidents += [incident_of(device.name, error) for error in errors]
