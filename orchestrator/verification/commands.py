@@ -173,19 +173,21 @@ def _figures(
 def _print(figures: Figures, say: Voice) -> None:
     from orchestrator.verification.answers import answers_of
     from orchestrator.verification.document import period_line, source_of
+    from orchestrator.verification.provenance import said_first
     from orchestrator.verification.summary import summary_section
 
     section = summary_section(figures, say)
     console = Console()
     console.print(say("title"), style="bold")
     console.print(period_line(figures, say))
-    first, *rest = source_of(figures, say)
-    console.print(first, highlight=False)
+    source, first = source_of(figures, say), said_first(figures.provenance)
+    for line in source[:first]:
+        console.print(line, highlight=False)
     for one in answers_of(figures, say):
         console.print(f"\n{one.question}", style="bold")
         console.print(f"{one.verdict} {one.because}", highlight=False)
     console.print()
-    for line in rest:
+    for line in source[first:]:
         console.print(line, highlight=False)
     table = section.tables[0]
     drawn = Drawn(title=table.title, title_justify="left")

@@ -11,7 +11,7 @@ from energy.units import SLOTS_PER_DAY, day_of
 from orchestrator.statements.page import write_pdf
 from orchestrator.verification.answers import answers_of
 from orchestrator.verification.charts import DARK, LIGHT, PALETTE, style_of
-from orchestrator.verification.provenance import source_lines
+from orchestrator.verification.provenance import said_first, source_lines
 from orchestrator.verification.published import given_of
 from orchestrator.verification.published_check import DAYS_FILE, FIGURES_FILE, READINGS_FILE
 from orchestrator.verification.report import Figures
@@ -90,6 +90,7 @@ def html_of(figures: Figures, language: Language, names: Sequence[str], paper: b
         say=say,
         period=period_line(figures, say),
         source=source_of(figures, say),
+        first=said_first(figures.provenance),
         answers=answers_of(figures, say),
         remade=made_by(figures, say),
         sections=sections_of(figures, say),
@@ -150,13 +151,14 @@ def write_markdown(
     """Write the report as text, with its charts as files beside it; return the text's path."""
     folder.mkdir(parents=True, exist_ok=True)
     say = Voice(language, names, PALETTE)
-    first, *rest = source_of(figures, say)
-    page = [f"# {say('title')}", period_line(figures, say), f"> {first}", f"## {say('answers')}"]
+    source, first = source_of(figures, say), said_first(figures.provenance)
+    page = [f"# {say('title')}", period_line(figures, say), _quoted(source[:first])]
+    page.append(f"## {say('answers')}")
     page += [
         f"**{one.question}** **{one.verdict}** {one.because}" for one in answers_of(figures, say)
     ]
     page.append(f"## {say('rests_on')}")
-    page.append("\n".join(f"> {line}  " for line in rest).rstrip())
+    page.append(_quoted(source[first:]))
     if remade := made_by(figures, say):
         page.append(f"{say('made_again')}\n\n```\n" + "\n".join(remade) + "\n```")
     beside = {"readings": READINGS_FILE, "days": DAYS_FILE, "figures": FIGURES_FILE}
@@ -178,6 +180,10 @@ def write_markdown(
     path = folder / f"report-{language}.md"
     path.write_text("\n\n".join(page) + "\n", encoding="utf-8")
     return path
+
+
+def _quoted(lines: Sequence[str]) -> str:
+    return "\n".join(f"> {line}  " for line in lines).rstrip()
 
 
 def _recipe(section: Section, say: Voice) -> str:

@@ -144,6 +144,12 @@ def program_version() -> str:
         return "dev"
 
 
+def said_first(provenance: Provenance) -> int:
+    """Return how many lines of the source are said before any figure: that it was played, by what;
+    or that it is a market's own."""
+    return 2 if provenance.is_played else 1
+
+
 def source_lines(provenance: Provenance, say: Voice) -> list[str]:
     """Say what the store is, before any figure."""
     settings, (chain_id, market) = provenance.settings, provenance.chain

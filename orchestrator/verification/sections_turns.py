@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from orchestrator.verification.charts import lines
+from orchestrator.verification.queries import query
 from orchestrator.verification.report import Figures
 from orchestrator.verification.section import Cell, Chart, Column, Section, Table, Voice
 from orchestrator.verification.storage import AS_RUN, Store
@@ -58,6 +59,7 @@ def turns_section(figures: Figures, say: Voice) -> Section:
         tables=tuple(tables),
         charts=tuple(charts),
         method=say.lines("turns_how"),
+        again=query("turns", figures.facts.slots),
         by_command=say("turns_again"),
     )
 

@@ -144,9 +144,12 @@ def test_a_replay_is_called_one_before_any_figure(figures, tmp_path):
         assert all(word in head for word in words)
         assert "zenodo.10955332" in head
         assert "EMHASS" in head
-        assert figures.provenance.chain[1] in head
-        assert f"--days {DAYS} --mode ahead --battery rule --agents truthful --seed test" in head
-        assert "--markdown docs/report" in head
+        # The answers are next, and right after them what they rest on, before any table.
+        rests = text[: text.index("\n|")].rpartition("\n## ")[0].rpartition("\n## ")[2]
+        assert rests.startswith(Voice(language, NAMES)("rests_on"))
+        assert figures.provenance.chain[1] in rests
+        assert f"--days {DAYS} --mode ahead --battery rule --agents truthful --seed test" in rests
+        assert "--markdown docs/report" in rests
         page = html_of(figures, language, NAMES)
         assert all(word in page[: page.index("<section")] for word in words)
 
