@@ -17,6 +17,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from chain.files import write_whole
 from energy.errors import SettingError
 from energy.units import SLOT_SECONDS, SLOTS_PER_DAY
 from orchestrator.replay.asked import FILE, KEPT, asked_at
@@ -143,10 +144,8 @@ class Calls:
     def write(self, folder: Path) -> None:
         """Leave in a folder what became of the calls so far; a kill leaves the old file or the
         new one."""
-        new = folder / f"{FILE}.new"
         text = json.dumps(self.to_json(), indent=1, ensure_ascii=False) + "\n"
-        new.write_text(text, encoding="utf-8")
-        new.replace(folder / FILE)
+        write_whole(folder / FILE, text)
 
     def go_on(self, folder: Path) -> None:
         """Know again what the folder says became of them.
