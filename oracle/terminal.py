@@ -187,8 +187,8 @@ class Terminal:
                 key for key, known in totals.items() if not known or known[-1].time_seconds < end
             ]
             if now - end > GIVE_UP_SECONDS:
-                told = f"slot {slot} must be told within 7 days, got nothing of "
-                self._absent(slot, told + ", ".join(silent))
+                told = f"slot {slot} must be told within 7 days, got nothing of {', '.join(silent)}"
+                self._absent(slot, told)
             return None
         made = self.outbox.keep_reading(reading, now, late=self._late(slot, now))
         log.info(said("reading.made", **_shown(made), late=self._late(slot, now)))
