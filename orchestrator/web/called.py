@@ -18,7 +18,7 @@ from pathlib import Path
 from sqlalchemy import Engine
 
 from energy.units import SLOT_SECONDS
-from orchestrator.verification.calls import Asked, calls_at
+from orchestrator.replay.asked import Asked, asked_at
 from vpp.calls.call import Call
 from vpp.calls.kept import Share
 from vpp.calls.store import CallStore
@@ -82,7 +82,7 @@ def _written_at(path: Path) -> float:
 
 @lru_cache(maxsize=4)
 def _read(path: Path, written_at: float) -> tuple[Asked, ...]:
-    return tuple(calls_at(path)) if written_at else ()
+    return tuple(asked_at(path)) if written_at else ()
 
 
 def _meets(call: Call, slots: range) -> bool:

@@ -23,6 +23,7 @@ from chain.database import opened_to_read
 from daemon.health import notify
 from energy.errors import SettingError
 from orchestrator.options import DEFAULT_STORE, StorePath, reader_at
+from orchestrator.replay.asked import FILE as CALLS_FILE
 from orchestrator.setting.sites import load_setting
 from orchestrator.web.access import users
 from orchestrator.web.access.access import Access, Policy, Reading
@@ -41,8 +42,6 @@ if TYPE_CHECKING:
 HOST, PORT = "127.0.0.1", 8480
 AUDIT = "audit.state"
 """The file beside a store that an audit leaves."""
-CALLS = "calls.json"
-"""The file beside a store that a replay with balancing calls leaves."""
 ROOM = Path(".yui/fleet/room/room.sqlite")
 CALLS_STORE = ROOM.with_name("calls.sqlite")
 OPEN_AFTER_SECONDS = 1.0
@@ -289,7 +288,7 @@ def calls_kept(given: str | None, store: str) -> Origin | None:
         SettingError: if what is said is not there.
         StoreError: if it is no store.
     """
-    file = Path(given) if given else beside(store, CALLS)
+    file = Path(given) if given else beside(store, CALLS_FILE)
     if given and Path(given).suffix == ".json":
         if not Path(given).is_file():
             raise SettingError(f"--calls must be a file of calls, got {given}, which is not there")

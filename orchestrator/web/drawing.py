@@ -9,12 +9,14 @@ from typing import Any
 from jinja2 import Environment
 from markupsafe import Markup
 
+from energy.japanese import in_japanese
 from orchestrator.web import words
 from orchestrator.web.reads import Ref
-from orchestrator.web.told import in_japanese
 from orchestrator.words import Language
 
 DASH = "–"
+PARTS = "; "
+"""Between several reasons of one alarm."""
 
 
 def kwh(wh: int | None, digits: int = 3) -> str:
@@ -74,7 +76,9 @@ def clock(moment: str) -> str:
 
 def explained(language: Language, text: str) -> str:
     """Return what went wrong in a language, or as it is where that is not known."""
-    return (in_japanese(text) or text) if language is Language.JAPANESE else text
+    if language is not Language.JAPANESE:
+        return text
+    return PARTS.join(map(in_japanese, text.split(PARTS)))
 
 
 @dataclass(frozen=True)

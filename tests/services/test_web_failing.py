@@ -51,7 +51,7 @@ def test_who_asks_for_many_statements_waits_and_those_that_are_kept_cost_nothing
     assert client.get(f"/site/1/statement?day={day}").status_code == 200
     held = client.get(f"/site/1/statement.csv?day={day}")
     assert (held.status_code, held.headers["retry-after"]) == (429, "1")
-    assert "1秒後にもう一度お試しください" in held.text
+    assert "1秒後にもう一度試すこと" in held.text
     assert client.get(f"/site/0/statement?day={day}").status_code == 200
 
 
@@ -86,7 +86,7 @@ def test_an_office_of_any_name_has_its_file(engine, day, monkeypatch):
 def test_errors_are_told_in_the_readers_language_and_to_programs_in_english(engine):
     client = client_of(engine)
     page = client.get("/slot?day=2019-13-40")
-    assert "日は2019-06-04の形で指定してください" in page.text
+    assert "日付は2019-06-04のように指定すること" in page.text
     assert "must be" not in page.text
     assert client.get("/now.json?day=2019-13-40").json()["error"].startswith("day must be as")
     english = client.get("/slot?day=2019-13-40", headers={"accept-language": "en"})
@@ -100,7 +100,7 @@ def test_a_store_that_fails_is_told_without_saying_where_it_lies(engine, monkeyp
     monkeypatch.setattr(answers, "source_of", failing)
     found = client_of(engine).get("/now")
     assert found.status_code == 503
-    assert "ストアが応答しません" in found.text
+    assert "ストアが応答しない" in found.text
     assert "/secret" not in found.text
     assert "/secret" in caplog.text
 
@@ -113,7 +113,7 @@ def test_what_nobody_foresaw_is_a_page_as_well_and_keeps_others_out(engine, day,
     client = client_of(engine, raise_server_exceptions=False)
     found = client.get(f"/site/0/statement?day={day}")
     assert found.status_code == 500
-    assert "ページを作成できませんでした" in found.text
+    assert "ページを作成できなかった" in found.text
     assert "no such luck" not in found.text
     assert "default-src 'self'" in found.headers["content-security-policy"]
     assert found.headers["cache-control"] == "no-store"

@@ -62,7 +62,9 @@ def alarm_text(pen: Pen, alarm: str) -> object:
     """Return an alarm, given as its name, a colon and why, in words."""
     name, colon, why = alarm.partition(":")
     told = pen.say(f"alarm_{name}") if pen.knows(f"alarm_{name}") else pen.foreign(name)
-    return Markup("{}{} {}").format(told, colon, pen.explained(why.strip())) if colon else told
+    why = why.strip()
+    reason = pen.say(f"{name}_{why}") if pen.knows(f"{name}_{why}") else pen.explained(why)
+    return Markup("{}{} {}").format(told, colon, reason) if colon else told
 
 
 def drawn(pen: Pen, view: FleetPage) -> dict[str, Any]:
