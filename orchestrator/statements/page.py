@@ -104,7 +104,7 @@ def _listed(statement: Statement, names: Mapping[int, str], language: Language) 
 
 
 def _summed_columns(language: Language) -> list[str]:
-    return [say(language, word) for word in ("source", "origin_site", "through", "generation")]
+    return [say(language, word) for word in ("source", "origin_site", "through", "page_energy")]
 
 
 def _summed(statement: Statement, names: Mapping[int, str], language: Language) -> list[list[str]]:

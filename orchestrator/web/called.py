@@ -33,6 +33,8 @@ class Wanted:
 
     call: Call
     by_slot: Mapping[int, int]
+    planned: Mapping[int, int]
+    """What the battery was planned to give without it, as far as that was kept."""
 
 
 def wanted_of(kept: Origin | None, site: int, slots: range) -> list[Wanted]:
@@ -45,14 +47,21 @@ def wanted_of(kept: Origin | None, site: int, slots: range) -> list[Wanted]:
     if kept is None:
         return []
     if isinstance(kept, Path):
-        found = [(one.call, _of_file(one, site)) for one in _read(kept, _written_at(kept))]
+        found = [(one.call, *_of_file(one, site)) for one in _read(kept, _written_at(kept))]
     else:
         store = CallStore(kept)
         calls = [each.call for each in store.calls() if _meets(each.call, slots)]
-        found = [(call, _of_shares(store.shares(call.name), site)) for call in calls]
+        found = [
+            (
+                call,
+                _of_shares(store.shares(call.name), site),
+                {slot: wh for (one, slot), wh in store.plans(call.name).items() if one == site},
+            )
+            for call in calls
+        ]
     wanted = [
-        Wanted(call, {slot: wh for slot, wh in by_slot.items() if wh and slot in slots})
-        for call, by_slot in found
+        Wanted(call, {slot: wh for slot, wh in by_slot.items() if wh and slot in slots}, planned)
+        for call, by_slot, planned in found
     ]
     return sorted(
         (one for one in wanted if one.by_slot), key=lambda one: (one.call.starts_at, one.call.name)
@@ -89,10 +98,13 @@ def _meets(call: Call, slots: range) -> bool:
     return call.slots.start < slots.stop and slots.start < call.slots.stop
 
 
-def _of_file(one: Asked, site: int) -> dict[int, int]:
-    shares = (one.shares or {}).get(site, ())
-    pairs = zip(one.call.slots, shares, strict=bool(shares))
-    return {slot: one.call.direction.sign * wh for slot, wh in pairs}
+def _of_file(one: Asked, site: int) -> tuple[dict[int, int], dict[int, int]]:
+    sign, slots = one.call.direction.sign, one.call.slots
+    shares, planned = (one.shares or {}).get(site), one.planned.get(site)
+    return (
+        {slot: sign * wh for slot, wh in zip(slots, shares, strict=True)} if shares else {},
+        dict(zip(slots, planned, strict=True)) if planned else {},
+    )
 
 
 def _of_shares(shares: Iterable[Share], site: int) -> dict[int, int]:

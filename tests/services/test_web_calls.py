@@ -105,10 +105,12 @@ def test_a_control_rooms_shares_count_for_as_long_as_they_held(tmp_path):
     step = Step(first, first + 3_600, 4_000)
     kept.add(Call("grid-1", Direction.DOWN, (step,), first - 600), first - 600)
     kept.set_shares("grid-1", first - 600, [Share(BATTERY, first, first + 3_600, -4_000)])
+    kept.plan("grid-1", {(BATTERY, CALLED[0]): 250, (7, CALLED[0]): 9})
     kept.set_shares("grid-1", first + 900, [Share(7, first + 900, first + 3_600, -4_000)])
     (found,) = wanted_of(kept.engine, BATTERY, SLOTS)
     assert found.call.name == "grid-1"
     assert found.by_slot == {CALLED[0]: -1_000}
+    assert found.planned == {CALLED[0]: 250}
     (other,) = wanted_of(kept.engine, 7, SLOTS)
     assert other.by_slot == {CALLED[0]: -1_000, CALLED[1]: -2_000}
     assert wanted_of(kept.engine, BATTERY, range(SLOTS.stop, SLOTS.stop + 48)) == []

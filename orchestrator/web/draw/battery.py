@@ -21,11 +21,13 @@ def drawn(pen: Pen, view: BatteryPage) -> dict[str, Any]:
     """Return the charts with their series, and the rows of the tables."""
     hours = [one.half_hour[:5] for one in view.half_hours]
     flows, plan = _flows(pen, view)
-    lines = [plan, _called(pen, view)] if view.calls else [plan]
-    stored = [
-        Series(pen.say("actual"), "green", _kwh(view, "stored_wh"), "line"),
-        Series(pen.say("planned_at_midnight"), "ink", _kwh(view, "planned_stored_wh"), "line"),
-    ]
+    lines = _known([plan, _called(pen, view)])
+    stored = _known(
+        [
+            Series(pen.say("actual"), "green", _kwh(view, "stored_wh"), "line"),
+            Series(pen.say("planned_at_midnight"), "ink", _kwh(view, "planned_stored_wh"), "line"),
+        ]
+    )
     value = [
         Series(pen.say(word), mark, _prices(view, field), "step")
         for word, mark, field in (
@@ -105,6 +107,11 @@ def _flows(pen: Pen, view: BatteryPage) -> tuple[list[Series], Series]:
         Series(pen.say("charged"), "blue", _kwh(view, "charged_wh")),
         Series(pen.say("discharged"), "sun", _kwh(view, "discharged_wh")),
     ], Series(pen.say("planned"), "ink", planned, "step")
+
+
+def _known(series: Sequence[Series]) -> list[Series]:
+    """Return those that have anything to show."""
+    return [one for one in series if any(value is not None for value in one.values)]
 
 
 def _called(pen: Pen, view: BatteryPage) -> Series:

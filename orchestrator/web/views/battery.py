@@ -174,7 +174,7 @@ def battery_view(source: Source, site: int, day: date | None) -> BatteryPage:
         planned_discharged_wh=_sum([one.planned_discharged_wh for one in half_hours]),
         basis=_basis(steered, half_hours) if steered else None,
         half_hours=half_hours,
-        calls=_calls(wanted, _beyond(readings, steered, described)),
+        calls=_calls(wanted, _beyond(readings, steered, described, wanted)),
         chemistry=kind.key,
         cycles=sum(one.discharged for one in life) / capacity,
         worn_microyen=worn,
@@ -226,17 +226,21 @@ def _calls(wanted: list[Wanted], beyond: dict[int, int]) -> tuple[BatteryCall, .
 
 
 def _beyond(
-    readings: list[Reading], steered: SteeredDay | None, site: Site | None
+    readings: list[Reading], steered: SteeredDay | None, site: Site | None, wanted: list[Wanted]
 ) -> dict[int, int]:
-    if steered is None or site is None:
-        return {}
-    begun = {one.slot: one for one in steered.begun}
-    found = {}
+    """Return how much more left the battery in each slot than it was told: by its steering, or
+    else as the calls kept it."""
+    begun = {one.slot: one for one in steered.begun} if steered and site else {}
+    told = {slot: wh for one in wanted for slot, wh in one.planned.items()}
     for reading in readings:
-        if reading.slot in begun:
+        if reading.slot in begun and site:
             charged, discharged = told_flows(begun[reading.slot], reading, site)
-            found[reading.slot] = reading.discharged - reading.charged - (discharged - charged)
-    return found
+            told[reading.slot] = discharged - charged
+    return {
+        reading.slot: reading.discharged - reading.charged - told[reading.slot]
+        for reading in readings
+        if reading.slot in told
+    }
 
 
 def _sum(values: list[int | None]) -> int | None:
