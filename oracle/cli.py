@@ -59,11 +59,11 @@ def run(commands: typer.Typer) -> None:
     """
     # Asked to end, it ends as by Ctrl-C: what it started is stopped first.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
+    japanese = wants_japanese(sys.argv[1:], os.environ)
     try:
         commands()
     except YuiError as error:
-        line = told(error, wants_japanese(sys.argv[1:], os.environ))
-        print(f"yui: {line}", file=sys.stderr)
+        print(f"yui: {told(error, japanese)}", file=sys.stderr)
         sys.exit(1)
     except KeyboardInterrupt:
         sys.exit(INTERRUPTED)
@@ -73,7 +73,7 @@ def run(commands: typer.Typer) -> None:
         sys.exit(INTERRUPTED)
     except OSError as error:
         # A file, or the network in the middle of something: what they say is enough.
-        print(f"yui: {of_the_system(error)}", file=sys.stderr)
+        print(f"yui: {of_the_system(error, japanese)}", file=sys.stderr)
         sys.exit(1)
     except ModuleNotFoundError:
         raise  # `orchestrator.entry` says what to install
@@ -120,7 +120,8 @@ def init(
     ] = None,
 ) -> None:
     """Make a site's key and settings, and print the address that the council enrols."""
-    from oracle.keys import new_keystore, new_passphrase, passphrase_from, write_secret
+    from chain.files import write_secret, write_whole
+    from oracle.keys import new_keystore, new_passphrase, passphrase_from
     from oracle.template import place_of, settings_text
 
     folder.mkdir(parents=True, exist_ok=True)
@@ -135,7 +136,7 @@ def init(
     else:
         passphrase = passphrase_from(passphrase_file)
     address = new_keystore(folder / "oracle.json", passphrase)
-    settings.write_text(text, encoding="utf-8")
+    write_whole(settings, text)
     print(f"address to enrol for site {site}: {address}")
     print(f"next: describe the devices in {settings}, then yui oracle probe and yui oracle run")
 

@@ -1,5 +1,4 @@
-"""What a user is told of an error: one line, in English; where Japanese is wanted, after a word
-that says in Japanese what kind of error it is."""
+"""What a user is told of an error: one line, in English or Japanese."""
 
 from __future__ import annotations
 
@@ -8,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from itertools import pairwise
 
 from energy.errors import YuiError
+from energy.japanese import in_japanese, told_in_japanese
 
 
 def wants_japanese(arguments: Sequence[str], environment: Mapping[str, str]) -> bool:
@@ -29,14 +29,16 @@ def wants_japanese(arguments: Sequence[str], environment: Mapping[str, str]) -> 
 
 def told(error: YuiError, japanese: bool) -> str:
     """Return an error's line."""
-    return f"{error.kind_ja}: {error}" if japanese else str(error)
+    return told_in_japanese(error) if japanese else str(error)
 
 
-def of_the_system(error: OSError) -> str:
+def of_the_system(error: OSError, japanese: bool) -> str:
     """Say what the system refused, and of which file, if it was one."""
     if error.filename is not None and error.strerror:
-        return f"{os.fsdecode(error.filename)}: {error.strerror}"
-    return f"{type(error).__name__}: {first_line(error)}"
+        line = f"{os.fsdecode(error.filename)}: {error.strerror}"
+    else:
+        line = f"{type(error).__name__}: {first_line(error)}"
+    return in_japanese(line) if japanese else line
 
 
 def first_line(error: Exception) -> str:

@@ -15,6 +15,7 @@ from typing import Any
 import typer
 
 from energy import errors
+from energy.japanese import in_japanese
 from orchestrator.cli import app
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
@@ -33,16 +34,17 @@ _ERRORS = """\
 | --- | --- | --- |
 {kinds}
 
-The line is in English; with `--language ja`, or a Japanese locale where no language is given, it
-begins with the kind in Japanese.
+The line is in English; with `--language ja`, or a Japanese locale where no language is given, in
+Japanese, after the kind. Each folder's `errors.ja.toml` has its sentences in both languages;
+another program's words (a database's, a device's) stay as they are.
 
 ## Refusals
 
 What the contract reverts with, its twin in Python raises: the same name, the same values.
 `index` is the place in the batch, from 0, of the record at fault.
 
-| Refusal | Rule that was not met |
-| --- | --- |
+| Refusal | Rule that was not met | In Japanese |
+| --- | --- | --- |
 {refusals}
 
 {end}
@@ -77,7 +79,7 @@ def errors_page() -> str:
 
 def _refusal_row(refusal: type[errors.Refusal]) -> str:
     values = ", ".join(field.name for field in fields(refusal))
-    return f"| `{refusal.__name__}({values})` | {refusal.rule} |"
+    return f"| `{refusal.__name__}({values})` | {refusal.rule} | {in_japanese(refusal.rule)} |"
 
 
 def with_commands(page: str) -> str:

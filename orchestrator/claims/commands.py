@@ -249,7 +249,7 @@ def audit(
     if (manifest is None) == (folder is None):
         raise SettingError(
             "either --manifest, with --rpc or --network, or --folder must be given, got "
-            + ("neither" if folder is None else "both")
+            f"{'neither' if folder is None else 'both'}"
         )
     with progress_bar(language) as progress:
         if folder is not None:

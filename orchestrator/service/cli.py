@@ -13,9 +13,10 @@ import httpx
 import typer
 from eth_utils.address import is_address
 
+from chain.files import write_secret
 from chain.store import opened
 from energy.errors import ChainError, SettingError, YuiError
-from oracle.keys import new_keystore, new_passphrase, write_secret
+from oracle.keys import new_keystore, new_passphrase
 from orchestrator.dates import moment
 from orchestrator.options import print_json
 from orchestrator.service.alerts import NAMES, log

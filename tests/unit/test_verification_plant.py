@@ -20,7 +20,8 @@ from energy.errors import AuditError, ChainError, SettingError
 from energy.units import JST, slots_of
 from orchestrator.auditing.audit import audited_again
 from orchestrator.cli import app
-from orchestrator.verification.calls import CallFigures, call_figures, calls_at
+from orchestrator.replay.asked import asked_at
+from orchestrator.verification.calls import CallFigures, call_figures
 from orchestrator.verification.document import html_of, sections_of, write_markdown
 from orchestrator.verification.queries import query
 from orchestrator.verification.report import Figures
@@ -45,7 +46,7 @@ def asked_in(figures: Figures, folder: Path, file: Path, slots: range | None = N
     facts = replace(figures.facts, slots=slots or figures.facts.slots)
     engine = opened(str(folder / "store.sqlite"))
     with stored(engine) as store:
-        calls = call_figures(store.connection, facts, calls_at(file), file.name)
+        calls = call_figures(store.connection, facts, asked_at(file), file.name)
     engine.dispose()
     return replace(figures, calls=calls)
 
@@ -81,9 +82,10 @@ def outlook_of(years: float, lost_to_cycles: float) -> Outlook:
 
 
 def strategy_of(key: str, together: float, years: float, cycles: float = 0.0) -> Strategy:
-    """A strategy of a battery of 10 kWh; idle, it would last 40 years."""
+    """A strategy of a battery of 10 kWh, 1,000 kWh less bought a year; idle, it lasts 40 years."""
     ran, rest = outlook_of(years, cycles), outlook_of(40.0, 0.0)
-    return Strategy(key, 10.0, 0.0, together, {"lfp": ran, "nmc": ran}, {"lfp": rest, "nmc": rest})
+    kinds = {"lfp": ran, "nmc": ran}, {"lfp": rest, "nmc": rest}
+    return Strategy(key, 10.0, 0.0, together, 1_000.0, *kinds)
 
 
 def test_wear_is_the_price_over_the_years_of_life_and_an_idle_battery_wears_too():
@@ -142,9 +144,12 @@ def test_a_replay_is_called_one_before_any_figure(figures, tmp_path):
         assert all(word in head for word in words)
         assert "zenodo.10955332" in head
         assert "EMHASS" in head
-        assert figures.provenance.chain[1] in head
-        assert f"--days {DAYS} --mode ahead --battery rule --agents truthful --seed test" in head
-        assert "--markdown docs/report" in head
+        # The answers are next, and right after them what they rest on, before any table.
+        rests = text[: text.index("\n|")].rpartition("\n## ")[0].rpartition("\n## ")[2]
+        assert rests.startswith(Voice(language, NAMES)("rests_on"))
+        assert figures.provenance.chain[1] in rests
+        assert f"--days {DAYS} --mode ahead --battery rule --agents truthful --seed test" in rests
+        assert "--markdown docs/report" in rests
         page = html_of(figures, language, NAMES)
         assert all(word in page[: page.index("<section")] for word in words)
 
@@ -304,25 +309,25 @@ def test_whose_calls_they_are_is_said(folder, tmp_path, figures):
 @pytest.mark.parametrize(
     ("content", "words"),
     [
-        ("{}", "must be a JSON list of calls, got dict"),
-        ("[", "must be a JSON list"),
-        ('[{"name": "x"}]', "call 0 must be as vpp.calls.document writes it"),
-        ("[3]", "call 0 must be as"),
+        ("{}", "must be a list of calls, got {}"),
+        ("[", "must be JSON, got"),
+        ('[{"name": "x"}]', "call 1: direction: field required, got nothing"),
+        ("[3]", "call 1: the document"),
     ],
 )
 def test_a_file_that_holds_no_calls_is_refused(tmp_path, content, words):
     file = tmp_path / "calls.json"
     file.write_text(content)
     with pytest.raises(SettingError, match=re.escape(words)):
-        calls_at(file)
+        asked_at(file)
 
 
 def test_shares_must_fit_the_call_and_the_sites(folder, figures, tmp_path):
     call = to_json(evening(SUNDAY))
     with pytest.raises(SettingError, match="shares of site 6 must have a value for each of 2"):
-        calls_at(written(tmp_path / "a.json", {**call, "shares": {"6": [1]}}))
-    with pytest.raises(SettingError, match="call 0: shares.6.0"):
-        calls_at(written(tmp_path / "b.json", {**call, "shares": {"6": ["much", 1]}}))
+        asked_at(written(tmp_path / "a.json", {**call, "shares": {"6": [1]}}))
+    with pytest.raises(SettingError, match="call 1: shares.6.0"):
+        asked_at(written(tmp_path / "b.json", {**call, "shares": {"6": ["much", 1]}}))
     file = written(tmp_path / "c.json", {**call, "shares": {"9": [1, 1]}})
     with pytest.raises(SettingError, match="a site must be 0 to 6, got 9"):
         asked_in(figures, folder, file)
