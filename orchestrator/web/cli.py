@@ -219,6 +219,11 @@ class _Server(uvicorn.Server):
         await super().startup(sockets)
         notify("READY=1")
 
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Let those who are there have their answers, for a few seconds, and end."""
+        await super().shutdown(sockets)
+        self._desk.end()
+
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """Take a signal to end."""
         self._desk.is_ending = True

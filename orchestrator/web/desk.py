@@ -214,6 +214,11 @@ class Desk:
             self._kept.popitem(last=False)
         return found
 
+    def end(self) -> None:
+        """Make no more pages: those that wait to be made would hold up the process's end."""
+        self.is_ending = True
+        self._makers.shutdown(wait=False, cancel_futures=True)
+
     def _newest(self) -> Version | None:
         return self._version[1] if self._version else None
 

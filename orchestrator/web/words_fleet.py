@@ -68,6 +68,7 @@ FLEET_WORDS = {
     "when": ("When", "日時"),
     "action": ("Action", "動作"),
     "by_whom": ("By", "指令者"),
+    "by_calls": ("control room", "制御室(自動)"),
     "why_so": ("Why", "理由"),
     "outcome": ("Outcome", "結果"),
     "outcome_open": ("open", "未応答"),

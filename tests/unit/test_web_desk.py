@@ -136,3 +136,20 @@ def test_a_page_that_cannot_be_made_is_told_to_all_and_tried_again(desk):
         assert await bodies(desk, Maker()) == [1]
 
     asyncio.run(walk())
+
+
+def test_a_desk_that_ends_does_not_first_make_all_that_waits(desk):
+    make = Maker()
+    make.slow = 0.2
+
+    async def ask_and_end():
+        await settled(desk)
+        asked = [asyncio.create_task(desk.made((number,), make)) for number in range(20)]
+        while not desk._making:
+            await asyncio.sleep(0.001)
+        desk.end()
+        return await asyncio.gather(*asked, return_exceptions=True)
+
+    found = asyncio.run(ask_and_end())
+    assert sum(isinstance(one, asyncio.CancelledError) for one in found) > 15
+    assert make.count < 5

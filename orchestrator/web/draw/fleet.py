@@ -15,6 +15,7 @@ from orchestrator.web.reads import Ref
 from orchestrator.web.views.fleet import FleetPage, FleetSite, Told, Town
 from orchestrator.web.words import say
 from orchestrator.words import Language
+from vpp.calls.linked import BY
 
 STANDINGS = ("alive", "lost", "unheard", "alarm")
 NAMES = {"charge_from": "from", "charge_to": "to", "kind": "type"}
@@ -157,7 +158,7 @@ def _told(pen: Pen, told: Told) -> list[object]:
         pen.full_name(told.site),
         pen.say(f"action_{told.action}"),
         kilowatts(told.power_w) if powered else DASH,
-        told.by,
+        pen.say("by_calls") if told.by == BY else told.by,
         pen.foreign(told.why),
         outcome,
     ]
