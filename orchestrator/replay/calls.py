@@ -129,11 +129,12 @@ class Calls:
         """
         file = folder / FILE
         for one in asked_at(file):
-            if one.shares is None or one.call.name not in self._kept:
+            if one.shares is None:
                 raise SettingError(
-                    f"{file} must say what became of the calls so far, got {one.call.name} "
-                    + ("without" if one.shares is None else "too")
+                    f"{file} must say what became of the calls so far, got none of {one.call.name}"
                 )
+            if one.call.name not in self._kept:
+                raise SettingError(f"{file} must hold this replay's calls, got {one.call.name}")
             said = one.shares, one.planned, one.given
             for what, known in zip(KEPT, said, strict=True):
                 self._kept[one.call.name][what] = {

@@ -86,8 +86,8 @@ def checked(folder: Path, chain: NodeChain | RecordedChain) -> Checked:
     if chain.height() < source.block or chain.block_hash(source.block).hex() != source.hash:
         got = chain.block_hash(min(source.block, chain.height())).hex()
         raise AuditError(
-            f"block {source.block} must have hash 0x{source.hash}, got 0x{got}: "
-            "the chain is another than the report's"
+            f"block {source.block} of the report's chain must have hash 0x{source.hash}, "
+            f"got 0x{got}"
         )
     logged, roots = _logged(chain, source)
     _compare({_key(one): one for one in readings}, logged)
@@ -113,12 +113,12 @@ class _Source:
 
 def _agree(day: date, said: Day | None, found: Day | None) -> None:
     """Demand that a day's readings are those that were hashed."""
-    wanted, got = (
-        f"{one.readings} readings with SHA-256 {one.sha256}" if one else "none"
-        for one in (said, found)
-    )
+    wanted, got = ((one.readings, one.sha256) if one else (0, "–") for one in (said, found))
     if wanted != got:
-        raise AuditError(f"{READINGS_FILE}: {day} must have {wanted}, got {got}")
+        raise AuditError(
+            f"{READINGS_FILE}: {day} must have {wanted[0]} readings with SHA-256 {wanted[1]}, "
+            f"got {got[0]} with {got[1]}"
+        )
 
 
 def reading_of(values: Sequence[int]) -> Reading:
@@ -165,12 +165,10 @@ def _compare(published: Mapping[_Key, Reading], logged: Mapping[_Key, Reading]) 
         told, real = published.get(key), logged.get(key)
         slot, site, revision = key
         which = f"site {site}, {day_of(slot)} {half_hour(slot)}, revision {revision}"
-        if told is None or real is None:
-            raise AuditError(
-                f"{READINGS_FILE}: {which} must be "
-                + ("there, as on the chain, got none" if told is None else "on the chain too, got "
-                   "a reading that is not there")
-            )  # fmt: skip
+        if told is None:
+            raise AuditError(f"{READINGS_FILE}: {which} must be there, as on the chain, got none")
+        if real is None:
+            raise AuditError(f"{READINGS_FILE}: {which} must be on the chain, got none there")
         for name in COLUMNS:
             if getattr(told, name) != getattr(real, name):
                 raise AuditError(
