@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from energy.errors import SettingError
+from energy.reason import reason_of
 from energy.units import SLOT_SECONDS, SLOTS_PER_DAY
 from orchestrator.steering.steering import Kept
 from vpp.calls.call import Call, Direction, Step
@@ -168,7 +169,7 @@ class Calls:
                     self._kept[entry["name"]][what] = known
         except (OSError, ValueError, LookupError, TypeError) as error:
             raise SettingError(
-                f"{file} must say what became of the calls so far, got {error!r}"
+                f"{file} must say what became of the calls so far, got {reason_of(error)}"
             ) from error
 
 

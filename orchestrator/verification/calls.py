@@ -24,6 +24,7 @@ from sqlalchemy import Connection
 
 from chain.store import Store
 from energy.errors import SettingError
+from energy.reason import reason_of
 from energy.units import SLOT_SECONDS, day_of
 from orchestrator.verification.facts import Facts
 from vpp.calls.call import Basis, Call, State
@@ -160,7 +161,7 @@ def _asked(path: Path, number: int, entry: Any) -> Asked:
         raise SettingError(f"{path}: call {number}: {in_words(error)}") from error
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise SettingError(
-            f"{path}: call {number} must be as vpp.calls.document writes it, got {error!r}"
+            f"{path}: call {number} must be as vpp.calls.document writes it, got {reason_of(error)}"
         ) from error
     except SettingError as error:
         raise SettingError(f"{path}: call {number}: {error}") from error
