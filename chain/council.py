@@ -18,6 +18,7 @@ from eth_abi.exceptions import EncodingError
 from eth_utils.address import to_checksum_address
 
 from chain.contract import Receipt, interface
+from chain.files import write_whole
 from chain.node import NodeChain
 from chain.safe import Call, SafeTransaction
 from energy.errors import ChainError, SettingError
@@ -119,9 +120,7 @@ class Proposal:
         acts = [asdict(act) for act in self.acts]
         signatures = {owner: "0x" + each.hex() for owner, each in self.signatures.items()}
         values = {**asdict(replace(self, acts=(), signatures={})), "acts": acts}
-        draft = file.with_name(file.name + ".draft")
-        draft.write_text(json.dumps({**values, "signatures": signatures}, indent=2) + "\n")
-        draft.replace(file)
+        write_whole(file, json.dumps({**values, "signatures": signatures}, indent=2) + "\n")
 
 
 def proposal_at(file: Path) -> Proposal:

@@ -37,6 +37,7 @@ from eth_utils.crypto import keccak
 from web3.exceptions import ContractLogicError
 
 from chain.contract import interface
+from chain.files import write_whole
 from chain.network.genesis import GAS_PRICE_WEI
 from chain.network.profile import profile_at
 from chain.safe import creation_of
@@ -307,9 +308,7 @@ def manifest_at(path: Path) -> Manifest | None:
 def write(path: Path, manifest: Manifest) -> None:
     """Write a manifest, whole or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_suffix(".draft")
-    draft.write_text(json.dumps(manifest, indent=2, sort_keys=True) + "\n")
-    draft.replace(path)
+    write_whole(path, json.dumps(manifest, indent=2, sort_keys=True) + "\n")
 
 
 def shown(path: Path) -> str:

@@ -135,7 +135,8 @@ def init(
     ] = None,
 ) -> None:
     """Make a site's key and settings, and print the address that the council enrols."""
-    from oracle.keys import new_keystore, new_passphrase, passphrase_from, write_secret
+    from chain.files import write_secret, write_whole
+    from oracle.keys import new_keystore, new_passphrase, passphrase_from
     from oracle.template import place_of, settings_text
 
     folder.mkdir(parents=True, exist_ok=True)
@@ -150,7 +151,7 @@ def init(
     else:
         passphrase = passphrase_from(passphrase_file)
     address = new_keystore(folder / "oracle.json", passphrase)
-    settings.write_text(text, encoding="utf-8")
+    write_whole(settings, text)
     print(f"address to enrol for site {site}: {address}")
     print(f"next: describe the devices in {settings}, then yui oracle probe and yui oracle run")
 

@@ -18,6 +18,7 @@ from pathlib import Path
 from coincurve import PrivateKey, PublicKey
 from eth_account import Account
 
+from chain.files import write_secret
 from energy.errors import SettingError
 from energy.messages import HALF_ORDER, Domain, address_of, digest, signature_of
 from energy.records import Reading
@@ -127,24 +128,6 @@ def new_keystore(path: Path, passphrase: str) -> str:
 def new_passphrase() -> str:
     """Return a passphrase of 192 random bits."""
     return secrets.token_urlsafe(24)
-
-
-def write_secret(path: Path, text: str) -> None:
-    """Write a file that only its owner may read and that was not there before.
-
-    Raises:
-        SettingError: if it is there, or cannot be written.
-    """
-    try:
-        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    except FileExistsError as error:
-        raise SettingError(f"{path} must not be there yet: a key is never overwritten") from error
-    except OSError as error:
-        raise SettingError(f"{path} must be a file that can be written, got {error}") from error
-    with os.fdopen(handle, "w", encoding="utf-8") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
 
 
 def passphrase_from(path: Path | None, credential: str | None = None) -> str:

@@ -15,6 +15,7 @@ import typer
 from sqlalchemy import Engine
 
 from chain.database import opened_to_read
+from chain.files import write_whole
 from chain.store import Store, opened, stored
 from energy.errors import SettingError
 from orchestrator.dates import day_named
@@ -174,6 +175,6 @@ def print_json(value: object) -> None:
 
 
 def write_json(path: Path, content: object) -> None:
-    """Write a value as JSON to a file, whose folder is made if need be."""
+    """Write a value as JSON to a file, whole or not at all; its folder is made if need be."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(content, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
+    write_whole(path, json.dumps(content, ensure_ascii=False, indent=2) + "\n")

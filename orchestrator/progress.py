@@ -7,7 +7,14 @@ from contextlib import contextmanager, nullcontext
 from typing import TypeVar
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
 
 from orchestrator.words import Language, Phrases, phrase
 
@@ -17,7 +24,7 @@ _STEPS: Phrases = {
     "chain": ("starting a chain", "チェーンを起動中"),
     "deploy": ("deploying the market", "市場の契約を配置中"),
     "enrol": ("enrolling the sites", "庁舎を登録中"),
-    "day": ("slots settled", "精算済みコマ"),
+    "day": ("half hours settled", "精算済みコマ"),
     "attest": ("attesting the day's root", "当日のルートを認証中"),
     "again": ("running the kept transactions again", "記録済みの取引を再実行中"),
     "audit": ("auditing", "監査中"),
@@ -36,6 +43,7 @@ _STEPS: Phrases = {
     "print": ("making the page", "ページを作成中"),
     "plan": ("planning", "計画中"),
 }
+_LEFT: Phrases = {"left": ("left", "残り")}
 
 
 @contextmanager
@@ -47,6 +55,8 @@ def progress_bar(language: Language = Language.ENGLISH) -> Iterator[Shown]:
         BarColumn(),
         MofNCompleteColumn(),
         TimeElapsedColumn(),
+        TextColumn(phrase(_LEFT, language, "left")),
+        TimeRemainingColumn(),
         console=console,
         transient=True,
         disable=not console.is_terminal,
@@ -56,16 +66,20 @@ def progress_bar(language: Language = Language.ENGLISH) -> Iterator[Shown]:
 
 
 class Shown:
-    """A progress bar that is told steps by name."""
+    """A progress bar that is told steps by name; times are those of the step."""
 
     def __init__(self, bar: Progress, language: Language) -> None:
         self._bar = bar
         self._language = language
         self._task = bar.add_task("", total=None)
+        self._step = ""
 
     def __call__(self, step: str, done: int, total: int) -> None:
-        words = phrase(_STEPS, self._language, step)
-        self._bar.update(self._task, description=words, completed=done, total=total)
+        if step != self._step:
+            # What is left is told from how fast this step goes, not the one before.
+            self._bar.reset(self._task, description=phrase(_STEPS, self._language, step))
+            self._step = step
+        self._bar.update(self._task, completed=done, total=total)
 
     def each(self, step: str, things: Sequence[_Thing]) -> Iterator[_Thing]:
         """Yield some things, and show how many are done with."""

@@ -24,6 +24,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
+from chain.files import write_whole
 from chain.network.genesis import COIN, GAS_PRICE_WEI, genesis
 from chain.network.keys import new_key, new_node_key
 from chain.network.profile import GENESIS_FILE, Member, Profile, majority_of, profile_at
@@ -64,7 +65,7 @@ def new_member(
         port=port,
         rpc_port=rpc_port,
     )
-    (folder / MEMBER_FILE).write_text(json.dumps(asdict(member), indent=2) + "\n")
+    write_whole(folder / MEMBER_FILE, json.dumps(asdict(member), indent=2) + "\n")
     return member
 
 
@@ -124,7 +125,7 @@ def create(
     balances[profile.safe] = RESERVE * COIN
     begins = int(time.time()) if start_time is None else start_time
     first = genesis(chain_id, period_seconds, profile.validators, balances, begins)
-    (folder / GENESIS_FILE).write_text(json.dumps(first, indent=2) + "\n")
+    write_whole(folder / GENESIS_FILE, json.dumps(first, indent=2) + "\n")
     profile.write(folder)
     (folder / "deploy.env").write_text(deploy_settings(profile))
     if start_time is not None:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
 import secrets
 from pathlib import Path
 
 from coincurve import PrivateKey
 from eth_account import Account
 
+from chain.files import write_secret
 from energy.errors import SettingError
 from energy.messages import address_of
 
@@ -50,17 +50,3 @@ def new_node_key(path: Path) -> str:
     key = PrivateKey()
     write_secret(path, key.secret.hex() + "\n")
     return key.public_key.format(compressed=False)[1:].hex()
-
-
-def write_secret(path: Path, text: str) -> None:
-    """Write a file that only its owner may read, and that is not there yet.
-
-    Raises:
-        SettingError: if it is there.
-    """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-            file.write(text)
-    except FileExistsError:
-        raise SettingError(f"{path} must not be written over, and is there already") from None

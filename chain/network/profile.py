@@ -8,6 +8,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+from chain.files import write_whole
 from chain.node import NodeChain
 from energy.errors import ChainError, SettingError
 from energy.reason import reason_of
@@ -124,9 +125,7 @@ class Profile:
     def write(self, folder: Path) -> None:
         """Write `network.json` into a folder, whole or not at all; depth is told as well."""
         text = json.dumps({**asdict(self), "depth": self.depth}, indent=2, ensure_ascii=False)
-        draft = folder / f"{PROFILE_FILE}.draft"
-        draft.write_text(text + "\n", encoding="utf-8")
-        draft.replace(folder / PROFILE_FILE)
+        write_whole(folder / PROFILE_FILE, text + "\n")
 
 
 def genesis_hash(folder: Path) -> str:

@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from chain.contract import interface
+from chain.files import write_whole
 from chain.market import MarketContract
 from chain.node import NodeChain
 from chain.origin import OriginContract
@@ -161,9 +162,7 @@ def _read(state: Path) -> AuditState:
 
 
 def _save(path: Path, state: AuditState) -> None:
-    draft = path.with_suffix(".draft")
-    draft.write_bytes(pickle.dumps(state))
-    draft.replace(path)
+    write_whole(path, pickle.dumps(state))
 
 
 class _StateReader(pickle.Unpickler):

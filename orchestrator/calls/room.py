@@ -10,8 +10,8 @@ from typing import Annotated, Any
 import httpx
 import typer
 
+from chain.files import write_secret
 from energy.errors import SettingError
-from oracle.keys import write_secret
 from orchestrator import screen
 from orchestrator.calls.view import table_view
 from orchestrator.calls.words import say

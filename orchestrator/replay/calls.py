@@ -12,30 +12,24 @@ What leaves a battery is positive. Energy in Wh, power in W, time in unix second
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
-from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from chain.files import write_whole
 from energy.errors import SettingError
-from energy.reason import reason_of
 from energy.units import SLOT_SECONDS, SLOTS_PER_DAY
+from orchestrator.replay.asked import FILE, KEPT, asked_at
 from orchestrator.steering.steering import Kept
 from vpp.calls.call import Call, Direction, Step
-from vpp.calls.document import from_json, posted, to_json
+from vpp.calls.document import to_json
 from vpp.calls.reserve import Headroom
 from vpp.calls.split import Candidate, by_charge, split
 from vpp.commands import Following, Report
 
 if TYPE_CHECKING:
     from orchestrator.replay.site import ReplayedSite
-
-FILE = "calls.json"
-NOTICE_SECONDS = 3 * 3600
-"""How long before its beginning a call comes, where its document does not say."""
-_KEPT = ("shares", "planned_wh", "given_wh")
-_RECEIVED = "received"
 
 
 class Calls:
@@ -50,7 +44,7 @@ class Calls:
         self._shares: dict[tuple[str, int], int] = {}
         """By call and site: what it is asked for in the slot that runs."""
         self._kept: dict[str, dict[str, dict[int, list[int]]]] = {
-            call.name: {what: {} for what in _KEPT} for call in self.calls
+            call.name: {what: {} for what in KEPT} for call in self.calls
         }
 
     def begin(self, slot: int, sites: Sequence[ReplayedSite]) -> None:
@@ -100,7 +94,7 @@ class Calls:
                 reading = site.readings[slot]
                 more = reading.discharged - reading.charged - site.told_wh
                 given = more * call.direction.sign if asked else 0
-                for what, value in zip(_KEPT, (asked, site.told_wh, given), strict=True):
+                for what, value in zip(KEPT, (asked, site.told_wh, given), strict=True):
                     kept[what].setdefault(number, [0] * len(call.slots))[at] = value
 
     def keeps(self, sites: Sequence[ReplayedSite], number: int, slot: int) -> Kept | None:
@@ -143,17 +137,15 @@ class Calls:
             served = [site for site, asked in sorted(kept["shares"].items()) if any(asked)]
             found.append(
                 {**to_json(call)}
-                | {what: {str(site): kept[what][site] for site in served} for what in _KEPT}
+                | {what: {str(site): kept[what][site] for site in served} for what in KEPT}
             )
         return found
 
     def write(self, folder: Path) -> None:
         """Leave in a folder what became of the calls so far; a kill leaves the old file or the
         new one."""
-        new = folder / f"{FILE}.new"
         text = json.dumps(self.to_json(), indent=1, ensure_ascii=False) + "\n"
-        new.write_text(text, encoding="utf-8")
-        new.replace(folder / FILE)
+        write_whole(folder / FILE, text)
 
     def go_on(self, folder: Path) -> None:
         """Know again what the folder says became of them.
@@ -162,15 +154,17 @@ class Calls:
             SettingError: if it does not say it.
         """
         file = folder / FILE
-        try:
-            for entry in json.loads(file.read_text(encoding="utf-8")):
-                for what in _KEPT:
-                    known = {int(site): list(values) for site, values in entry[what].items()}
-                    self._kept[entry["name"]][what] = known
-        except (OSError, ValueError, LookupError, TypeError) as error:
-            raise SettingError(
-                f"{file} must say what became of the calls so far, got {reason_of(error)}"
-            ) from error
+        for one in asked_at(file):
+            if one.shares is None or one.call.name not in self._kept:
+                raise SettingError(
+                    f"{file} must say what became of the calls so far, got {one.call.name} "
+                    f"{'without' if one.shares is None else 'too'}"
+                )
+            said = one.shares, one.planned, one.given
+            for what, known in zip(KEPT, said, strict=True):
+                self._kept[one.call.name][what] = {
+                    site: list(values) for site, values in known.items()
+                }
 
 
 def headroom_of(site: ReplayedSite, direction: Direction, steps: Sequence[Step]) -> Headroom:
@@ -197,51 +191,6 @@ def headroom_of(site: ReplayedSite, direction: Direction, steps: Sequence[Step])
         power.append(max(free_wh, 0) * 3600 // SLOT_SECONDS)
     held = site.available_wh if direction is Direction.UP else room
     return Headroom(tuple(power), max(held - planned, 0))
-
-
-def calls_in(text: str, source: str, slots: range) -> list[Call]:
-    """Return the calls of a list of documents that touch some slots.
-
-    A document is one as it is posted to a control room (`vpp.calls.document`), with the moment at
-    which it came as `received` where that is not three hours before its beginning; or one as
-    `calls.json` holds it.
-
-    Raises:
-        SettingError: naming the source, and the entry and value that is wrong.
-    """
-    try:
-        entries = json.loads(text)
-    except ValueError as error:
-        raise SettingError(f"{source} must be JSON, got {error}") from error
-    if not isinstance(entries, list):
-        raise SettingError(f"{source} must be a list of calls, got {entries!r:.60}")
-    calls: dict[str, Call] = {}
-    for number, entry in enumerate(entries, start=1):
-        try:
-            call = _call(entry)
-        except (SettingError, LookupError, TypeError, ValueError) as error:
-            raise SettingError(f"{source}, call {number}: {error}") from error
-        if call.name in calls:
-            raise SettingError(f"{source}, call {number}: {call.name} must be named once")
-        calls[call.name] = call
-    return [
-        call
-        for call in calls.values()
-        if call.slots.start < slots.stop and slots.start < call.slots.stop
-    ]
-
-
-def _call(entry: object) -> Call:
-    if isinstance(entry, Mapping) and "steps" in entry:
-        return from_json(entry)
-    if not isinstance(entry, Mapping) or _RECEIVED not in entry:
-        call = posted(entry, 0)
-        return replace(call, received_at=call.starts_at - NOTICE_SECONDS)
-    content = {name: value for name, value in entry.items() if name != _RECEIVED}
-    moment = datetime.fromisoformat(entry[_RECEIVED])
-    if moment.tzinfo is None:
-        raise SettingError(f"received must say its time zone, got {entry[_RECEIVED]!r}")
-    return posted(content, int(moment.timestamp()))
 
 
 def _half_hours(steps: Iterable[Step]) -> Iterator[Step]:

@@ -4,44 +4,30 @@ from __future__ import annotations
 
 import shlex
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    TextColumn,
-    TimeElapsedColumn,
-    TimeRemainingColumn,
-)
 
 from energy.errors import SettingError
 from energy.units import PRICE_LIMIT, PRICE_PER_YEN
 from orchestrator import screen
 from orchestrator.options import InLanguage, Json, day_from, print_json
+from orchestrator.progress import progress_bar
 from orchestrator.replay.plan import BUNDLED, MARKUP, TRUTHFUL, Plan
 from orchestrator.setting.sites import load_setting, with_mode
 from orchestrator.steering.choice import InSteering, check_steering
 from orchestrator.steering.steering import PLAN
 from orchestrator.trading.agents import STRATEGIES
-from orchestrator.words import Language, Phrases, phrase, say
+from orchestrator.words import Language, say
 
 if TYPE_CHECKING:
     from chain.anvil import AnvilChain
 
 FOLDER = Path(".yui/replay")
 EVM, ANVIL = "evm", "anvil"
-_STEPS: Phrases = {
-    "again": ("running the kept transactions again", "記録済みの取引を再実行中"),
-    "slots": ("half hours settled", "精算済みコマ"),
-    "audit": ("blocks audited", "監査済みブロック"),
-}
-_LEFT: Phrases = {"left": ("left", "残り")}
 
 
 def replay(
@@ -135,7 +121,7 @@ def replay(
         calls=calls or "",
     )
     begun = time.monotonic()
-    with _shown(language) as progress, _node(chain, beginning_of(setting, plan)) as node:
+    with progress_bar(language) as progress, _node(chain, beginning_of(setting, plan)) as node:
         done = replayed(setting, plan, folder, progress, node)
     if as_json:
         print_json(
@@ -177,26 +163,3 @@ def _node(chain: str, start: int) -> Iterator[AnvilChain | None]:
         yield node
     else:
         raise SettingError(f"--chain must be {EVM}, {ANVIL} or a URL, got {chain!r}")
-
-
-@contextmanager
-def _shown(language: Language) -> Iterator[Callable[[str, int, int], None]]:
-    """Show how far it is on stderr, with the time that is left."""
-    bar = Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        TextColumn(phrase(_LEFT, language, "left")),
-        TimeRemainingColumn(),
-        console=Console(stderr=True),
-    )
-    tasks = {}
-    with bar:
-
-        def shown(step: str, done: int, total: int) -> None:
-            if step not in tasks:
-                tasks[step] = bar.add_task(phrase(_STEPS, language, step), total=total)
-            bar.update(tasks[step], completed=done, total=total)
-
-        yield shown

@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 
+from chain.files import write_whole
 from energy.errors import SettingError
 from orchestrator.replay.plan import Plan
 
@@ -26,7 +27,7 @@ def claim(folder: Path, plan: Plan, digests: Mapping[str, str], may_go_on: bool)
     file, wanted = folder / FILE, plan.to_json()
     if not file.exists():
         text = json.dumps({**wanted, "sha256": digests}, indent=2, ensure_ascii=False)
-        file.write_text(text + "\n", encoding="utf-8")
+        write_whole(file, text + "\n")
         return
     if not may_go_on:
         raise SettingError(

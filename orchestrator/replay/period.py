@@ -158,7 +158,7 @@ class _Period:
             waiting.append(self._over(slots.start + settled - 1))
         for slot in self.replay.run(slots):
             settled += 1
-            progress("slots", settled, len(slots))
+            progress("day", settled, len(slots))
             if settled % SLOTS_PER_DAY:
                 continue
             for day, root in waiting:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from energy.errors import SettingError
 from energy.registry import Tariff
-from orchestrator.replay.calls import calls_in
+from orchestrator.replay.asked import calls_in
 from orchestrator.replay.example_calls import example_calls
 from orchestrator.replay.plan import EXAMPLE, SYNTHETIC, Plan
 from orchestrator.replay.prices import (

@@ -14,9 +14,10 @@ import httpx
 import typer
 from eth_utils.address import is_address
 
+from chain.files import write_secret
 from chain.store import opened
 from energy.errors import ChainError, SettingError, YuiError
-from oracle.keys import new_keystore, new_passphrase, write_secret
+from oracle.keys import new_keystore, new_passphrase
 from orchestrator.options import InLanguage, print_json
 from orchestrator.service.alerts import log
 from orchestrator.service.settings import AgentSettings, load_settings

@@ -1,58 +1,28 @@
 """Balancing calls of a period: what was asked, and what the chain's readings say was delivered.
 
-The contracts keep no calls. They come from a file: a JSON list, each entry what
-`vpp.calls.document.to_json` writes, with what each site was to give and what its battery was
-planned to give, if that is known, in Wh by half hour of the call (out of the battery above 0):
-
-    [{"name": "evening-1", "direction": "up", "steps": [[1559286000, 1559289600, 10000]], ...,
-      "shares": {"6": [5000, 5000]}, "planned_wh": {"6": [1200, 0]}}]
+The contracts keep no calls. They come from a file, with what each site was to give and what its
+battery was planned to give, if that is known (`orchestrator.replay.asked`).
 
 Energies in Wh, money in microyen. Deliveries count in the direction of the call.
 """
 
 from __future__ import annotations
 
-import json
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
-from pathlib import Path
-from typing import Any
 
-from pydantic import BaseModel, ValidationError
 from sqlalchemy import Connection
 
 from chain.store import Store
 from energy.errors import SettingError
-from energy.reason import reason_of
 from energy.units import SLOT_SECONDS, day_of
+from orchestrator.replay.asked import Asked
 from orchestrator.verification.facts import Facts
 from vpp.calls.call import Basis, Call, State
-from vpp.calls.document import from_json, in_words
 from vpp.calls.evidence import metered
 from vpp.calls.fulfilment import Fulfilment, fulfilment
 from vpp.calls.kept import Kept, Share
-
-
-class _Extras(BaseModel):
-    shares: dict[int, list[int]] | None = None
-    planned_wh: dict[int, list[int]] = {}
-
-
-@dataclass(frozen=True)
-class Asked:
-    """A call, what each site was to give of it, and what batteries were planned to do; `shares`
-    are None where the file does not say, and empty where nobody could serve it."""
-
-    call: Call
-    shares: Mapping[int, Sequence[int]] | None
-    planned: Mapping[int, Sequence[int]]
-
-    def sites(self, batteries: Collection[int]) -> set[int]:
-        """Return the sites that serve it: those with a battery where the file does not say."""
-        if self.shares is not None:
-            return {*self.shares, *self.planned}
-        return set(self.planned) or set(batteries)
 
 
 @dataclass(frozen=True)
@@ -118,21 +88,6 @@ class CallFigures:
         )
 
 
-def calls_at(path: Path) -> list[Asked]:
-    """Read a file of calls.
-
-    Raises:
-        SettingError: if it is none, with the entry and what is wrong in it.
-    """
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise SettingError(f"{path} must be a JSON list of calls, got {error}") from error
-    if not isinstance(content, list):
-        raise SettingError(f"{path} must be a JSON list of calls, got {type(content).__name__}")
-    return [_asked(path, number, entry) for number, entry in enumerate(content)]
-
-
 def call_figures(
     connection: Connection, facts: Facts, asked: Sequence[Asked], source: str
 ) -> CallFigures:
@@ -149,30 +104,6 @@ def call_figures(
     answers = [_answer(store, facts, one, asked) for one in within]
     answers.sort(key=lambda one: (one.call.starts_at, one.call.name))
     return CallFigures(source, tuple(answers), len(asked) - len(within))
-
-
-def _asked(path: Path, number: int, entry: Any) -> Asked:
-    try:
-        call = from_json(entry)
-        extras = _Extras.model_validate(
-            {name: entry[name] for name in ("shares", "planned_wh") if name in entry}
-        )
-    except ValidationError as error:
-        raise SettingError(f"{path}: call {number}: {in_words(error)}") from error
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
-        raise SettingError(
-            f"{path}: call {number} must be as vpp.calls.document writes it, got {reason_of(error)}"
-        ) from error
-    except SettingError as error:
-        raise SettingError(f"{path}: call {number}: {error}") from error
-    for name, by_site in (("shares", extras.shares or {}), ("planned_wh", extras.planned_wh)):
-        for site, values in by_site.items():
-            if len(values) != len(call.slots):
-                raise SettingError(
-                    f"{path}: call {number}: {name} of site {site} must have a value for each of "
-                    f"{len(call.slots)} half hours, got {len(values)}"
-                )
-    return Asked(call, extras.shares, extras.planned_wh)
 
 
 def _answer(store: Store, facts: Facts, one: Asked, every: Sequence[Asked]) -> Answer:

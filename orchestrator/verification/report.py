@@ -13,10 +13,10 @@ from pathlib import Path
 from sqlalchemy import Connection
 
 from chain.store import Store as ChainStore
-from orchestrator.replay.calls import FILE
+from orchestrator.replay.asked import FILE, Asked, asked_at
 from orchestrator.setting.sites import AHEAD
 from orchestrator.steering.steering import PLAN
-from orchestrator.verification.calls import Asked, CallFigures, call_figures, calls_at
+from orchestrator.verification.calls import CallFigures, call_figures
 from orchestrator.verification.carbon import Carbon, carbon_figures, factor_of
 from orchestrator.verification.energy import EnergyFigures, coincidence, energy_figures
 from orchestrator.verification.facts import Facts, facts_of, settled_slots
@@ -122,4 +122,4 @@ def _calls(folder: Path | None, given: Path | None) -> tuple[list[Asked], str] |
     """Return the calls of a file that is given, or lies beside the store, and its name."""
     beside = folder / FILE if folder else None
     path = given or (beside if beside and beside.exists() else None)
-    return (calls_at(path), path.name) if path else None
+    return (asked_at(path), path.name) if path else None

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 
 from energy.units import JST
-from orchestrator.replay.calls import FILE
+from orchestrator.replay.asked import FILE
 from orchestrator.verification.calls import Answer, CallFigures
 from orchestrator.verification.charts import bars
 from orchestrator.verification.provenance import Provenance

@@ -57,7 +57,7 @@ def silent(step: str, done: int, total: int) -> None:
 
 def stops_at(slot: int) -> Callable[[str, int, int], None]:
     def progress(step: str, done: int, total: int) -> None:
-        if step == "slots" and done == slot:
+        if step == "day" and done == slot:
             raise Stopped
 
     return progress
@@ -69,7 +69,7 @@ def killed_at(slot: int, setting: Setting, asked: Plan, folder: Path) -> None:
     said, saying = os.pipe()
 
     def progress(step: str, done: int, total: int) -> None:
-        if step == "slots" and done == slot:
+        if step == "day" and done == slot:
             (beside,) = active_children()
             os.write(saying, str(beside.pid).encode())
             os.kill(os.getpid(), signal.SIGKILL)

@@ -118,7 +118,7 @@ def test_no_key_is_written_over(network):
     folder, _ = network
     with pytest.raises(SettingError, match="must hold no member yet"):
         new_member(folder / "members" / "tome", "tome")
-    with pytest.raises(SettingError, match="must not be written over"):
+    with pytest.raises(SettingError, match="must not be there yet: a key is never overwritten"):
         new_key(folder / "accounts", "relay")
     with pytest.raises(SettingError, match="must hold no network yet"):
         create(folder, "again", members_in(folder / "x"), 1, 1)

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from coincurve import PrivateKey
 
+from chain.files import write_secret
 from energy.errors import SettingError
 from energy.messages import Domain, address_of, digest, signer_of
 from energy.records import Reading
@@ -21,7 +22,6 @@ from oracle.keys import (
     new_passphrase,
     passphrase_from,
     unlocked,
-    write_secret,
 )
 
 KEY = bytes(31) + b"\x07"

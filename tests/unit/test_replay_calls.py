@@ -12,7 +12,8 @@ import pytest
 
 from energy.errors import SettingError
 from energy.units import JST, SLOT_SECONDS, day_of, slots_of
-from orchestrator.replay.calls import Calls, calls_in, headroom_of
+from orchestrator.replay.asked import asked_at, calls_in
+from orchestrator.replay.calls import Calls, headroom_of
 from orchestrator.replay.example_calls import example_calls
 from orchestrator.replay.replay import known_tariffs
 from orchestrator.replay.series import SiteSeries
@@ -191,8 +192,13 @@ def test_what_became_of_calls_is_known_again(tmp_path: Path) -> None:
     # And the file can be played again as it is.
     text = (tmp_path / "calls.json").read_text()
     assert calls_in(text, "calls.json", DAY) == [one]
-    (tmp_path / "calls.json").unlink()
+    entry = json.loads(text)
+    del entry[0]["shares"]
+    (tmp_path / "calls.json").write_text(json.dumps(entry))
     with pytest.raises(SettingError, match=r"calls\.json must say what became of the calls"):
+        again.go_on(tmp_path)
+    (tmp_path / "calls.json").unlink()
+    with pytest.raises(SettingError, match=r"calls\.json must be a list of calls, got"):
         again.go_on(tmp_path)
 
 
@@ -215,6 +221,15 @@ def test_calls_are_read_with_the_moment_at_which_they_came() -> None:
     assert calls_in(json.dumps([GOOD]), "file", slots_of(date(2019, 6, 5))) == []
 
 
+def test_a_call_as_it_was_posted_may_say_who_was_to_give_what(tmp_path: Path) -> None:
+    file = tmp_path / "asked.json"
+    file.write_text(json.dumps([{**GOOD, "shares": {"6": [5, 5, 4, 4]}}, {**GOOD, "name": "b"}]))
+    told, untold = asked_at(file)
+    assert told.call.starts_at == untold.call.starts_at
+    assert (told.shares, untold.shares) == ({6: [5, 5, 4, 4]}, None)
+    assert (told.sites({1}), untold.sites({1})) == ({6}, {1})
+
+
 @pytest.mark.parametrize(
     ("text", "error"),
     [
@@ -227,6 +242,9 @@ def test_calls_are_read_with_the_moment_at_which_they_came() -> None:
         (json.dumps([{**GOOD, "received": "16:00"}]), "file, call 1: Invalid isoformat"),
         (json.dumps([{**GOOD, "received": "2019-06-04T16:00"}]), "must say its time zone"),
         (json.dumps([{**GOOD, "received": 7}]), "file, call 1: fromisoformat"),
+        (json.dumps([{**GOOD, "shares": {"6": [1]}}]), "shares of site 6 must have a value for"),
+        (json.dumps([{**GOOD, "planned_wh": {"6": ["much"] * 4}}]), "call 1: planned_wh.6.0"),
+        (json.dumps([{**GOOD, "given_wh": {"-1": [1] * 4}}]), "file, call 1: given_wh.-1"),
     ],
 )
 def test_a_file_of_calls_that_makes_no_sense_is_refused(text: str, error: str) -> None:

@@ -20,7 +20,8 @@ from energy.errors import AuditError, ChainError, SettingError
 from energy.units import JST, slots_of
 from orchestrator.auditing.audit import audited_again
 from orchestrator.cli import app
-from orchestrator.verification.calls import CallFigures, call_figures, calls_at
+from orchestrator.replay.asked import asked_at
+from orchestrator.verification.calls import CallFigures, call_figures
 from orchestrator.verification.document import html_of, sections_of, write_markdown
 from orchestrator.verification.queries import query
 from orchestrator.verification.report import Figures
@@ -45,7 +46,7 @@ def asked_in(figures: Figures, folder: Path, file: Path, slots: range | None = N
     facts = replace(figures.facts, slots=slots or figures.facts.slots)
     engine = opened(str(folder / "store.sqlite"))
     with stored(engine) as store:
-        calls = call_figures(store.connection, facts, calls_at(file), file.name)
+        calls = call_figures(store.connection, facts, asked_at(file), file.name)
     engine.dispose()
     return replace(figures, calls=calls)
 
@@ -304,25 +305,25 @@ def test_whose_calls_they_are_is_said(folder, tmp_path, figures):
 @pytest.mark.parametrize(
     ("content", "words"),
     [
-        ("{}", "must be a JSON list of calls, got dict"),
-        ("[", "must be a JSON list"),
-        ('[{"name": "x"}]', "call 0 must be as vpp.calls.document writes it"),
-        ("[3]", "call 0 must be as"),
+        ("{}", "must be a list of calls, got {}"),
+        ("[", "must be JSON, got"),
+        ('[{"name": "x"}]', "call 1: direction: field required, got nothing"),
+        ("[3]", "call 1: the document"),
     ],
 )
 def test_a_file_that_holds_no_calls_is_refused(tmp_path, content, words):
     file = tmp_path / "calls.json"
     file.write_text(content)
     with pytest.raises(SettingError, match=re.escape(words)):
-        calls_at(file)
+        asked_at(file)
 
 
 def test_shares_must_fit_the_call_and_the_sites(folder, figures, tmp_path):
     call = to_json(evening(SUNDAY))
     with pytest.raises(SettingError, match="shares of site 6 must have a value for each of 2"):
-        calls_at(written(tmp_path / "a.json", {**call, "shares": {"6": [1]}}))
-    with pytest.raises(SettingError, match="call 0: shares.6.0"):
-        calls_at(written(tmp_path / "b.json", {**call, "shares": {"6": ["much", 1]}}))
+        asked_at(written(tmp_path / "a.json", {**call, "shares": {"6": [1]}}))
+    with pytest.raises(SettingError, match="call 1: shares.6.0"):
+        asked_at(written(tmp_path / "b.json", {**call, "shares": {"6": ["much", 1]}}))
     file = written(tmp_path / "c.json", {**call, "shares": {"9": [1, 1]}})
     with pytest.raises(SettingError, match="a site must be 0 to 6, got 9"):
         asked_in(figures, folder, file)

@@ -44,13 +44,14 @@ def init(
     folder: Annotated[Path, typer.Option(help="Where the settings go.")] = Path(),
 ) -> None:
     """Write a settings file to begin with."""
+    from chain.files import write_whole
     from vpp.dispatch.template import settings_text
 
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / DEFAULT_SETTINGS
     if path.exists():
         raise SettingError(f"{path} must not be there yet: settings are never overwritten")
-    path.write_text(settings_text(site, name, municipality, power_w), encoding="utf-8")
+    write_whole(path, settings_text(site, name, municipality, power_w))
     print(f"next: describe the devices in {path}, then yui vpp check and yui vpp run")
 
 

@@ -10,9 +10,9 @@ does.
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 
+from chain.files import write_whole
 from energy.errors import SettingError
 from energy.reason import reason_of
 from energy.units import SLOT_SECONDS
@@ -97,11 +97,5 @@ def write_plan(path: Path, plan: Instruction) -> None:
     Raises:
         OSError: if it cannot be written; the old one stays.
     """
-    new = path.with_name(f".{path.name}.new")
-    with new.open("w", encoding="utf-8") as file:
-        # Dispatch may run as another user. What is planned is no secret on its machine.
-        os.fchmod(file.fileno(), 0o644)
-        file.write(plan_text(plan) + "\n")
-        file.flush()
-        os.fsync(file.fileno())
-    new.replace(path)
+    # Dispatch may run as another user. What is planned is no secret on its machine.
+    write_whole(path, plan_text(plan) + "\n", mode=0o644)

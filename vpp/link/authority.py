@@ -20,7 +20,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-from chain.network.keys import write_secret
+from chain.files import write_secret, write_whole
 from energy.errors import SettingError
 
 AUTHORITY_DAYS, CERTIFICATE_DAYS = 20 * 365, 3 * 365
@@ -110,11 +110,10 @@ class Authority:
         path = folder / f"{stem}.key"
         if replace and path.exists():
             # Whole at any moment: the old key, or the new one.
-            write_secret(path.with_suffix(".new"), _key_text(key))
-            path.with_suffix(".new").replace(path)
+            write_whole(path, _key_text(key), mode=0o600)
         else:
             write_secret(path, _key_text(key))
-        (folder / f"{stem}.crt").write_text(certificate_text(made), encoding="ascii")
+        write_whole(folder / f"{stem}.crt", certificate_text(made))
         return made
 
     def revocation_list(self, serials: Iterable[int]) -> str:

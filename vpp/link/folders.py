@@ -14,6 +14,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from chain.files import write_whole
 from chain.network.keys import key_at
 from energy.errors import SettingError
 from energy.reason import reason_of
@@ -52,11 +53,9 @@ class FleetFile:
     sites: tuple[Member, ...]
 
     def write(self, folder: Path) -> None:
-        """Write it whole."""
-        path = folder / FLEET_FILE
-        new = path.with_suffix(".new")
-        new.write_text(json.dumps(asdict(self), ensure_ascii=False, indent=2) + "\n", "utf-8")
-        new.replace(path)
+        """Write it, whole or not at all."""
+        text = json.dumps(asdict(self), ensure_ascii=False, indent=2)
+        write_whole(folder / FLEET_FILE, text + "\n")
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from chain.files import write_whole
 from chain.network.keys import new_key
 from energy.errors import SettingError
 from vpp.link.authority import Authority, certificate_text
@@ -199,10 +200,7 @@ def _changed(folder: Path, site: int, renew: bool) -> FleetFile:
     )
     serials = [int(serial, 16) for each in made.sites for serial in each.revoked]
     made.write(folder)
-    path = folder / "broker" / f"{SITES_AUTHORITY}.crl"
-    new = path.with_suffix(".new")
-    new.write_text(own.revocation_list(serials), encoding="ascii")
-    new.replace(path)
+    write_whole(folder / "broker" / f"{SITES_AUTHORITY}.crl", own.revocation_list(serials))
     return made
 
 
@@ -220,7 +218,7 @@ def _with_certificate(
     place.chmod(0o700)
     made = own.issue(user, place, "site", replace=replace)
     text = certificate_text(authority.certificate)
-    (place / f"{FLEET_AUTHORITY}.crt").write_text(text, encoding="ascii")
+    write_whole(place / f"{FLEET_AUTHORITY}.crt", text)
     values = {
         "fleet": fleet.name,
         "salt": fleet.salt,
@@ -232,7 +230,7 @@ def _with_certificate(
         "host": fleet.host,
         "port": fleet.port,
     }
-    (place / LINK_FILE).write_text(json.dumps(values, ensure_ascii=False, indent=2) + "\n", "utf-8")
+    write_whole(place / LINK_FILE, json.dumps(values, ensure_ascii=False, indent=2) + "\n")
     return Member(
         site.site,
         site.name,
