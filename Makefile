@@ -63,7 +63,7 @@ openapi-test: setup ## Ask every address of the pages' data all that its descrip
 gas: setup ## Write the gas of each step anew, for a review to see
 	@YUI_GAS_SNAPSHOT=1 $(BIN)/pytest -q tests/services/test_gas.py
 
-bench: setup ## Measure; ARGS="gas" and --json FILE; ARGS=--help lists the benches
+bench: setup ## Say what there is to measure; ARGS="gas --json FILE" measures it
 	@$(BIN)/python -m bench $(ARGS)
 
 deploy: build/compiled ## Deploy the contracts to the chain at RPC=http://host:port, or of NETWORK=folder

@@ -1,4 +1,7 @@
-"""Run a bench, print its table and write its figures: `python -m bench NAME --json FILE`."""
+"""Run a bench, print its table and write its figures: `python -m bench NAME --json FILE`.
+
+Without a name: say which there are, and what each measures.
+"""
 
 from __future__ import annotations
 
@@ -38,41 +41,46 @@ from bench import (
 from bench.figures import Figure
 from energy.errors import SettingError
 
-BENCHES = {
-    "calls": calls.figures,
-    "fleet": fleet.figures,
-    "gas": gas.figures,
-    "market": market.figures,
-    "day": day.figures,
-    "desk": desk.figures,
-    "readers": readers.figures,
-    "dispatch": dispatch.figures,
-    "network": network.figures,
-    "origin": origin.figures,
-    "site": site.figures,
-    "jepx": jepx.figures,
-    "link": link.figures,
-    "plan": plan.figures,
-    "ageing": ageing.figures,
-    "stages": stages.figures,
-    "steering": steering.figures,
-    "strategies": strategies.figures,
-    "web": web.figures,
-    "year": year.figures,
-    "scale": scale.figures,
-}
+_MODULES = (
+    calls,
+    fleet,
+    gas,
+    market,
+    day,
+    desk,
+    readers,
+    dispatch,
+    network,
+    origin,
+    site,
+    jepx,
+    link,
+    plan,
+    ageing,
+    stages,
+    steering,
+    strategies,
+    web,
+    year,
+    scale,
+)
+BENCHES = {module.__name__.rpartition(".")[2]: module for module in _MODULES}
+"""By name; the first sentence of each says what it measures."""
 
 
 def main() -> int:
     """Return 0 if every bar holds, else 1."""
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
-    parser.add_argument("name", choices=BENCHES)
+    parser.add_argument("name", nargs="?", choices=BENCHES, help="all are listed without it")
     parser.add_argument("--json", type=Path, metavar="FILE", help="where the figures are written")
     options = parser.parse_args()
+    if options.name is None:
+        Console().print(_listed())
+        return 0
     # Asked to end, it ends as by Ctrl-C: what it started is stopped first.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
-        found = BENCHES[options.name]()
+        found = BENCHES[options.name].figures()
     except SettingError as error:
         print(f"bench {options.name} is left out: {error}", file=sys.stderr)
         return 1
@@ -81,6 +89,18 @@ def main() -> int:
         rows = [{**asdict(figure), "holds": figure.holds} for figure in found]
         options.json.write_text(json.dumps(rows, indent=2, ensure_ascii=False) + "\n")
     return int(any(figure.holds is False for figure in found))
+
+
+def measured_by(name: str) -> str:
+    """Return what a bench measures: the first sentence of what its module says of itself."""
+    return " ".join((BENCHES[name].__doc__ or "").partition("\n\n")[0].split())
+
+
+def _listed() -> Table:
+    table = Table("bench", "what it measures", title="python -m bench NAME", title_justify="left")
+    for name in BENCHES:
+        table.add_row(name, measured_by(name))
+    return table
 
 
 def _table(name: str, figures: list[Figure]) -> Table:

@@ -14,10 +14,16 @@ from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Connection, Engine, create_engine, event, make_url, text
-from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
+from sqlalchemy.exc import (
+    ArgumentError,
+    NoSuchModuleError,
+    OperationalError,
+    SQLAlchemyError,
+)
+from sqlalchemy.exc import TimeoutError as NoConnectionFree
 
 from chain.migrations import Steps, migrate, pending
-from energy.errors import SettingError, StoreError
+from energy.errors import SettingError, StoreAway, StoreError
 
 SQLITE, POSTGRESQL = "sqlite", "postgresql"
 WAIT_SECONDS = 30
@@ -33,11 +39,21 @@ def opened(url: str, steps: Steps | None = None, durable: bool = False) -> Engin
     commit to a durable one survives a power cut; others may lose the last, to be indexed again.
 
     Raises:
+        SettingError: as `described`, or `bring_up_to_date`.
+        StoreError: as `bring_up_to_date`.
+    """
+    engine = described(url, durable)
+    bring_up_to_date(engine, steps)
+    return engine
+
+
+def described(url: str, durable: bool = False) -> Engine:
+    """Return the store at a URL or path, as `opened`, of which nothing has been asked yet.
+
+    Raises:
         SettingError: if the URL is none, or names another kind of database.
-        StoreError: if what is there is no store, or one of a newer version.
     """
     if "://" not in url:
-        Path(url).parent.mkdir(parents=True, exist_ok=True)
         url = f"{SQLITE}:///{url}"
     try:
         parsed = make_url(url)
@@ -47,13 +63,59 @@ def opened(url: str, steps: Steps | None = None, durable: bool = False) -> Engin
             parsed = parsed.set(drivername="postgresql+psycopg")
         elif name != SQLITE:
             raise SettingError(f"a store must be at sqlite:// or postgresql://, got {name}://")
-        engine = create_engine(parsed, **_OPTIONS[name])
+        given = {each: value for each, value in _WAYS[name].items() if each not in parsed.query}
+        engine = create_engine(parsed, connect_args=given, **_OPTIONS[name])
     except (ArgumentError, NoSuchModuleError) as error:
         raise SettingError(f"a store must be a path or a URL, got {url!r}") from error
     if name == SQLITE:
         _write_ahead(engine, "FULL" if durable else "NORMAL")
-    _bring_up_to_date(engine, steps)
     return engine
+
+
+def bring_up_to_date(engine: Engine, steps: Steps | None = None) -> None:
+    """Make a store's tables, or do the steps that they lack.
+
+    Raises:
+        SettingError: if PostgreSQL answers, and refuses the user or has no such database.
+        StoreAway: if the database does not answer now.
+        StoreError: if what is there is no store, or one of a newer version.
+    """
+    try:
+        if engine.name == SQLITE and engine.url.database not in _IN_MEMORY:
+            Path(str(engine.url.database)).parent.mkdir(parents=True, exist_ok=True)
+        with reading(engine) as connection:
+            behind = pending(connection, steps)
+        if behind:
+            with writing(engine) as connection:
+                migrate(connection, steps)
+    except OSError as error:
+        raise StoreAway(f"{named(engine)} must be a store that works, got: {error}") from error
+    except StoreAway as error:
+        if engine.name == POSTGRESQL and (why := _refusal(engine)):
+            raise SettingError(
+                f"{named(engine)} must name a user and a database that PostgreSQL knows, got: {why}"
+            ) from error
+        raise
+
+
+def _refusal(engine: Engine) -> str | None:
+    """Return why a PostgreSQL that answers lets nobody in; None if it is away, or full.
+
+    libpq tells no code of what fails before a session; whether a server takes sessions at all is
+    what its ping says. It may have come up just now: then the second try is good.
+    """
+    # Where there is no PostgreSQL to reach, psycopg need not be installed.
+    driver: Any = engine.dialect.dbapi
+    where = engine.url.set(drivername=POSTGRESQL).render_as_string(hide_password=False)
+    ping = driver.pq.PGconn.ping(where.encode())
+    if ping in (driver.pq.Ping.REJECT, driver.pq.Ping.NO_RESPONSE):
+        return None
+    try:
+        driver.connect(where, connect_timeout=WAIT_SECONDS).close()
+    except driver.OperationalError as error:
+        why = str(error).strip().splitlines()[-1]
+        return None if any(words in why for words in _FULL) else why
+    return None
 
 
 def opened_to_read(url: str, steps: Steps | None = None) -> Engine:
@@ -92,7 +154,7 @@ def _file_of(url: str) -> Path | None:
         parsed = make_url(url)
     except ArgumentError:
         return None
-    is_file = parsed.get_backend_name() == SQLITE and parsed.database not in (None, "", ":memory:")
+    is_file = parsed.get_backend_name() == SQLITE and parsed.database not in _IN_MEMORY
     return Path(str(parsed.database)) if is_file else None
 
 
@@ -112,9 +174,26 @@ def _read_only(path: Path) -> sqlite3.Connection:
 
 
 _OPTIONS: dict[str, dict[str, Any]] = {
-    SQLITE: {"connect_args": {"timeout": WAIT_SECONDS}},
+    SQLITE: {},
     POSTGRESQL: {"isolation_level": "REPEATABLE READ", "pool_pre_ping": True},
 }
+_WAYS: dict[str, dict[str, Any]] = {
+    SQLITE: {"timeout": WAIT_SECONDS},
+    # A machine that has gone without a word is found out in half a minute, not in two hours.
+    POSTGRESQL: {
+        "connect_timeout": 10,
+        "keepalives_idle": 10,
+        "keepalives_interval": 5,
+        "keepalives_count": 4,
+        "tcp_user_timeout": 30_000,
+    },
+}
+"""How each is reached, where the URL does not say: seconds, the last in milliseconds."""
+_FULL = ("too many", "connection slots")
+"""PostgreSQL's words where it has no room for one more: that passes."""
+_IN_MEMORY = (None, "", ":memory:")
+_LASTING = 1
+"""SQLite's code of a statement that cannot be; others of its operational errors pass."""
 
 
 @contextmanager
@@ -161,15 +240,13 @@ def _told(engine: Engine) -> Iterator[None]:
         yield
     except SQLAlchemyError as error:
         reason = str(getattr(error, "orig", None) or error).strip().splitlines()[0]
-        raise StoreError(f"{named(engine)} must be a store that works, got: {reason}") from error
+        told = StoreAway if _passes(error) else StoreError
+        raise told(f"{named(engine)} must be a store that works, got: {reason}") from error
 
 
-def _bring_up_to_date(engine: Engine, steps: Steps | None) -> None:
-    with reading(engine) as connection:
-        behind = pending(connection, steps)
-    if behind:
-        with writing(engine) as connection:
-            migrate(connection, steps)
+def _passes(error: SQLAlchemyError) -> bool:
+    code = getattr(getattr(error, "orig", None), "sqlite_errorcode", None)
+    return isinstance(error, OperationalError | NoConnectionFree) and code != _LASTING
 
 
 def _write_ahead(engine: Engine, synchronous: str) -> None:

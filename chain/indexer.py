@@ -37,15 +37,17 @@ from chain.events import (
 from chain.origin import Claimed, RootAttested, origin_events
 from chain.store import stored
 from chain.writer import Writer, tariff_rows, terms_row, written
-from energy.errors import ChainError
+from energy.errors import ChainError, FinalReplaced, NodeBehind
 from energy.origin import trace
 from energy.registry import NO_RATINGS, SiteTerms
 
 if TYPE_CHECKING:
     from chain.node import NodeChain
 
-FINAL, MARKET, ORIGIN, INDEXED_ORIGIN = "final", "market", "origin", "indexed_origin"
-"""What the store keeps of itself: the newest final block, and of which contracts it is."""
+FINAL, FINAL_HASH = "final", "final_hash"
+"""What the store keeps of the chain: the newest final block, its hash where forks are possible."""
+MARKET, ORIGIN, INDEXED_ORIGIN = "market", "origin", "indexed_origin"
+"""What the store keeps of itself: of which contracts it is."""
 
 Progress = Callable[[int, int], None]
 """Told the block that has been indexed, and the newest."""
@@ -57,8 +59,9 @@ def indexed(engine: Engine, node: NodeChain, address: str, progress: Progress | 
     Two that index one store do no harm: a block that the other has indexed is passed over.
 
     Raises:
-        ChainError: if the chain cannot be reached or is behind the store, if the store is of
-            another market, or if a final block has been replaced.
+        ChainError: if the chain cannot be reached, or the store is of another market.
+        NodeBehind: if the node lacks blocks that were final when the store was last indexed.
+        FinalReplaced: if it has others in their place.
         StoreError: if the store does not answer.
     """
     contracts = _contracts(engine, node, address)
@@ -74,10 +77,24 @@ def indexed(engine: Engine, node: NodeChain, address: str, progress: Progress | 
                 _index_block(store, block, digest, time, events)
         if progress:
             progress(block, head)
-    # What was read so deep below the newest block was so deep then: no fork came between.
-    with written(engine) as store:
-        store.set(FINAL, str(head - node.depth))
+    _keep_final(engine, node, head)
     return head
+
+
+def _keep_final(engine: Engine, node: NodeChain, head: int) -> None:
+    """Keep up to which block the store is final; where forks are possible, it never goes back."""
+    # What was read so deep below the newest block was so deep then: no fork came between.
+    final = head - node.depth
+    with stored(engine) as store:
+        before = store.final_block()
+    if final == before or (node.depth and final < max(before, 0)):
+        return
+    digest = node.block_hash(final).hex() if node.depth else ""
+    with written(engine) as store:
+        # Another indexer may have come further meanwhile.
+        if not node.depth or store.final_block() < final:
+            store.set(FINAL, str(final))
+            store.set(FINAL_HASH, digest)
 
 
 def _contracts(engine: Engine, node: NodeChain, address: str) -> list[str]:
@@ -106,9 +123,12 @@ def _common_block(engine: Engine, node: NodeChain) -> int:
     """
     height = node.height()
     with stored(engine) as store:
-        unsure = store.blocks_after(store.final_block())
-    for block, digest in unsure:
-        if block > height or node.block_hash(block) != digest:
+        final, digest = store.final_block(), store.setting(FINAL_HASH)
+        unsure = store.blocks_after(final)
+    if node.depth and digest:
+        _check_final(node, final, digest, height)
+    for block, known in unsure:
+        if block > height or node.block_hash(block) != known:
             with written(engine) as store:
                 store.take_back(block)
             break
@@ -117,22 +137,25 @@ def _common_block(engine: Engine, node: NodeChain) -> int:
             last = store.last_block()
         if last is None:
             return -1
-        block, digest = last
-        if block <= height and node.block_hash(block) == digest:
+        block, known = last
+        if node.depth and block <= final:
+            _check_final(node, block, known.hex(), height)
             return block
-        if node.depth:
-            raise ChainError(_lost(block, height))
+        if block <= height and node.block_hash(block) == known:
+            return block
         with written(engine) as store:
             store.take_back(block)
 
 
-def _lost(block: int, height: int) -> str:
+def _check_final(node: NodeChain, block: int, digest: str, height: int) -> None:
+    """Demand that a node has a block that was final, and the same."""
     if block > height:
-        return f"the node must have final block {block}, got {height}: it is behind"
-    return (
-        f"block {block} was final and must stand, got another: more than half of the validators "
-        "have rewritten it; a new store would follow them"
-    )
+        raise NodeBehind(f"the node must have final block {block}, got {height}: it is behind")
+    if node.block_hash(block).hex() != digest:
+        raise FinalReplaced(
+            f"block {block} was final and must stand, got another: the node lies, or more than "
+            "half of the validators have rewritten it; a new store would follow them"
+        )
 
 
 def _index_block(store: Writer, block: int, digest: bytes, time: int, logs: Iterable[Log]) -> None:

@@ -184,6 +184,11 @@ def m006_claims_by_day(connection: Connection) -> None:
     )
 
 
+def m007_holdings_by_slot(connection: Connection) -> None:
+    """Find the newest of what batteries held among years of it: it is asked for at each block."""
+    _run(connection, "CREATE INDEX holdings_by_slot ON holdings (slot)")
+
+
 Steps = Sequence[Callable[[Connection], None]]
 
 MIGRATIONS: Steps = (
@@ -193,6 +198,7 @@ MIGRATIONS: Steps = (
     m004_slots_in_brief,
     m005_attested_and_claimed,
     m006_claims_by_day,
+    m007_holdings_by_slot,
 )
 
 

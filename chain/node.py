@@ -125,11 +125,6 @@ class NodeChain:
         past._asked_block = lambda: number
         return past
 
-    def asked_height(self) -> int:
-        """Return the block as of which calls are answered, and to which logs should be read."""
-        block = self._asked_block()
-        return block if isinstance(block, int) else self.height()
-
     def final_height(self) -> int:
         """Return the newest final block's number; -1 while there is none."""
         return max(self.height() - self.depth, -1)

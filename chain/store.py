@@ -139,6 +139,12 @@ class Store:
         query = select(func.count()).select_from(ORDERS).where(ORDERS.c.slot == slot)
         return self.connection.scalar(query) or 0
 
+    def accepted(self, slot: int, block: int) -> frozenset[tuple[int, int]]:
+        """Return site and sequence of a slot's orders that were accepted up to a block."""
+        query = select(ORDERS.c.site, ORDERS.c.sequence)
+        query = query.where(ORDERS.c.slot == slot, ORDERS.c.block <= block)
+        return frozenset((site, sequence) for site, sequence in self.connection.execute(query))
+
     def price(self, slot: int) -> int | None:
         """Return the price of a cleared slot; None if it was not cleared."""
         return self.connection.scalar(select(CLEARINGS.c.price).where(CLEARINGS.c.slot == slot))

@@ -128,7 +128,9 @@ ORIGINS = _table(
     by_generator=("origin_site", "origin_slot"),
 )
 PARTS = ("used", "entered", "charged", "drawn", "lost", "utility", "unmetered")
-HOLDINGS = _table("holdings", _number("slot"), Column("state", String, nullable=False))
+HOLDINGS = _table(
+    "holdings", _number("slot"), Column("state", String, nullable=False), by_slot=("slot",)
+)
 ATTESTATIONS = _table(
     "attestations",
     *map(_number, ("day", "site")),

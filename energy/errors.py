@@ -7,9 +7,12 @@
     ├── ReadingImpossible         what the devices say adds up to no reading
     ├── StoreFailed               a disk that does not take a write, see `oracle.outbox`
     ├── StoreError                a store of the chain's events that does not answer, or is broken
+    │   └── StoreAway             it does not answer now, and may again
     ├── LinkError                 a broker that cannot be reached, a message that makes no sense
     ├── VtnError                  a VTN that does not answer, or refuses, see `vpp.calls.vtn`
     ├── ChainError                a chain that cannot be reached or is not the expected one
+    │   ├── NodeBehind            its node lacks blocks that were final
+    │   └── FinalReplaced         it has others in place of blocks that were final
     ├── AuditError                a fact on the chain that the rules do not allow
     └── Refusal                   a rule of the contract was not met; the contract's custom errors
         ├── GateClosed, GateOpen, BeyondHorizon, BeforeFirstSlot, SlotUnsettled, SlotGone
@@ -68,6 +71,12 @@ class StoreError(YuiError):
     kind_ja = "記録を読めない"
 
 
+class StoreAway(StoreError):
+    """A store does not answer now: its database is down, its disk full, or another writes."""
+
+    kind_ja = "記録に接続できない"
+
+
 class LinkError(YuiError):
     """The fleet's broker cannot be reached, or a message between room and site makes no sense."""
 
@@ -78,6 +87,18 @@ class ChainError(YuiError):
     """The chain cannot be reached, or is not the expected one."""
 
     kind_ja = "チェーンに接続できない、または別のチェーン"
+
+
+class NodeBehind(ChainError):
+    """The node lacks blocks that were final before."""
+
+    kind_ja = "ノードのブロックが遅れている"
+
+
+class FinalReplaced(ChainError):
+    """The chain has other blocks in place of some that were final before."""
+
+    kind_ja = "確定済みのブロックが書き換えられた"
 
 
 class AuditError(YuiError):

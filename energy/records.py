@@ -19,6 +19,7 @@ from enum import IntEnum, IntFlag
 ORDER_BYTES = 10
 TRADE_BYTES = 8
 READING_BYTES = 32
+REVISION_LIMIT = 2**8
 
 
 class Side(IntEnum):

@@ -19,7 +19,6 @@ from pymodbus.pdu import ExceptionResponse, ModbusPDU
 from energy.errors import DeviceError
 
 READ_LIMIT = 125
-WRITE_LIMIT = 123
 CODES = {
     1: "illegal function",
     2: "illegal address",

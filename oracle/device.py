@@ -14,6 +14,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from energy.errors import DeviceError, SettingError
+from energy.units import ENERGY_LIMIT
 from field.blocks import discovered, read_blocks
 from field.echonet_node import Echonet, EchonetLine
 from field.modbus import Address, Line, NoAnswer
@@ -191,7 +192,10 @@ class Instruments:
 
 
 def sample_of(time_seconds: int, shown: Mapping[Device, Shown]) -> Sample:
-    """Return a sample from what devices showed; power beyond a device's ceiling is nonsense."""
+    """Return a sample from what devices showed.
+
+    Power beyond a device's ceiling is nonsense, and so is a stored energy that no reading can hold.
+    """
     sample = Sample(time_seconds)
     counters, powers_w, stored_wh = {}, {}, {}
     incidents: list[Incident] = []
@@ -209,7 +213,12 @@ def sample_of(time_seconds: int, shown: Mapping[Device, Shown]) -> Sample:
         if power_w is not None:
             for quantity in device.counted:
                 powers_w[key_of(device.name, quantity)] = max(SIGN[quantity] * power_w, 0)
-        if each.stored_wh is not None:
+        if each.stored_wh is not None and not 0 <= each.stored_wh < ENERGY_LIMIT:
+            beyond = DeviceError(
+                f"stored must be at least 0 Wh and below {ENERGY_LIMIT} Wh, got {each.stored_wh} Wh"
+            )
+            errors = (*errors, beyond)
+        elif each.stored_wh is not None:
             stored_wh[key_of(device.name, STORED)] = each.stored_wh
         incidents += [incident_of(device.name, error) for error in errors]
     return replace(

@@ -24,7 +24,7 @@ from itertools import pairwise
 
 from energy.errors import ReadingImpossible
 from energy.records import Quality, Reading
-from energy.units import SLOT_SECONDS
+from energy.units import ENERGY_LIMIT, SLOT_SECONDS
 from oracle.quantity import STORED, quantity_of
 from oracle.totals import GAP_SECONDS, Total
 
@@ -83,8 +83,8 @@ def reading_of(slot: int, site: int, totals: Mapping[str, Sequence[Total]]) -> R
     takes the place of the total. Devices are summed, quantity by quantity.
 
     Raises:
-        ReadingImpossible: if there never can be one: no sample at its start, or the
-            devices contradict each other.
+        ReadingImpossible: if there never can be one: no sample at its start, more than a
+            reading can hold, or the devices contradict each other.
     """
     start, end = slot * SLOT_SECONDS, (slot + 1) * SLOT_SECONDS
     energies: dict[str, int] = {}
@@ -106,6 +106,11 @@ def reading_of(slot: int, site: int, totals: Mapping[str, Sequence[Total]]) -> R
             )
         energies[quantity] = energies.get(quantity, 0) + last.wh - first.wh
         quality |= first.quality | _marks(known, start, end)
+    for quantity, energy_wh in energies.items():
+        if energy_wh >= ENERGY_LIMIT:
+            raise ReadingImpossible(
+                f"slot {slot}: {quantity} must be below {ENERGY_LIMIT} Wh, got {energy_wh} Wh"
+            )
     return reconciled(Reading(slot, site, **energies, quality=quality))
 
 

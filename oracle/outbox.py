@@ -391,19 +391,16 @@ class Outbox:
             self._store.execute("DELETE FROM total WHERE time_seconds > ?", (now_seconds,))
             self._store.execute("DELETE FROM sample WHERE time_seconds > ?", (now_seconds,))
             for key, track in tracks.items():
-                (last,) = self._store.execute(
-                    "SELECT max(time_seconds) FROM total WHERE key = ?", (key,)
-                ).fetchone()
-                if track.total is None or track.total.time_seconds <= now_seconds:
+                if track.latest_seconds <= now_seconds:
                     continue
-                last = now_seconds if last is None else last
-                certain = min(certain, last)
-                moved = replace(
-                    track,
-                    total=replace(track.total, time_seconds=last),
-                    suspect=None,
-                    seen_seconds=0,
-                )
+                moved = replace(track, suspect=None, seen_seconds=0)
+                if track.total is not None and track.total.time_seconds > now_seconds:
+                    (last,) = self._store.execute(
+                        "SELECT max(time_seconds) FROM total WHERE key = ?", (key,)
+                    ).fetchone()
+                    last = now_seconds if last is None else last
+                    certain = min(certain, last)
+                    moved = replace(moved, total=replace(track.total, time_seconds=last))
                 self._store.execute(
                     "INSERT OR REPLACE INTO track VALUES (?, ?)", (key, json.dumps(asdict(moved)))
                 )

@@ -22,7 +22,7 @@ from energy.errors import (
     SlotNotOver,
     SlotUnsettled,
 )
-from energy.records import Quality, Reading
+from energy.records import REVISION_LIMIT, Quality, Reading
 from energy.units import SLOT_SECONDS
 from oracle.device import Instruments
 from oracle.halfhour import reading_of, reconciled
@@ -209,13 +209,19 @@ class Terminal:
         It replaces what was made but not sent, and follows what was.
 
         Raises:
-            SettingError: if there is no reading of the slot, or the correction changes nothing.
+            SettingError: if there is no reading of the slot, it has no revision left, or the
+                correction changes nothing.
             ReadingImpossible: if the energies contradict each other.
         """
         entry = self.outbox.reading_of(slot)
         if entry is None:
             raise SettingError(f"a correction must be of a slot with a reading, got {slot}")
         before = entry.reading
+        if before.revision == REVISION_LIMIT - 1:
+            raise SettingError(
+                f"slot {slot} must have fewer than {REVISION_LIMIT} revisions to be corrected, "
+                f"got {REVISION_LIMIT}"
+            )
         values: dict[str, Any] = {**energies, "revision": before.revision + 1}
         reading = replace(before, **values)
         if replace(reading, revision=before.revision) == before:
@@ -232,9 +238,8 @@ class Terminal:
             log.warning(said("clock.rewound", ahead_seconds=ahead, slots=slots))
 
     def _dated_ahead(self) -> int:
-        """Return by how many seconds a total is dated after now, 0 if none is."""
-        tracks = self.outbox.tracks().values()
-        latest = max((track.total.time_seconds for track in tracks if track.total), default=0)
+        """Return by how many seconds something is dated after now, 0 if nothing is."""
+        latest = max((track.latest_seconds for track in self.outbox.tracks().values()), default=0)
         return max(latest - self.clock(), 0)
 
     # From readings to the chain.

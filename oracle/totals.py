@@ -75,6 +75,12 @@ class Track:
     idle_mwh: int = 0
     seen_seconds: int = 0
 
+    @property
+    def latest_seconds(self) -> int:
+        """When it was last told something, whether that made sense or not; -1 before the first."""
+        told = self.total.time_seconds if self.total else -1
+        return max(told, self.suspect[0] if self.suspect else -1)
+
 
 def followed(
     track: Track,
@@ -89,7 +95,7 @@ def followed(
     device can ever carry.
     """
     last = track.total
-    latest = max(last.time_seconds if last else -1, track.suspect[0] if track.suspect else -1)
+    latest = track.latest_seconds
     if time_seconds < latest:
         return track, Oddity(
             "clock-back", f"the clock must go on from {latest}, got {time_seconds} s"

@@ -41,6 +41,7 @@ _STEPS: Phrases = {
     "prove": ("proofs written", "作成済みの証明ファイル"),
     "trace": ("half hours followed", "追跡済みコマ"),
     "print": ("making the page", "ページを作成中"),
+    "check_published": ("holding readings against the chain", "計量値をチェーンと照合中"),
     "plan": ("planning", "計画中"),
 }
 _LEFT: Phrases = {"left": ("left", "残り")}

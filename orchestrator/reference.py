@@ -60,7 +60,10 @@ def main() -> None:
 
 def errors_page() -> str:
     """Return the page of all errors."""
-    kinds: list[type[errors.YuiError]] = [errors.YuiError, *errors.YuiError.__subclasses__()]
+    kinds = [errors.YuiError]
+    for kind in errors.YuiError.__subclasses__():
+        # What the contract refuses has a table of its own.
+        kinds += [kind, *(kind.__subclasses__() if kind is not errors.Refusal else [])]
     # Kinds that other modules derive belong to those.
     kinds = [kind for kind in kinds if kind.__module__ == errors.__name__]
     return _ERRORS.format(

@@ -159,6 +159,7 @@ _WORDS = {
     "cost_fees": ("Network fees", "系統利用料"),
     "cost_rest": ("Utility and pool", "電力会社・プール精算"),
     "cost_corrections": ("Corrections", "訂正"),
+    "page_energy": ("kWh", "電力量(kWh)"),
     "page_rows": ("Origin of the energy used", "消費電力の供給元"),
     "page_totals": ("Totals", "合計"),
     "page_costs": ("Costs, JPY", "料金内訳(円)"),

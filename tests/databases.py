@@ -41,40 +41,60 @@ def postgresql() -> Iterator[str]:
 
     A test that asks for it is skipped where there is none.
     """
-    initdb, server = _program("initdb"), _program("postgres")
-    if initdb is None or server is None:
+    with cluster() as folder, running(folder):
+        yield folder
+
+
+@contextmanager
+def cluster() -> Iterator[str]:
+    """Make a PostgreSQL that does not run yet; give its folder, in which its socket will be.
+
+    Its superuser is `yui`, whom it trusts, and its first database `postgres`.
+    """
+    initdb = _program("initdb")
+    if initdb is None or _program("postgres") is None:
         pytest.skip("PostgreSQL is not installed (Debian: apt install postgresql)")
     # Sockets have short names, and another user must come to it.
     folder = Path(tempfile.mkdtemp(prefix="yui-pg-", dir="/tmp"))
     user = _unprivileged()
     try:
         shutil.chown(folder, user)
-        as_user = None if user == getpass.getuser() else user
-        cluster = str(folder / "cluster")
         subprocess.run(
-            [initdb, "-D", cluster, "-U", "yui", "-A", "trust", "-E", "UTF8", "--no-sync"],
+            [initdb, "-D", "cluster", "-U", "yui", "-A", "trust", "-E", "UTF8", "--no-sync"],
             check=True,
             capture_output=True,
             cwd=folder,
-            user=as_user,
+            user=_other(user),
         )
-        with (folder / "log").open("wb") as log:
-            running = subprocess.Popen(
-                [server, "-D", cluster, "-k", str(folder), "-h", "", "-F"],
-                stdout=log,
-                stderr=log,
-                cwd=folder,
-                user=as_user,
-            )
-        try:
-            _wait(folder, running)
-            yield str(folder)
-        finally:
-            # Fast shutdown: it does not wait for those who are connected.
-            running.send_signal(2)
-            running.wait()
+        yield str(folder)
     finally:
         shutil.rmtree(folder)
+
+
+@contextmanager
+def running(folder: str) -> Iterator[None]:
+    """Let the PostgreSQL of a folder run."""
+    server = _program("postgres")
+    assert server
+    with (Path(folder) / "log").open("wb") as log:
+        started = subprocess.Popen(
+            [server, "-D", str(Path(folder) / "cluster"), "-k", folder, "-h", "", "-F"],
+            stdout=log,
+            stderr=log,
+            cwd=folder,
+            user=_other(_unprivileged()),
+        )
+    try:
+        _wait(Path(folder), started)
+        yield
+    finally:
+        # Fast shutdown: it does not wait for those who are connected.
+        started.send_signal(2)
+        started.wait()
+
+
+def _other(user: str) -> str | None:
+    return None if user == getpass.getuser() else user
 
 
 def _wait(folder: Path, running: subprocess.Popen[bytes]) -> None:

@@ -39,7 +39,7 @@ from tests.unit.test_twin import FIRST_SLOT
 
 PASSPHRASE = "correct horse"
 PATIENCE = 180.0
-OF_THE_SERVICE = ("names", "mode", "rules", "witnessed")
+OF_THE_SERVICE = ("names", "mode", "rules", "witnessed", "contradicted")
 """Settings of a store that the chain does not tell."""
 
 
@@ -146,6 +146,7 @@ class Place:
         rpc: str | None = None,
         stores: str = "",
         chain_id: int = 7_000,
+        confirmations: int = 0,
     ) -> Service:
         """Describe a service with an account and store of its own, if not told otherwise."""
         number = len(self.services)
@@ -162,7 +163,7 @@ rpc = "{rpc or self.town.node.url}"
 market = "{self.town.market.address}"
 origin = "{self.origin.address}"
 chain_id = {chain_id}
-confirmations = 0
+confirmations = {confirmations}
 patience_seconds = 0.5
 {more}
 [key]

@@ -30,7 +30,7 @@ ANY = "any row"
 """Where a table names its rows by words alone."""
 
 Cells = dict[int | str, float]
-"""What should stand in a column, by row."""
+"""What should stand in a column, by row; nan where the report must say that there is none."""
 
 
 @dataclass(frozen=True)

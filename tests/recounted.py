@@ -3,6 +3,8 @@ columns, by the keys of `figures.json`."""
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pandas as pd
 
 from tests.recount import (
@@ -16,14 +18,22 @@ from tests.recount import (
     Expected,
     Recount,
 )
+from tests.recount_wear import TEN_YEARS, worn
 
+PRICES = range(10_000, 80_001, 10_000)
+LIVES, RESTS = (0.5, 0.75, 1, 1.5, 2, 3), (0.5, 0.75, 1.5, 2)
+SPREADS = (-6, -4, -2, 0, 2, 4, 6, 8)
+"""What the report varies: a battery's price (JPY/kWh), times the cycles, times the loss at rest,
+JPY/kWh that the utility sells dearer."""
+IDLE, RAN = 0, 1
+"""Of the strategies in the table of ten years, each with all chemistries."""
 ROUNDED = 0.5
 """JPY: what a battery would have done is not whole Wh, and each half hour's is rounded."""
 
 
 def expected(recount: Recount) -> list[tuple[tuple[str, str], Expected]]:
     """Return what should stand in a report, by table and column; a column may come twice."""
-    parts = (_energy, _months, _matrix, _money, _own_first, _batteries, _readings)
+    parts = (_energy, _months, _matrix, _money, _own_first, _batteries, _wear, _turns, _readings)
     return [item for part in parts for item in part(recount).items()]
 
 
@@ -196,6 +206,71 @@ def _batteries(recount: Recount) -> dict[tuple[str, str], Expected]:
         }.items():
             columns.setdefault(name, {})[number] = float(value)
     return found | {("battery", name): Expected(cells) for name, cells in columns.items()}
+
+
+def _wear(recount: Recount) -> dict[tuple[str, str], Expected]:
+    """Return what ten years take of each battery, idle and as it ran."""
+    found: dict[tuple[str, str], Expected] = {}
+    for battery in recount.given["batteries"]:
+        site, columns = battery["site"], dict[str, Cells]()
+        kinds = worn(recount, site)
+        for number, one in enumerate(kinds.values()):
+            idle = replace(one, cycles=0.0, rest=one.idle_rest, worth=0.0)
+            for place, each in ((IDLE, idle), (RAN, one)):
+                row = place * len(kinds) + number
+                paid = one.law["replacement_jpy_per_kwh"] * one.capacity
+                by_cycles = paid * each.cycles / (1 - one.law["end_of_life"]) / TEN_YEARS
+                for name, value in {
+                    "capacity_left": 100 * (1 - each.cycles - each.rest),
+                    "lost_to_cycles": 100 * each.cycles,
+                    "lost_to_rest": 100 * each.rest,
+                    "years_of_life": each.years(),
+                    "wear_by_cycles": by_cycles,
+                    "wear_by_rest": paid / each.years() - by_cycles,
+                    "worth_net": each.left(buying=False),
+                }.items():
+                    columns.setdefault(name, {})[row] = value
+        found |= {(f"outlook_{site}", name): Expected(cells) for name, cells in columns.items()}
+    return found
+
+
+def _turns(recount: Recount) -> dict[tuple[str, str], Expected]:
+    """Return what is left by each price, life and spread, and where nothing is."""
+    found: dict[tuple[str, str], Expected] = {}
+    slots = recount.slots
+    apart = float((slots["selling"] - slots["buying"]).mean()) / 1_000
+    for battery in recount.given["batteries"]:
+        site = battery["site"]
+        even: dict[str, Cells] = {}
+        for number, (kind, one) in enumerate(worn(recount, site).items()):
+            lived = [{"cycles": times} for times in LIVES] + [{"rest": times} for times in RESTS]
+            years: Cells = {row: one.years(**case) for row, case in enumerate(lived)}
+            found[f"by_life_{site}", f"{kind}_years"] = Expected(years)
+            tables: dict[str, list[dict[str, float]]] = {
+                "by_price": [{"price": price} for price in PRICES],
+                "by_life": lived,
+                "by_spread": [{"dearer": more} for more in SPREADS],
+            }
+            for table, cases in tables.items():
+                for asked, buying in (("running", False), ("buying", True)):
+                    left: Cells = {n: one.left(buying, **case) for n, case in enumerate(cases)}
+                    found[f"{table}_{site}", f"{kind}_{asked}"] = Expected(left)
+            for buying in (False, True):
+                cycles = one.turn(buying, "cycles", 1e-3, 1e3)
+                for name, value in {
+                    "left_now": one.left(buying),
+                    "price_assumed": one.law["replacement_jpy_per_kwh"],
+                    "price_most": one.turn(buying, "price", 1e-3, 1e9),
+                    "spread_now": apart,
+                    "spread_least": apart + one.turn(buying, "dearer", -1e3, 1e3),
+                    "life_now": one.years(),
+                    "life_least": one.turning_years(buying),
+                    "cycles_assumed": one.cycles_of_life,
+                    "cycles_least": cycles * one.cycles_of_life,
+                }.items():
+                    even.setdefault(name, {})[2 * number + buying] = value
+        found |= {(f"break_even_{site}", name): Expected(cells) for name, cells in even.items()}
+    return found
 
 
 def _readings(recount: Recount) -> dict[tuple[str, str], Expected]:

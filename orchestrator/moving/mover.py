@@ -26,6 +26,8 @@ from energy.errors import (
     NotTheTrades,
     ReadingsOpen,
     Refusal,
+    SlotGone,
+    SlotUnsettled,
 )
 from energy.market import OPEN, SETTLED
 from energy.records import Order, packed
@@ -34,10 +36,11 @@ from orchestrator.moving.clearing import proposed
 
 _PASSING = (
     *(AlreadyCleared, AlreadySettled, GateOpen),
-    *(NotCleared, NotTheBook, NotTheTrades, ReadingsOpen),
+    *(NotCleared, NotTheBook, NotTheTrades, ReadingsOpen, SlotUnsettled),
 )
 """Another mover was first (and cleared what the store has not seen yet), the chain forked (to a
-block before the gate, or without some orders), or a reading may still come: look again."""
+block before the gate, or without some orders), a reading may still come, or the slot's place in the
+ring is not free yet: look again."""
 
 MOST_POSTED = 1_000
 """Orders in a transaction: 74 KB, of the 128 KiB that a node takes."""
@@ -128,7 +131,13 @@ class Mover:
         slot = self._next
         while self.market.rules.gate_of(slot) <= now:
             if not self._is_final(slot):
-                if not self._moved(slot, now):
+                try:
+                    is_settled = self._moved(slot, now)
+                except SlotGone:
+                    # Its place in the ring is a later slot's: nobody can settle it any more.
+                    is_settled = True
+                    self._told.add(slot)
+                if not is_settled:
                     self._settled.pop(slot, None)
                 elif slot not in self._settled:
                     self._settled[slot] = self.node.height()
@@ -155,15 +164,15 @@ class Mover:
 
     def _moved(self, slot: int, now: int) -> bool:
         """Move one slot; return whether it is settled."""
-        word = self.market.state_word(slot)
-        stage, digest = word >> _STAGE_SHIFT & 0xFF, word & _HASH_MASK
-        if stage == SETTLED:
-            return True
-        with stored(self.store) as store:
-            span = range(slot, slot + 1)
-            trades = [trade for trade, _ in store.trades(span)]
-            book = packed(store.orders(span))
         try:
+            word = self.market.state_word(slot)
+            stage, digest = word >> _STAGE_SHIFT & 0xFF, word & _HASH_MASK
+            if stage == SETTLED:
+                return True
+            with stored(self.store) as store:
+                span = range(slot, slot + 1)
+                trades = [trade for trade, _ in store.trades(span)]
+                book = packed(store.orders(span))
             if stage == OPEN and digest:
                 if not self._clears:
                     return False

@@ -12,7 +12,7 @@ What leaves a battery is positive. Energy in Wh, power in W, time in unix second
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -98,35 +98,9 @@ class Calls:
                     kept[what].setdefault(number, [0] * len(call.slots))[at] = value
 
     def keeps(self, sites: Sequence[ReplayedSite], number: int, slot: int) -> Kept | None:
-        """Return what the calls known of when a slot begins want of a site's battery: of the upward
-        ones, by its part of all that batteries hold.
-
-        What is to be left is wanted to the end: what a call takes is in no plan.
-        """
+        """Return what the calls known of when a slot begins want of a site's battery."""
         sizes = {site.site.number: site.size.capacity_wh for site in sites if site.size}
-        span = range(slot, slot + SLOTS_PER_DAY)
-        known = [
-            call
-            for call in self.calls
-            if call.direction is Direction.UP
-            and call.received_at <= slot * SLOT_SECONDS
-            and call.slots.start < span.stop
-            and slot < call.slots.stop
-        ]
-        if not known or number not in sizes:
-            return None
-        left, free = [0] * SLOTS_PER_DAY, [0] * SLOTS_PER_DAY
-        for call in known:
-
-            def part(energy: int) -> int:
-                return energy * sizes[number] // sum(sizes.values())
-
-            asked = part(call.asked_wh(slot * SLOT_SECONDS, call.ends_at))
-            for place, at in enumerate(span):
-                if at >= call.slots.start - 1:
-                    left[place] = min(left[place] + asked, sizes[number])
-                free[place] += part(call.asked_wh(at * SLOT_SECONDS, (at + 1) * SLOT_SECONDS))
-        return Kept(left, free)
+        return kept_for(self.calls, sizes, number, slot)
 
     def to_json(self) -> list[dict[str, Any]]:
         """Return each call with what was asked of each site that served it, what its battery would
@@ -165,6 +139,39 @@ class Calls:
                 self._kept[one.call.name][what] = {
                     site: list(values) for site, values in known.items()
                 }
+
+
+def kept_for(
+    calls: Iterable[Call], sizes: Mapping[int, int], number: int, slot: int
+) -> Kept | None:
+    """Return what the calls known of when a slot begins want of a site's battery: of the upward
+    ones, by its part of all that batteries hold (`sizes`, Wh by site).
+
+    What is to be left is wanted to the end: what a call takes is in no plan.
+    """
+    span = range(slot, slot + SLOTS_PER_DAY)
+    known = [
+        call
+        for call in calls
+        if call.direction is Direction.UP
+        and call.received_at <= slot * SLOT_SECONDS
+        and call.slots.start < span.stop
+        and slot < call.slots.stop
+    ]
+    if not known or number not in sizes:
+        return None
+    left, free = [0] * SLOTS_PER_DAY, [0] * SLOTS_PER_DAY
+    for call in known:
+
+        def part(energy: int) -> int:
+            return energy * sizes[number] // sum(sizes.values())
+
+        asked = part(call.asked_wh(slot * SLOT_SECONDS, call.ends_at))
+        for place, at in enumerate(span):
+            if at >= call.slots.start - 1:
+                left[place] = min(left[place] + asked, sizes[number])
+            free[place] += part(call.asked_wh(at * SLOT_SECONDS, (at + 1) * SLOT_SECONDS))
+    return Kept(left, free)
 
 
 def headroom_of(site: ReplayedSite, direction: Direction, steps: Sequence[Step]) -> Headroom:

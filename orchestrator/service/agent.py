@@ -121,6 +121,10 @@ class SiteAgent:
         since = range(min(self._read, running - SLOTS_PER_DAY), running)
         for reading in store.readings(since, self.site):
             self._history.add(reading)
+        # One that has run for months knows no more than one that has just started.
+        first, known = running - HISTORY_DAYS * SLOTS_PER_DAY, self._history.slots
+        for slot in [slot for slot in known if slot < first]:
+            del known[slot]
         self._read = running
         day = range(running - SLOTS_PER_DAY, running)
         self._region_net = {}

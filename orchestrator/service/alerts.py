@@ -9,9 +9,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import threading
 import time
 from collections import deque
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import httpx
 
@@ -23,8 +24,9 @@ NAMES = {
     "chain-away": "the node does not answer",
     "chain-stalled": "no new block comes",
     "store-failed": "the store does not answer",
-    "node-behind": "the node is behind the second one",
-    "node-lies": "the node and the second one tell of different final blocks or events",
+    "node-behind": "the node is behind the second one, or behind what was final before",
+    "node-lies": "the node tells other final blocks or events than the second one, or than before",
+    "node-unverified": "what the node tells is compared with no second one now",
     "second-away": "the second node does not answer",
     "reading-missing": "a site's reading did not come by its deadline",
     "settlement-late": "a slot is not settled though it could be",
@@ -58,20 +60,40 @@ class Alerts:
     _waiting: deque[dict[str, object]] = field(default_factory=lambda: deque(maxlen=MOST_WAITING))
     _news: asyncio.Event = field(default_factory=asyncio.Event)
     _loop: asyncio.AbstractEventLoop | None = None
+    _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def update(self, name: str, wrong: dict[str, str]) -> None:
         """Say what an alert is about now, with details: others of its name are cleared."""
+        with self._lock:
+            for about in [about for one, about in self.raised if one == name]:
+                if about not in wrong:
+                    self._clear(name, about)
+            for about, details in wrong.items():
+                self._raise(name, about, details)
+
+    def note(self, name: str, about: str, wrong: str | None) -> None:
+        """Say what is wrong of one thing that an alert can be about, nothing if nothing is."""
+        with self._lock:
+            if wrong:
+                self._raise(name, about, wrong)
+            elif (name, about) in self.raised:
+                self._clear(name, about)
+
+    def _raise(self, name: str, about: str, details: str) -> None:
         assert name in NAMES, name
-        for key in [key for key in list(self.raised) if key[0] == name and key[1] not in wrong]:
-            gone = self.raised.pop(key)
-            log.info(said("alert.cleared", name=name, about=gone.about))
-            self._tell("cleared", gone)
-        for about, details in wrong.items():
-            if (name, about) not in self.raised:
-                alert = Alert(name, about, details, int(time.time()))
-                self.raised[name, about] = alert
-                log.warning(said("alert.raised", name=name, about=about, details=details))
-                self._tell("raised", alert)
+        if (name, about) in self.raised:
+            # What is asked of it is what is so now; that it was raised has been told.
+            self.raised[name, about] = replace(self.raised[name, about], details=details)
+            return
+        alert = Alert(name, about, details, int(time.time()))
+        self.raised[name, about] = alert
+        log.warning(said("alert.raised", name=name, about=about, details=details))
+        self._tell("raised", alert)
+
+    def _clear(self, name: str, about: str) -> None:
+        gone = self.raised.pop((name, about))
+        log.info(said("alert.cleared", name=name, about=about))
+        self._tell("cleared", gone)
 
     def tell(self, name: str, about: str, details: str) -> None:
         """Tell of something that happened, and is no state that ends."""
@@ -80,6 +102,8 @@ class Alerts:
 
     def _tell(self, what: str, alert: Alert) -> None:
         if self.webhook:
+            # The oldest makes room.
+            self.failed += len(self._waiting) == MOST_WAITING
             self._waiting.append(
                 {
                     "event": what,

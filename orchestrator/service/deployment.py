@@ -2,7 +2,8 @@
 
 Chain id and address are in the settings, so that signatures can be checked at once. The market's
 rules are kept in the store from when the node was first heard, and never change. Whether the node
-is of that chain, and the market on it, is asked when the node first answers.
+is of that chain, and the market on it, is asked when the node first answers; the store is brought
+up to date when its database first does.
 
 Times in unix seconds.
 """
@@ -10,19 +11,21 @@ Times in unix seconds.
 from __future__ import annotations
 
 import json
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import astuple
 
 from sqlalchemy import Engine
 
+from chain.database import bring_up_to_date, named
 from chain.indexer import MARKET
 from chain.market import MarketContract
 from chain.node import NodeChain
 from chain.sending import SteadyChain
 from chain.store import stored
 from chain.writer import written
-from energy.errors import ChainError, SettingError
+from energy.errors import ChainError, SettingError, StoreAway, StoreError
 from energy.market import MarketRules
 from orchestrator.service.settings import Settings
 
@@ -83,28 +86,55 @@ def check_market(settings: Settings, node: NodeChain) -> None:
 
 
 class Deployment:
-    """The market of some settings, as the store knows it, checked when its node answers."""
+    """The market of some settings, checked when store and node answer.
 
-    def __init__(self, settings: Settings, chain: NodeChain, store: Engine) -> None:
-        """Read what is kept.
+    `told` are the settings that the store is to keep: what its readers want to know and the chain
+    does not tell.
+    """
 
-        Raises:
-            SettingError: if the store is of another market.
-        """
+    def __init__(
+        self, settings: Settings, chain: NodeChain, store: Engine, told: Mapping[str, str]
+    ) -> None:
         self.settings, self.chain, self.store = settings, chain, store
         self.market = MarketContract(chain, settings.chain.market)
         self.rules: MarketRules | None = None
-        """What the market was made with; None as long as no node has told."""
-        self._met = False
-        wanted = f"{chain.chain_id}:{self.market.address.lower()}"
-        with stored(store) as kept:
+        """What the market was made with; None as long as neither store nor node has told."""
+        self.clock = ChainClock()
+        self._told = told
+        self._opened = self._met = False
+        self._opening = threading.Lock()
+
+    def open(self) -> None:
+        """Bring the store up to date, once, and read what it keeps.
+
+        Raises:
+            StoreAway: if its database does not answer.
+            SettingError: if it never will, is no store, or one of another market.
+        """
+        with self._opening:
+            if not self._opened:
+                self._open()
+                self._opened = True
+
+    def _open(self) -> None:
+        where = f"{self.settings.path}: [store] url must be a store"
+        try:
+            bring_up_to_date(self.store)
+        except StoreAway:
+            raise
+        except (StoreError, SettingError) as error:
+            raise SettingError(f"{where} that can be used: {error}") from error
+        wanted = f"{self.chain.chain_id}:{self.market.address.lower()}"
+        with stored(self.store) as kept:
             known, rules, last = kept.setting(MARKET), kept.setting(RULES), kept.last_block()
             seen = (kept.block_time(last[0]) if last else None) or 0
+            new = {key: value for key, value in self._told.items() if kept.setting(key) != value}
         if known not in (None, wanted):
-            raise SettingError(
-                f"{settings.path}: [store] url must be a store of market {wanted}, got one of "
-                f"{known}"
-            )
+            raise SettingError(f"{where} of market {wanted}, got one of {known}")
+        if new:
+            with written(self.store) as writer:
+                for key, value in new.items():
+                    writer.set(key, value)
         if rules is not None:
             self.rules = MarketRules(*json.loads(rules))
         self.clock = ChainClock(seen)
@@ -113,9 +143,11 @@ class Deployment:
         """Return the market's rules; ask its node once whether it is the one that is meant.
 
         Raises:
-            ChainError: if the node does not answer.
-            SettingError: if it is of another chain, or no such market is there.
+            StoreError: if the store does not answer.
+            ChainError: if the node does not.
+            SettingError: if one of them is another one, or no such market is there.
         """
+        self.open()
         if not self._met or self.rules is None:
             check_market(self.settings, self.chain)
             self.rules = self.market.rules
@@ -130,8 +162,13 @@ class Deployment:
         """Return the market's rules without asking.
 
         Raises:
+            StoreError: if the store has not answered yet.
             ChainError: if no node has told them yet.
         """
+        if not self._opened:
+            raise StoreError(
+                f"{named(self.store)} must have answered once, to know the market's rules and sites"
+            )
         if self.rules is None:
             raise ChainError(
                 f"a node must have answered at {self.chain.url} once, to know the market's rules "

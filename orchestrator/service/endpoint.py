@@ -60,17 +60,16 @@ def app_of(orchestrator: Orchestrator) -> Starlette:
                 return _refused(f"a body must have at most {MOST_BYTES} bytes", 413)
         try:
             values = json.loads(body)
-            if not isinstance(values, list) or not 0 < len(values) <= MOST_ORDERS:
-                raise SettingError(f"a body must be a list of 1 to {MOST_ORDERS} orders")
-            found = [signed_from(each, orchestrator.market.domain) for each in values]
-            new = await asyncio.to_thread(orchestrator.take, found)
-        except ValueError:
+        except (ValueError, RecursionError):
             return _refused("a body must be JSON", 400)
+        try:
+            # A thousand signatures take their time, in which others are answered.
+            found, new = await asyncio.to_thread(_taken, orchestrator, values)
         except SettingError as error:
             return _refused(str(error), 400)
         except (ChainError, StoreError) as error:
             return _refused(str(error), 503)
-        return JSONResponse({"taken": len(found), "new": new})
+        return JSONResponse({"taken": found, "new": new})
 
     async def plan(request: Request) -> Response:
         if request.client is None or not ip_address(request.client.host).is_loopback:
@@ -89,6 +88,14 @@ def app_of(orchestrator: Orchestrator) -> Starlette:
             Route("/plan/{site:int}", plan),
         ]
     )
+
+
+def _taken(orchestrator: Orchestrator, values: object) -> tuple[int, int]:
+    """Take orders as JSON has them; return how many they are, and how many of them new."""
+    if not isinstance(values, list) or not 0 < len(values) <= MOST_ORDERS:
+        raise SettingError(f"a body must be a list of 1 to {MOST_ORDERS} orders")
+    found = [signed_from(each, orchestrator.market.domain) for each in values]
+    return len(found), orchestrator.take(found)
 
 
 def _refused(why: str, status: int) -> Response:

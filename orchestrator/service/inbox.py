@@ -4,7 +4,8 @@ What the inbox has answered for is not lost when the process is killed: it is on
 order comes once: the same one again changes nothing, another one of its site, slot and sequence
 is refused.
 
-Whatever the disk says, a full one too, is a `StoreError`: the next try may do better.
+Whatever the disk says, a full one too, is a `StoreError`: the next try may do better. It need not
+be there yet: the file is opened, or made, when it is first asked.
 """
 
 from __future__ import annotations
@@ -29,21 +30,30 @@ class Inbox:
     """Signed orders that wait; safe to use from several threads."""
 
     def __init__(self, path: Path) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        self._path = path
         self._lock = threading.Lock()
-        try:
-            self._disk = sqlite3.connect(path, timeout=30, check_same_thread=False)
-            self._disk.execute("PRAGMA journal_mode = WAL")
-            self._disk.execute("PRAGMA synchronous = FULL")
-            self._disk.execute(
-                "CREATE TABLE IF NOT EXISTS orders (slot INTEGER, site INTEGER, "
-                "sequence INTEGER, packed BLOB NOT NULL, signature BLOB NOT NULL, "
-                "PRIMARY KEY (slot, site, sequence))"
-            )
-            self._disk.execute("CREATE INDEX IF NOT EXISTS of_site ON orders (site)")
-            self._disk.commit()
-        except sqlite3.Error as error:
-            raise StoreError(f"{path} must be an inbox that works, got: {error}") from error
+        self._opened: sqlite3.Connection | None = None
+
+    @property
+    def _disk(self) -> sqlite3.Connection:
+        if self._opened is None:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            disk = sqlite3.connect(self._path, timeout=30, check_same_thread=False)
+            try:
+                disk.execute("PRAGMA journal_mode = WAL")
+                disk.execute("PRAGMA synchronous = FULL")
+                disk.execute(
+                    "CREATE TABLE IF NOT EXISTS orders (slot INTEGER, site INTEGER, "
+                    "sequence INTEGER, packed BLOB NOT NULL, signature BLOB NOT NULL, "
+                    "PRIMARY KEY (slot, site, sequence))"
+                )
+                disk.execute("CREATE INDEX IF NOT EXISTS of_site ON orders (site)")
+                disk.commit()
+            except sqlite3.Error:
+                disk.close()
+                raise
+            self._opened = disk
+        return self._opened
 
     def take(self, orders: Iterable[SignedOrder]) -> int:
         """Put orders on disk, all or none; return how many of them are new.
@@ -118,12 +128,13 @@ class Inbox:
         with self._lock:
             try:
                 yield
-            except sqlite3.Error as error:
+            except (sqlite3.Error, OSError) as error:
                 raise StoreError(f"the inbox must {what}, got: {error}") from error
 
     def close(self) -> None:
         """Close the file."""
-        self._disk.close()
+        if self._opened is not None:
+            self._opened.close()
 
 
 def signed_from(values: object, domain: Domain) -> SignedOrder:
@@ -141,10 +152,11 @@ def signed_from(values: object, domain: Domain) -> SignedOrder:
         if isinstance(slot, bool) or not isinstance(slot, int) or len(signature) != 64:
             raise ValueError
         order = Order.from_bytes(slot, packed)
-    except (ValueError, IndexError) as error:
+        signer = signer_of(order, domain, signature)
+    except (ValueError, IndexError, OverflowError) as error:
         raise SettingError(
             "an order must be a slot's number, 10 bytes and a signature of 64, in hex"
         ) from error
-    if signer_of(order, domain, signature) is None:
+    if signer is None:
         raise SettingError("an order's signature must be one, got nonsense")
     return SignedOrder(order, signature)

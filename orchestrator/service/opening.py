@@ -1,6 +1,6 @@
 """From settings to an orchestrator: key, nodes, store, inbox and agents.
 
-No node is asked: one that is away is waited for by the duties that need it.
+No node and no database is asked: one that is away is waited for by the duties that need it.
 """
 
 from __future__ import annotations
@@ -10,10 +10,7 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING
 
-from sqlalchemy import Engine
-
-from chain.store import opened, stored
-from chain.writer import written
+from chain.database import described
 from daemon.journal import said
 from daemon.told import until_told
 from energy.errors import SettingError
@@ -36,15 +33,13 @@ def opening(settings: Settings) -> Iterator[Orchestrator]:
     """Open what an orchestrator needs, and close it afterwards.
 
     Raises:
-        SettingError: if a key does not open, or the store is another market's.
-        StoreError: if store or inbox cannot be opened.
+        SettingError: if a key does not open, or a setting cannot be.
     """
     chain = node_of(settings, key_of(settings.key))
     setting = load_setting(settings.sites)
-    store = opened(settings.store)
+    store = described(settings.store)
     try:
-        deployment = Deployment(settings, chain, store)
-        _describe(settings, setting, store)
+        deployment = Deployment(settings, chain, store, _told(settings, setting))
         agents = [agent_of(each, setting) for each in settings.agents]
         witness = None
         if second := second_of(settings):
@@ -67,20 +62,15 @@ def key_of(file: KeyFile) -> bytes:
     return unlocked(file.keystore, passphrase_from(file.passphrase, file.credential))
 
 
-def _describe(settings: Settings, setting: Setting, store: Engine) -> None:
-    """Keep in the store what its readers want to know and the chain does not tell."""
-    wanted = {
+def _told(settings: Settings, setting: Setting) -> dict[str, str]:
+    """Return what a store's readers want to know and the chain does not tell."""
+    told = {
         "names": json.dumps({site.number: [site.name, site.name_ja] for site in setting.sites}),
         "mode": setting.market.mode,
     }
     if settings.chain.origin:
-        wanted["origin"] = settings.chain.origin
-    with stored(store) as reader:
-        new = {name: value for name, value in wanted.items() if reader.setting(name) != value}
-    if new:
-        with written(store) as writer:
-            for name, value in new.items():
-                writer.set(name, value)
+        told["origin"] = settings.chain.origin
+    return told
 
 
 def agent_of(wanted: AgentSettings, setting: Setting) -> SiteAgent:

@@ -25,6 +25,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING
 
 from web3.exceptions import Web3Exception
@@ -34,7 +35,13 @@ from chain.sending import SteadyChain
 from chain.store import stored
 from daemon.health import notify
 from daemon.journal import said
-from energy.errors import ChainError, SettingError, StoreError
+from energy.errors import (
+    ChainError,
+    FinalReplaced,
+    NodeBehind,
+    SettingError,
+    StoreError,
+)
 from energy.market import MOST_ORDERS_OF_A_SITE, MarketRules
 from energy.messages import signer_of
 from energy.records import Order
@@ -79,14 +86,17 @@ class Orchestrator:
     indexed_height: int = 0
     port: int = 0
 
+    truthful: bool = False
+    """Whether no second node contradicts the first: one that is set must have been looked for."""
+    _foreign: bool = False
+    """Whether the node has not, or not the same, what was final in the store."""
+
     def __post_init__(self) -> None:
         self.settings, self.store = self.deployment.settings, self.deployment.store
         self.market = self.deployment.market
         self.relay = Relay(self.chain, self.market.address)
         self.watch = Watch(self.market, self.chain, self.store, self.settings.alerts, self.alerts)
         self.truthful = self.witness is None
-        """Whether the second node, if there is one, does not contradict the first."""
-        self._contradicted = False
         self._held: set[tuple[int, int, int]] = set()
         self._movers: dict[str, Mover] = {}
 
@@ -110,9 +120,24 @@ class Orchestrator:
             about = f"site {each.order.site}, slot {each.order.slot}"
             self.alerts.tell("order-refused", about, str(each.refusal))
         held = {_key(signed.order) for signed in self.relay.held()}
-        gone = [signed.order for key, signed in keys.items() if key not in held]
-        self.inbox.let_go(gone)
-        self._held -= {_key(order) for order in gone}
+        gone = {key: signed.order for key, signed in keys.items() if key not in held}
+        self._held -= set(gone)
+        told = {_key(each.order) for each in refused}
+        self.inbox.let_go([gone[key] for key in gone if key in told or self._is_certain(gone[key])])
+
+    def _is_certain(self, order: Order) -> bool:
+        """Say whether an order that the node calls final need not be posted any more.
+
+        Where there is a second node, the word of one alone loses no order that can still be
+        posted: both have told of it, or its gate is over.
+        """
+        if self.witness is None:
+            return True
+        if self.deployment.known_rules().gate_of(order.slot) <= self.deployment.clock.earliest:
+            return True
+        with stored(self.store) as store:
+            known = store.accepted(order.slot, self.witness.compared)
+        return (order.site, order.sequence) in known
 
     def take(self, orders: list[SignedOrder]) -> int:
         """Put orders on disk that sites have signed; return how many are new.
@@ -154,9 +179,11 @@ class Orchestrator:
             raise SettingError(
                 f"{about} for slot {last} or earlier ({rules.horizon} slots ahead are open)"
             )
-        if order.sequence > MOST_ORDERS_OF_A_SITE:
+        if not 0 < order.sequence <= MOST_ORDERS_OF_A_SITE:
+            # Number 0 would pass for posted: the chain has that of the newest, 0 if there is none.
             raise SettingError(
-                f"{about} one of at most {MOST_ORDERS_OF_A_SITE} that a site may post for a slot"
+                f"{about} one of at most {MOST_ORDERS_OF_A_SITE} that a site may post for a slot, "
+                "counted from 1"
             )
 
     def clear(self) -> None:
@@ -215,8 +242,10 @@ class Orchestrator:
 
     def look(self) -> None:
         """Look for what is wrong."""
+        self.watch.look_at_chain()
+        self.deployment.open()
         # As of what is indexed: a reading that the store has not seen yet is not missing.
-        self.watch.look(self.chain.time_of(self.indexed_height))
+        self.watch.look_at_market(self.chain.time_of(self.indexed_height))
 
     # The whole.
 
@@ -244,30 +273,30 @@ class Orchestrator:
 
     async def _once(self, name: str, duty: Callable[[], None]) -> bool:
         """Do a duty once; return whether it came to its end. What passes is an alert."""
-        away: dict[str, str] = {}
-        failed: dict[str, str] = {}
+        wrong: dict[str, str] = {}
         try:
             await asyncio.to_thread(duty)
         except StoreError as error:
-            failed[name] = str(error)
+            wrong["store-failed"] = str(error)
+        except NodeBehind as error:
+            wrong["node-behind"] = str(error)
+        except FinalReplaced as error:
+            wrong["node-lies"] = str(error)
         except PASSING as error:
-            away[name] = str(error) or type(error).__name__
-        self._note("chain-away", name, away)
-        self._note("store-failed", name, failed)
+            wrong["chain-away"] = str(error) or type(error).__name__
+        for alert in ("chain-away", "store-failed"):
+            self.alerts.note(alert, name, wrong.get(alert))
+        if name == "index":
+            # It is the one that compares with what was final, and goes on to.
+            for alert in ("node-behind", "node-lies"):
+                self.alerts.note(alert, "store", wrong.get(alert))
+            self._foreign = "node-behind" in wrong or "node-lies" in wrong
         # It lives, though what it needs may be away: to be started anew would not help.
         notify("WATCHDOG=1")
-        if away or failed:
+        if wrong:
             return False
         self.beats[name] = time.monotonic()
         return True
-
-    def _note(self, alert: str, duty: str, wrong: dict[str, str]) -> None:
-        others = {
-            about: each.details
-            for (name, about), each in list(self.alerts.raised.items())
-            if name == alert and about != duty
-        }
-        self.alerts.update(alert, others | wrong)
 
     async def _every(self, name: str, seconds: float, duty: Callable[[], None]) -> None:
         pause = seconds
@@ -281,32 +310,34 @@ class Orchestrator:
 
     def _may(self, name: str) -> bool:
         """Say whether a duty may be done: nothing is built on a node that may lie."""
-        if name in INDEXED and "index" not in self.beats:
+        if name in INDEXED and ("index" not in self.beats or self._foreign):
             return False
         return self.truthful or name in UNBOUND
 
     async def _witness(self, witness: Witness, seconds: float) -> None:
         """Let the witness look; until it has, or has been found away, the node may lie."""
-
-        def look() -> None:
-            self.deployment.meet()
-            url = witness.first.url
-            try:
-                behind, lies = witness.look()
-            except WitnessAway as error:
-                self.alerts.update("second-away", {witness.second.url: str(error)})
-                # A node that nobody contradicts is taken at its word, one that was is not.
-                self.truthful |= not self._contradicted
-                return
-            self.alerts.update("second-away", {})
-            self.alerts.update("node-behind", {url: behind} if behind else {})
-            self.alerts.update("node-lies", {url: lies} if lies else {})
-            self.truthful = not lies
-            self._contradicted = bool(lies)
-
         while True:
-            came = await self._once("witness", look)
+            came = await self._once("witness", partial(self._compare, witness))
             await asyncio.sleep(0 if came and witness.is_behind else seconds)
+
+    def _compare(self, witness: Witness) -> None:
+        self.deployment.meet()
+        url, second, away = witness.first.url, witness.second.url, None
+        try:
+            witness.look()
+        except WitnessAway as error:
+            away = str(error)
+        finally:
+            self.truthful &= not witness.contradicted
+        # A node that nobody contradicts is taken at its word; one that was is not, for want of one.
+        self.truthful = not witness.contradicted
+        alone = away or witness.ahead
+        begin = witness.compared + 1
+        told = f"what it tells from block {begin} on, it tells alone: {alone}"
+        self.alerts.note("second-away", second, away)
+        self.alerts.note("node-behind", url, witness.behind)
+        self.alerts.note("node-lies", url, witness.contradicted)
+        self.alerts.note("node-unverified", url, told if alone else None)
 
     def troubles(self) -> list[str]:
         """Return the names of the alerts that are raised."""

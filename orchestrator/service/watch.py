@@ -47,13 +47,12 @@ class Watch:
     _seen: tuple[int, float] = (-1, 0.0)
     _roots: dict[int, bytes] = field(default_factory=dict)
 
-    def look(self, now: int) -> None:
-        """Look at all of it; `now` is the chain's time.
+    def look_at_market(self, now: int) -> None:
+        """Look at readings, settlements and roots; `now` is the chain's time.
 
         Raises:
             ChainError, StoreError: if chain or store does not answer.
         """
-        self._look_at_chain()
         with stored(self.store) as store:
             first = store.first_slot()
             if first is None:
@@ -66,7 +65,12 @@ class Watch:
             self._look_at_settlements(store, range(unsettled, newest), now)
             self._look_at_roots(store, newest)
 
-    def _look_at_chain(self) -> None:
+    def look_at_chain(self) -> None:
+        """Look at the chain's height and the payer's funds, for which no store is needed.
+
+        Raises:
+            ChainError: if the node does not answer.
+        """
         self.height = self.node.height()
         self.funds_wei = self.node.balance_of(self.node.sender)
         low = self.funds_wei < self.settings.low_coins * COIN

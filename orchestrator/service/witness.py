@@ -3,14 +3,15 @@
 Of two honest nodes of one network everything that is final on both is the same. Compared are the
 hashes of final blocks, and the contracts' events since the last look, as each node tells them. How
 far they have been compared is kept in the store, so that a restart passes over nothing; the first
-time it begins at the store's final block.
+time it begins at the store's final block. That they differed is kept as well, until they agree: a
+restart while the second is away makes nobody trustworthy.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from sqlalchemy import Engine
 from web3.exceptions import Web3Exception
@@ -24,6 +25,8 @@ MOST_BLOCKS = 2_000
 """Blocks of events that one look compares; the next goes on from there."""
 WITNESSED = "witnessed"
 """The store's setting that holds the newest block whose events were compared."""
+CONTRADICTED = "contradicted"
+"""The store's setting that holds how the two differed when they last did; empty once they agree."""
 
 
 class WitnessAway(ChainError):
@@ -41,11 +44,19 @@ class Witness:
     store: Engine
     is_behind: bool = False
     """Whether there is more to compare at once."""
+    compared: int = -1
+    """The block up to which both told the same, as far as is known."""
+    behind: str | None = None
+    """How the first node was behind the second at the last look."""
+    ahead: str | None = None
+    """How the second was so far behind the first that it says nothing of what is new."""
+    contradicted: str | None = None
+    """How the first told something else when they were last compared, now or before a restart."""
     _is_of_chain: bool = False
-    _compared: int | None = field(default=None)
+    _begun: bool = False
 
-    def look(self) -> tuple[str | None, str | None]:
-        """Return how the first node is behind, and how it tells something else; None if not.
+    def look(self) -> None:
+        """Compare the two, and note what comes of it.
 
         Raises:
             WitnessAway: if the second node does not answer.
@@ -53,44 +64,57 @@ class Witness:
             StoreError: if the store does not.
         """
         self.is_behind = False
-        compared = self._begun()
+        self._begin()
         height = self.first.height()
         with _asked():
             self._check_chain()
             other = self.second.height()
-        behind = None
-        if other - height > self.behind_blocks:
-            behind = f"block {height} against {other} of {self.second.url}"
+        heights = f"block {height} against {other} of {self.second.url}"
+        self.behind = heights if other - height > self.behind_blocks else None
+        self.ahead = heights if height - other > self.behind_blocks else None
         final = min(height, other) - self.first.depth
-        if final < 0:
-            return behind, None
+        if final >= 0:
+            self._note(self._difference(final))
+
+    def _difference(self, final: int) -> str | None:
+        """Return how the two differ up to a block that is final on both; None if they do not."""
         told = self.first.block_hash(final).hex()
         with _asked():
             seen = self.second.block_hash(final).hex()
         if told != seen:
-            return behind, f"block {final} is {told[:16]} against {seen[:16]} of {self.second.url}"
-        begin, end = compared + 1, min(final, compared + MOST_BLOCKS)
+            return f"block {final} is {told[:16]} against {seen[:16]} of {self.second.url}"
+        begin, end = self.compared + 1, min(final, self.compared + MOST_BLOCKS)
         if begin <= end:
             events = list(self.first.logs(self.contracts, begin, end))
             with _asked():
                 others = list(self.second.logs(self.contracts, begin, end))
             if events != others:
-                return behind, (
+                return (
                     f"blocks {begin} to {end} hold {len(events)} events against {len(others)} "
                     f"of {self.second.url}, or others"
                 )
             with written(self.store) as writer:
                 writer.set(WITNESSED, str(end))
-            self._compared = end
+            self.compared = end
             self.is_behind = end < final
-        return behind, None
+        return None
 
-    def _begun(self) -> int:
-        if self._compared is None:
+    def _note(self, difference: str | None) -> None:
+        if difference == self.contradicted:
+            return
+        # Before it is kept: what cannot be written holds all the same.
+        self.contradicted = difference or self.contradicted
+        with written(self.store) as writer:
+            writer.set(CONTRADICTED, difference or "")
+        self.contradicted = difference
+
+    def _begin(self) -> None:
+        if not self._begun:
             with stored(self.store) as store:
                 kept = store.setting(WITNESSED)
-                self._compared = store.final_block() if kept is None else int(kept)
-        return self._compared
+                self.compared = store.final_block() if kept is None else int(kept)
+                self.contradicted = store.setting(CONTRADICTED) or None
+            self._begun = True
 
     def _check_chain(self) -> None:
         if not self._is_of_chain:

@@ -50,6 +50,7 @@ def html_of(
         span=say_span(language, statement.slots),
         columns=_summed_columns(language) if summed else [*columns(language), _proof(language)],
         rows=_summed(statement, names, language) if summed else _listed(statement, names, language),
+        is_summed=summed,
         totals=totals(statement, language),
         costs=cost_lines(statement, language),
         notes=_notes(statement, language),
@@ -103,7 +104,7 @@ def _listed(statement: Statement, names: Mapping[int, str], language: Language) 
 
 
 def _summed_columns(language: Language) -> list[str]:
-    return [say(language, word) for word in ("source", "origin_site", "through", "generation")]
+    return [say(language, word) for word in ("source", "origin_site", "through", "page_energy")]
 
 
 def _summed(statement: Statement, names: Mapping[int, str], language: Language) -> list[list[str]]:

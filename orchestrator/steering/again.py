@@ -23,11 +23,11 @@ from orchestrator.statements.day import newest
 from orchestrator.steering.choice import steering_of
 from orchestrator.steering.neighbours import Neighbours
 from orchestrator.steering.plan import ByPlan
-from orchestrator.steering.steering import PLAN, STEERINGS, position_of
+from orchestrator.steering.steering import PLAN, STEERINGS, Keeps, position_of
 from vpp.calendar import works_on
 from vpp.forecast import HISTORY_DAYS, History, Past
 from vpp.plan import Plan
-from vpp.rule import Command, expected_flows
+from vpp.rule import Command, called_flows, expected_flows
 
 NEAR_WH, NEAR_PART = 50, 0.01
 """How near a measured flow must come to what was told to count as that: what dispatch keeps to."""
@@ -62,8 +62,11 @@ class SteeredDay:
     """Whether what others were going to need has been made again as well."""
 
 
-def steered_day(store: Store, number: int, site: Site, slots: range) -> SteeredDay:
-    """Return how a site (`number` in the store) with a battery was steered in a day's slots.
+def steered_day(
+    store: Store, number: int, site: Site, slots: range, keeps: Keeps = lambda _: None
+) -> SteeredDay:
+    """Return how a site (`number` in the store) with a battery was steered in a day's slots;
+    `keeps` says what balancing calls had the plans keep for them.
 
     Raises:
         SettingError: if the site has no battery.
@@ -90,7 +93,9 @@ def steered_day(store: Store, number: int, site: Site, slots: range) -> SteeredD
     for order in store.orders(range(begin, slots.stop)):
         book[order.slot].append(order)
     tariff_of = store.tariffs().at
-    steering = steering_of(how, site, history, lambda slot, _: tariff_of(slot), neighbours)
+    steering = steering_of(
+        how, site, history, lambda slot, _: tariff_of(slot), neighbours, keeps=keeps
+    )
     life = charges(store, number, range(store.first_slot() or past.start, slots.start))
     steering.go_on([max(one.stored - least, 0) for one in life])
     stored = life[-1].stored if life else _stored_before(own.get(slots.start), site)
@@ -122,13 +127,18 @@ def told_flows(begun: Begun, reading: Reading, site: Site) -> tuple[int, int]:
     return expected_flows(begun.command, surplus, available, site.battery.size)
 
 
-def kept_to(begun: Begun, reading: Reading, site: Site) -> bool:
-    """Return whether a battery did in a half hour what it was told."""
+def kept_to(begun: Begun, reading: Reading, site: Site, called_wh: int = 0) -> bool:
+    """Return whether a battery did in a half hour what it was told, and what calls wanted of it
+    besides: `called_wh` more out of it (below 0: less), as far as it could."""
+    assert site.battery is not None
+    wanted = told_flows(begun, reading, site)
+    if called_wh:
+        surplus = reading.generated - reading.consumption
+        available = max(begun.stored_wh - site.battery.minimum_wh, 0)
+        wanted = called_flows(wanted, called_wh, surplus, available, site.battery.size)
     return all(
-        abs(flow - wanted) <= max(NEAR_WH, NEAR_PART * wanted)
-        for flow, wanted in zip(
-            (reading.charged, reading.discharged), told_flows(begun, reading, site), strict=True
-        )
+        abs(flow - told) <= max(NEAR_WH, NEAR_PART * told)
+        for flow, told in zip((reading.charged, reading.discharged), wanted, strict=True)
     )
 
 

@@ -176,11 +176,14 @@ def lines(
     unit: str,
     height: int = 240,
     style: str = "",
+    axis: str = "",
 ) -> str:
-    """Return a chart of lines; where a value is nan, a line is broken."""
+    """Return a chart of lines; where a value is nan, a line is broken; `axis` says what the labels
+    are."""
     values = [value for _, each in series for value in each if isfinite(value)]
     keys = [name for name, _ in series] if len(series) > 1 else []
-    plot = _Plot(labels, min(values, default=0), max(values, default=0), unit, height, keys)
+    low, high = min(values, default=0), max(values, default=0)
+    plot = _Plot(labels, low, high, unit, height, keys, axis=axis)
     for number, (_, each) in enumerate(series):
         path, pen = [], "M"
         for place, value in enumerate(each):

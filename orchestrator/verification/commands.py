@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -9,6 +10,7 @@ import typer
 from rich.console import Console
 from rich.table import Table as Drawn
 
+from energy.errors import SettingError
 from orchestrator.options import (
     DEFAULT_STORE,
     InLanguage,
@@ -52,11 +54,21 @@ def report(
     rpc: Annotated[
         str | None, typer.Option(help="A node, for blocks and the validators' share of them.")
     ] = None,
+    check: Annotated[
+        Path | None,
+        typer.Option(
+            help="Report nothing; hold a published report's readings, in this folder, against the "
+            "chain beside the store, or --rpc's."
+        ),
+    ] = None,
     store_path: StorePath = DEFAULT_STORE,
     language: InLanguage = Language.ENGLISH,
     as_json: Json = False,
 ) -> None:
     """Verify a period from chain data alone: energy, money against no trading, wear, audit."""
+    if check is not None:
+        _check(check, store_path, rpc, language, as_json)
+        return
     # What draws and prints takes seconds to load.
     from orchestrator.verification.document import (
         html_of,
@@ -66,6 +78,7 @@ def report(
         write_report_pdf,
     )
     from orchestrator.verification.published import write_data
+    from orchestrator.verification.report import calls_file
     from orchestrator.verification.section import Voice
 
     figures, both = _figures(store_path, period, rpc, co2_factor, calls, language)
@@ -83,7 +96,8 @@ def report(
             written.append(write_markdown(figures, language, names, markdown))
             stated = json_of(figures, both[Language.ENGLISH])
             with store_at(store_path) as (store, _):
-                written += write_data(store.connection, figures.facts, stated, markdown)
+                asked = calls_file(_folder(store_path), calls)
+                written += write_data(store.connection, figures.facts, stated, markdown, asked)
         if comma:
             write_csv(figures, language, names, comma)
             written.append(comma)
@@ -94,6 +108,42 @@ def report(
             print(path)
     else:
         _print(figures, Voice(language, names))
+
+
+def _folder(store_path: str) -> Path | None:
+    """Return where a store's chain, audit and calls lie; None for a database's."""
+    return None if "://" in store_path else Path(store_path).parent
+
+
+def _check(
+    published: Path, store_path: str, rpc: str | None, language: Language, as_json: bool
+) -> None:
+    from chain.node import NodeChain
+    from chain.recorded import RecordedChain
+    from orchestrator.replay.indexing import CHAIN
+    from orchestrator.verification.published_check import checked
+    from orchestrator.verification.section import Voice
+
+    folder = _folder(store_path)
+    if rpc is None and not (folder and (folder / CHAIN).exists()):
+        raise SettingError(
+            f"--check must have a chain: --rpc, or a replay's {CHAIN} beside --store, got none"
+        )
+    with working(language, "check_published"):
+        if rpc is not None:
+            found = checked(published, NodeChain(rpc))
+        else:
+            assert folder is not None
+            chain = RecordedChain(folder / CHAIN)
+            try:
+                found = checked(published, chain)
+            finally:
+                chain.close()
+    if as_json:
+        print_json(asdict(found))
+        return
+    counts = {name: f"{value:,}" for name, value in asdict(found).items()}
+    Console().print(Voice(language, ())("published_fine", **counts), style="bold green")
 
 
 def _figures(
@@ -108,7 +158,7 @@ def _figures(
     from orchestrator.verification.period import period_from
     from orchestrator.verification.report import figures_of
 
-    folder = None if "://" in store_path else Path(store_path).parent
+    folder = _folder(store_path)
     with store_at(store_path) as (store, names), progress_bar(language) as progress:
 
         def shown(step: str, done: int, total: int) -> None:
@@ -121,14 +171,23 @@ def _figures(
 
 
 def _print(figures: Figures, say: Voice) -> None:
+    from orchestrator.verification.answers import answers_of
     from orchestrator.verification.document import period_line, source_of
+    from orchestrator.verification.provenance import said_first
     from orchestrator.verification.summary import summary_section
 
     section = summary_section(figures, say)
     console = Console()
     console.print(say("title"), style="bold")
     console.print(period_line(figures, say))
-    for line in source_of(figures, say):
+    source, first = source_of(figures, say), said_first(figures.provenance)
+    for line in source[:first]:
+        console.print(line, highlight=False)
+    for one in answers_of(figures, say):
+        console.print(f"\n{one.question}", style="bold")
+        console.print(f"{one.verdict} {one.because}", highlight=False)
+    console.print()
+    for line in source[first:]:
         console.print(line, highlight=False)
     table = section.tables[0]
     drawn = Drawn(title=table.title, title_justify="left")

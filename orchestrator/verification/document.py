@@ -9,9 +9,11 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from energy.units import SLOTS_PER_DAY, day_of
 from orchestrator.statements.page import write_pdf
+from orchestrator.verification.answers import answers_of
 from orchestrator.verification.charts import DARK, LIGHT, PALETTE, style_of
-from orchestrator.verification.provenance import source_lines
-from orchestrator.verification.published import FIGURES_FILE, READINGS_FILE, given_of
+from orchestrator.verification.provenance import said_first, source_lines
+from orchestrator.verification.published import given_of
+from orchestrator.verification.published_check import DAYS_FILE, FIGURES_FILE, READINGS_FILE
 from orchestrator.verification.report import Figures
 from orchestrator.verification.section import Section, Table, Voice
 from orchestrator.verification.sections_battery import battery_section
@@ -22,6 +24,7 @@ from orchestrator.verification.sections_flow import flow_section
 from orchestrator.verification.sections_market import forecast_section, price_section
 from orchestrator.verification.sections_money import money_section
 from orchestrator.verification.sections_plant import carbon_section, reading_section
+from orchestrator.verification.sections_turns import turns_section
 from orchestrator.verification.summary import summary_section
 from orchestrator.words import Language, say_day
 
@@ -33,6 +36,7 @@ SECTIONS = (
     price_section,
     forecast_section,
     battery_section,
+    turns_section,
     reading_section,
     call_section,
     carbon_section,
@@ -40,6 +44,8 @@ SECTIONS = (
 )
 _LONG = 24
 """Tables with more rows than this are left to JSON and CSV in Markdown, and are small in print."""
+_WIDE = 9
+"""Tables with so many columns or more are set to the width of the paper, or they would be cut."""
 
 
 def sections_of(figures: Figures, say: Voice) -> list[Section]:
@@ -84,11 +90,14 @@ def html_of(figures: Figures, language: Language, names: Sequence[str], paper: b
         say=say,
         period=period_line(figures, say),
         source=source_of(figures, say),
+        first=said_first(figures.provenance),
+        answers=answers_of(figures, say),
         remade=made_by(figures, say),
         sections=sections_of(figures, say),
         light=style_of(LIGHT),
         dark=style_of(DARK),
         long=_LONG,
+        wide=_WIDE,
         paper=paper,
     )
 
@@ -112,8 +121,13 @@ def json_of(figures: Figures, names: Sequence[str]) -> dict[str, object]:
         "first_day": day_of(slots[0]).isoformat(),
         "last_day": day_of(slots[-1]).isoformat(),
         "slots": [slots[0], slots[-1]],
+        "chain": figures.provenance.pinned(),
         "given": given_of(figures.facts, figures.carbon.factor),
         "source": source_of(figures, say),
+        "answers": {
+            one.key: {"question": one.question, "verdict": one.verdict, "because": one.because}
+            for one in answers_of(figures, say)
+        },
         "made_by": list(made_by(figures, say)),
         "findings": {one.key: list(one.findings) for one in sections},
         "tables": {table.key: table.to_json() for section in sections for table in section.tables},
@@ -137,11 +151,18 @@ def write_markdown(
     """Write the report as text, with its charts as files beside it; return the text's path."""
     folder.mkdir(parents=True, exist_ok=True)
     say = Voice(language, names, PALETTE)
-    page = [f"# {say('title')}", period_line(figures, say)]
-    page.append("\n".join(f"> {line}  " for line in source_of(figures, say)).rstrip())
+    source, first = source_of(figures, say), said_first(figures.provenance)
+    page = [f"# {say('title')}", period_line(figures, say), _quoted(source[:first])]
+    page.append(f"## {say('answers')}")
+    page += [
+        f"**{one.question}** **{one.verdict}** {one.because}" for one in answers_of(figures, say)
+    ]
+    page.append(f"## {say('rests_on')}")
+    page.append(_quoted(source[first:]))
     if remade := made_by(figures, say):
         page.append(f"{say('made_again')}\n\n```\n" + "\n".join(remade) + "\n```")
-    page.append(say("data_beside", readings=READINGS_FILE, figures=FIGURES_FILE))
+    beside = {"readings": READINGS_FILE, "days": DAYS_FILE, "figures": FIGURES_FILE}
+    page.append(say("data_beside", **beside))
     for section in sections_of(figures, say):
         page.append(f"## {section.title}")
         if section.findings:
@@ -159,6 +180,10 @@ def write_markdown(
     path = folder / f"report-{language}.md"
     path.write_text("\n\n".join(page) + "\n", encoding="utf-8")
     return path
+
+
+def _quoted(lines: Sequence[str]) -> str:
+    return "\n".join(f"> {line}  " for line in lines).rstrip()
 
 
 def _recipe(section: Section, say: Voice) -> str:

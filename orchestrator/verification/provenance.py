@@ -77,6 +77,15 @@ class Provenance:
         number, _, market = self.settings.get("market", "").rpartition(":")
         return number, market
 
+    def pinned(self) -> dict[str, object]:
+        """Return the chain up to the newest indexed block, whose hash stands for all before it."""
+        number, market = self.chain
+        block, digest = self.block or (0, b"")
+        origin = self.settings.get("origin", "")
+        return {
+            "id": number, "market": market, "origin": origin, "block": block, "hash": digest.hex()
+        }  # fmt: skip
+
     def replayed_by(self, slots: range, language: str) -> tuple[str, ...]:
         """Return the commands that make the replay and the report of some of its slots again;
         none for no replay."""
@@ -133,6 +142,12 @@ def program_version() -> str:
         return version("yui")
     except PackageNotFoundError:
         return "dev"
+
+
+def said_first(provenance: Provenance) -> int:
+    """Return how many lines of the source are said before any figure: that it was played, by what;
+    or that it is a market's own."""
+    return 2 if provenance.is_played else 1
 
 
 def source_lines(provenance: Provenance, say: Voice) -> list[str]:

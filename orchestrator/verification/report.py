@@ -119,7 +119,12 @@ def _conditional(facts: Facts, steered: str | None) -> list[int]:
 
 
 def _calls(folder: Path | None, given: Path | None) -> tuple[list[Asked], str] | None:
-    """Return the calls of a file that is given, or lies beside the store, and its name."""
-    beside = folder / FILE if folder else None
-    path = given or (beside if beside and beside.exists() else None)
+    """Return the calls of a file, and its name."""
+    path = calls_file(folder, given)
     return (asked_at(path), path.name) if path else None
+
+
+def calls_file(folder: Path | None, given: Path | None) -> Path | None:
+    """Return the file of calls that is given, or lies beside the store."""
+    beside = folder / FILE if folder else None
+    return given or (beside if beside and beside.exists() else None)

@@ -12,6 +12,7 @@ from importlib.resources import files
 
 from orchestrator.words import Language
 
+_WORDS = ("words.toml", "words_answers.toml", "words_turns.toml")
 Cell = str | float | int | None
 """None is not known, or not defined."""
 
@@ -91,6 +92,16 @@ class Chart:
 
 
 @dataclass(frozen=True)
+class Answer:
+    """A question that the report is read for, the verdict in few words, and why, with figures."""
+
+    key: str
+    question: str
+    verdict: str
+    because: str
+
+
+@dataclass(frozen=True)
 class Section:
     """A section: what it found, how each figure is defined, how anyone gets it again."""
 
@@ -138,5 +149,8 @@ class Voice:
 
 @cache
 def _texts() -> dict[str, dict[str, str]]:
-    text = files("orchestrator.verification").joinpath("data", "words.toml").read_text("utf-8")
-    return tomllib.loads(text)
+    found: dict[str, dict[str, str]] = {}
+    for name in _WORDS:
+        text = files("orchestrator.verification").joinpath("data", name).read_text("utf-8")
+        found |= tomllib.loads(text)
+    return found

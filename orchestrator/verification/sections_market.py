@@ -105,7 +105,7 @@ def price_section(figures: Figures, say: Voice) -> Section:
                 "prices", say("prices_table"),
                 bars(say("prices_table"), [str(row[0]) for row in spread.rows],
                      [(say("traded"), (prices.yen_energy / _WH).tolist())], "kWh",
-                     style=say.style),
+                     style=say.style, axis=say("price_band_axis")),
                 "prices",
             ),
             Chart(

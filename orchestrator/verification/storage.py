@@ -46,6 +46,8 @@ class Strategy:
     """What it spares its site, with the utility alone."""
     together: float
     """What it spares all offices and the network together, with the market."""
+    spared_kwh: float
+    """kWh a year that all of them together buy less of the utility."""
     outlooks: Mapping[str, Outlook]
     """By chemistry."""
     at_rest: Mapping[str, Outlook]
@@ -173,6 +175,7 @@ class _Case:
         net = (facts.meters["imported"] - facts.meters["exported"]) / _WH
         self.net, self.rest = net[:, site], net.sum(axis=1) - net[:, site]
         self.idle = self._bills(self.used - self.sun)
+        self.idle_bought = self._bought(self.used - self.sun)
         self.resting = np.full(len(facts.slots), least)
         self.at_rest = self._outlooks(self.resting, sorted(chemistries()))
 
@@ -235,11 +238,16 @@ class _Case:
             (before - after) * a_year
             for before, after in zip(self.idle, self._bills(net), strict=True)
         )
+        spared = (self.idle_bought - self._bought(net)) * a_year
         outlooks = self._outlooks(stored, names)
-        return Strategy(key, self.size, alone, together, outlooks, self.at_rest)
+        return Strategy(key, self.size, alone, together, spared, outlooks, self.at_rest)
 
     def _outlooks(self, stored: Array, names: list[str]) -> dict[str, Outlook]:
         return {name: outlook(stored, self.days, self.size, chemistry(name)) for name in names}
+
+    def _bought(self, net: Array) -> float:
+        """Return what all together buy of the utility, kWh."""
+        return float(np.maximum(net + self.rest, 0).sum())
 
     def _bills(self, net: Array) -> tuple[float, float]:
         """Return the site's bill alone, and that of all together, JPY."""

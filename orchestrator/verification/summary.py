@@ -109,7 +109,7 @@ def _worth(figures: Figures, say: Voice) -> list[str]:
     level = "worth_little" if part < LITTLE else "worth_clear" if part >= CLEAR else "worth_some"
     gains, parts = zip(*pairs, strict=True)
     found = [
-        say(level, gain=_between(gains, 0, say), part=_between(parts, 1, say), how=say(how)),
+        say(level, gain=between(gains, 0, say), part=between(parts, 1, say), how=say(how)),
         say(
             "conclude_transfer",
             lost=_shown(yen(money.utility_without - money.utility)),
@@ -228,7 +228,7 @@ def _edges(figures: Figures, say: Voice) -> list[str]:
     return [found, *quoting_found(prices, say)]
 
 
-def _between(values: Sequence[float], digits: int, say: Voice) -> str:
+def between(values: Sequence[float], digits: int, say: Voice) -> str:
     """Return a value, or the lowest and the highest."""
     low, high = (_shown(value, digits) for value in (min(values), max(values)))
     return low if low == high else say("to_range", low=low, high=high)

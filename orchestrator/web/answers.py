@@ -165,6 +165,7 @@ def source_for(request: Request) -> AbstractContextManager[Source]:
         viewer_of(request),
         desk.audit,
         desk.room,
+        desk.calls,
         desk.served,
         desk.roots,
     )

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+import logging
+from collections.abc import AsyncIterator, Callable, Mapping
 from importlib.resources import files
 from typing import Any
 from urllib.parse import urlencode
@@ -27,14 +28,16 @@ from energy.errors import SettingError, StoreError, YuiError
 from orchestrator.web import commanding, openapi, prints
 from orchestrator.web.access import pages as access_pages
 from orchestrator.web.access.access import Access
-from orchestrator.web.access.guard import EVENTS, Guard, visit_of
-from orchestrator.web.answers import page_answer, rendered, source_for
+from orchestrator.web.access.guard import EVENTS, HEADERS, Guard, visit_of
+from orchestrator.web.answers import language_of, page_answer, rendered, source_for
 from orchestrator.web.choices import CHOICES, Query
 from orchestrator.web.desk import PULSE_SECONDS, STALE_SECONDS, Desk
+from orchestrator.web.drawing import explained
 from orchestrator.web.pages import PAGES, Page
 from orchestrator.web.reads import NotThere, Source
 from orchestrator.words import Language
 
+log = logging.getLogger("yui.web")
 LANGUAGE_SECONDS = 365 * 86_400
 HEARTBEAT_SECONDS = 15.0
 STREAM_SECONDS = 900.0
@@ -47,8 +50,8 @@ def application(desk: Desk, access: Access | None = None) -> Starlette:
     routes = [
         Route("/", lambda _: RedirectResponse("/now"), name="first"),
         *(Route(path, _chosen(choice)) for path, choice in CHOICES.items()),
-        Route("/site/{site:int}/statement", prints.as_page, name="statement"),
-        Route("/site/{site:int}/statement.csv", prints.as_csv_file, name="statement.csv"),
+        Route("/site/{site}/statement", prints.as_page, name="statement"),
+        Route("/site/{site}/statement.csv", prints.as_csv_file, name="statement.csv"),
         Route(prints.STYLE, prints.style),
         Route("/favicon.ico", lambda _: RedirectResponse(desk.assets["yui.svg"])),
         Route(EVENTS, _events, name="events"),
@@ -65,7 +68,7 @@ def application(desk: Desk, access: Access | None = None) -> Starlette:
             Middleware(_Switch),
             Middleware(GZipMiddleware, minimum_size=500, compresslevel=5),
         ],
-        exception_handlers={HTTPException: _told, YuiError: _told},
+        exception_handlers={HTTPException: _told, YuiError: _told, Exception: _failed},
     )
     app.state.desk = desk
     return app
@@ -174,13 +177,30 @@ async def _events(request: Request) -> Response:
 
 def _told(request: Request, error: Exception) -> Response:
     """Answer an error in the form that was asked for."""
-    status = 404 if isinstance(error, NotThere) else 503 if isinstance(error, StoreError) else 400
-    told, headers = str(error), {"Cache-Control": "no-store"}
+    status, told, headers = 404 if isinstance(error, NotThere) else 400, str(error), {}
     if isinstance(error, HTTPException):
-        status, told = error.status_code, error.detail
-        headers |= error.headers or {}
-    wants_json = request.headers.get("content-type", "").startswith("application/json")
-    if request.url.path.endswith(".json") or wants_json:
-        return JSONResponse({"error": told}, status, headers)
+        status, told, headers = error.status_code, error.detail, dict(error.headers or {})
+    elif isinstance(error, StoreError):
+        # Where the store lies is no concern of who reads.
+        log.error("store does not answer: %s", error)
+        status, told = 503, "the store must answer: it does not, and the log says why"
+    return _answer(request, status, told, headers)
+
+
+def _failed(request: Request, error: Exception) -> Response:
+    """Answer what nobody foresaw. It is raised again after this, and so logged; and is answered
+    outside of the guard, which else sets the headers."""
+    told = "this page must be made: it could not be, and the log says why"
+    return _answer(request, 500, told, HEADERS)
+
+
+def _answer(request: Request, status: int, told: str, headers: Mapping[str, str]) -> Response:
+    headers = {"Cache-Control": "no-store", **headers}
+    is_script = request.headers.get("content-type", "").startswith("application/json")
+    if request.url.path.endswith(".json") or is_script:
+        values = {"error": told}
+        if request.method == "POST":
+            values["told"] = explained(language_of(request), told)
+        return JSONResponse(values, status, headers)
     body = rendered(request, "error.html", told=told)
     return Response(body, status, headers, media_type="text/html; charset=utf-8")

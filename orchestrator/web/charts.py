@@ -12,8 +12,8 @@ from math import ceil, floor, log10
 
 from markupsafe import Markup, escape
 
-WIDTH, HEIGHT = 640, 260
-RIGHT, TOP, BOTTOM = 10, 24, 30
+WIDTH, HEIGHT = 640, 268
+RIGHT, TOP, BOTTOM = 10, 24, 38
 INSIDE_HEIGHT = HEIGHT - TOP - BOTTOM
 WIDEST = 48.0
 """How wide a column is at most."""
@@ -143,10 +143,10 @@ def curves(
     left = up.left
     inside = WIDTH - left - RIGHT
     parts = [_axis(up, y_unit)]
-    for tick in across.ticks():
+    for tick in across.ticks()[:-1]:
         x = left + across.part(tick) * inside
         parts.append(_text(x, HEIGHT - 10, _figure(tick), "middle"))
-    parts.append(_text(WIDTH - RIGHT, TOP + INSIDE_HEIGHT - 6, x_unit, "end"))
+    parts.append(_text(WIDTH - RIGHT, HEIGHT - 10, f"{_figure(across.high)} {x_unit}", "end"))
     for curve in found:
         path, before = [], 0.0
         for x, y in curve.steps:

@@ -10,7 +10,7 @@ from urllib.parse import urlencode
 
 from energy.errors import SettingError
 from energy.units import SLOTS_PER_DAY, slots_of
-from orchestrator.web.pages import read_day
+from orchestrator.web.pages import SITE, number_of, read_day
 from orchestrator.web.reads import Source
 
 Query = Mapping[str, str]
@@ -23,9 +23,7 @@ def slot_address(source: Source, query: Query) -> str:
     number = query.get("number")
     if day is None or not number:
         return f"/slot/{source.busiest(day)}"
-    if not number.isdecimal() or int(number) >= SLOTS_PER_DAY:
-        raise SettingError(f"number must be below {SLOTS_PER_DAY}, got {number!r}")
-    return f"/slot/{slots_of(day)[int(number)]}"
+    return f"/slot/{slots_of(day)[number_of('number', number, 0, SLOTS_PER_DAY - 1)]}"
 
 
 def site_address(source: Source, query: Query) -> str:
@@ -44,9 +42,7 @@ def battery_address(source: Source, query: Query) -> str:
 
 def _with_site(path: str, first: int, query: Query) -> str:
     pairs = {name: value for name, value in query.items() if name != "site" and value}
-    site = query.get("site") or str(first)
-    if not (site.isascii() and site.isdecimal()):
-        raise SettingError(f"site must be a number, got {site!r}")
+    site = SITE.read(query["site"]) if query.get("site") else first
     return f"{path}/{site}" + (f"?{urlencode(pairs)}" if pairs else "")
 
 

@@ -23,6 +23,7 @@ from chain.database import opened_to_read
 from daemon.health import notify
 from energy.errors import SettingError
 from orchestrator.options import DEFAULT_STORE, StorePath, reader_at
+from orchestrator.replay.asked import FILE as CALLS_FILE
 from orchestrator.setting.sites import load_setting
 from orchestrator.web.access import users
 from orchestrator.web.access.access import Access, Policy, Reading
@@ -30,16 +31,19 @@ from orchestrator.web.access.disk import Disk
 from orchestrator.web.access.limits import log
 from orchestrator.web.access.users import DEFAULT_ACCOUNTS, ORIGIN, AccountsPath
 from orchestrator.web.viewer import Others
+from vpp.calls.tables import STEPS as CALLS_STEPS
 from vpp.link.folders import room_at
 from vpp.room.tables import STEPS
 
 if TYPE_CHECKING:
+    from orchestrator.web.called import Origin
     from orchestrator.web.desk import Desk
 
 HOST, PORT = "127.0.0.1", 8480
 AUDIT = "audit.state"
 """The file beside a store that an audit leaves."""
 ROOM = Path(".yui/fleet/room/room.sqlite")
+CALLS_STORE = ROOM.with_name("calls.sqlite")
 OPEN_AFTER_SECONDS = 1.0
 MOST_CONNECTIONS = 2_000
 KEEP_ALIVE_SECONDS = 60
@@ -83,6 +87,13 @@ def web(
         Path | None,
         typer.Option(help="What an audit left (yui audit --state); audit.state beside the store."),
     ] = None,
+    calls: Annotated[
+        str | None,
+        typer.Option(
+            help="Balancing calls: what a replay left, as JSON, or a control room's store of them; "
+            f"calls.json beside the store, or else {CALLS_STORE}, if it is there."
+        ),
+    ] = None,
     room: Annotated[
         str | None,
         typer.Option(
@@ -116,6 +127,7 @@ def web(
             certificate,
             key,
             audit,
+            calls,
             room,
             fleet,
             sites,
@@ -134,6 +146,7 @@ def serve(
     certificate: Path | None = None,
     key: Path | None = None,
     audit: Path | None = None,
+    calls: str | None = None,
     room: str | None = None,
     fleet: Path | None = None,
     sites: Path | None = None,
@@ -161,7 +174,8 @@ def serve(
     desk = Desk(
         reader_at(store_path),
         load_setting(sites),
-        audit=audit or beside(store_path),
+        audit=audit or beside(store_path, AUDIT),
+        calls=calls_kept(calls, store_path),
         room=opened_to_read(room, STEPS) if room else None,
         commander=Carrier(fleet) if fleet else None,
         served=served(store_path),
@@ -261,9 +275,27 @@ def policy_of(
     )
 
 
-def beside(store: str) -> Path | None:
-    """Return where an audit beside a store is kept; None beside one that is no file."""
-    return None if "://" in store else Path(store).parent / AUDIT
+def beside(store: str, name: str) -> Path | None:
+    """Return where a file beside a store is kept; None beside one that is no file."""
+    return None if "://" in store else Path(store).parent / name
+
+
+def calls_kept(given: str | None, store: str) -> Origin | None:
+    """Return where balancing calls are kept: where it is said, beside the store, or where a control
+    room keeps them.
+
+    Raises:
+        SettingError: if what is said is not there.
+        StoreError: if it is no store.
+    """
+    file = Path(given) if given else beside(store, CALLS_FILE)
+    if given and Path(given).suffix == ".json":
+        if not Path(given).is_file():
+            raise SettingError(f"--calls must be a file of calls, got {given}, which is not there")
+        return file
+    if not given and not (file and file.exists()) and CALLS_STORE.exists():
+        given = str(CALLS_STORE)
+    return opened_to_read(given, CALLS_STEPS) if given else file
 
 
 def served(store: str) -> str | None:

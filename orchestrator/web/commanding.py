@@ -7,6 +7,7 @@ What carries the commands is the desk's `Commander`. Without one the page says w
 
 from __future__ import annotations
 
+import asyncio
 import shlex
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -108,7 +109,7 @@ def _operators(answer: Answer) -> Answer:
 
 async def _form(request: Request) -> Response:
     filters, asked = _filters(request)
-    return _page(request, filters, asked)
+    return await asyncio.to_thread(_page, request, filters, asked)
 
 
 async def _give(request: Request) -> Response:

@@ -21,6 +21,7 @@ from sqlalchemy import Engine
 from chain.store import stored
 from energy.errors import YuiError
 from orchestrator.setting.sites import Setting
+from orchestrator.web.called import Origin, changed_at
 from orchestrator.web.reads import RECORD_SECONDS
 
 if TYPE_CHECKING:
@@ -36,9 +37,9 @@ PATIENCE_SECONDS, STALE_SECONDS = 0.1, 10.0
 after a change of the store that one will do. Who listens is told of a change again when it is
 over, so that nobody is left with the older one."""
 LIVE_SECONDS = 5
+"""How long a page that tells the time is kept."""
 MAKERS = 2
 """Pages made at a time: they share one core, and more would only take turns on it."""
-"""How long a page that tells the time is kept."""
 
 Key = tuple[Any, ...]
 
@@ -66,7 +67,8 @@ class Version:
     settled_at: float
     """Unix seconds at which the last settled slot ended."""
     audited_at: float = 0.0
-    """Unix seconds at which the file of the last audit was written."""
+    called_at: float = 0.0
+    """Unix seconds at which the files of the last audit and of calls were written."""
 
 
 @dataclass(slots=True)
@@ -92,6 +94,8 @@ class Desk:
     """The file that the chain's last audit left."""
     room: Engine | None = None
     """The control room's store."""
+    calls: Origin | None = None
+    """Where balancing calls are kept."""
     commander: Commander | None = None
     """What carries operators' commands to the fleet."""
     served: str | None = None
@@ -155,7 +159,12 @@ class Desk:
                 min(store.final_block(), block),
                 0.0 if settled is None else (settled + 1) * 1800.0,
                 self.audit.stat().st_mtime if self.audit and self.audit.exists() else 0.0,
+                changed_at(self.calls),
             )
+
+    def has(self, key: Key) -> bool:
+        """Return whether a page is kept, or is being made: then it costs nothing to ask for it."""
+        return key in self._kept or key in self._making
 
     async def made(self, key: Key, make: Callable[[], Made]) -> Made:
         """Return what `make` makes, or what it made before of the same key and store.

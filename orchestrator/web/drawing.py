@@ -7,12 +7,16 @@ from datetime import datetime
 from typing import Any
 
 from jinja2 import Environment
+from markupsafe import Markup
 
+from energy.japanese import in_japanese
 from orchestrator.web import words
 from orchestrator.web.reads import Ref
 from orchestrator.words import Language
 
 DASH = "–"
+PARTS = "; "
+"""Between several reasons of one alarm."""
 
 
 def kwh(wh: int | None, digits: int = 3) -> str:
@@ -22,6 +26,15 @@ def kwh(wh: int | None, digits: int = 3) -> str:
     ('12.345', '–', '1,234.6')
     """
     return DASH if wh is None else f"{wh / 1000:,.{digits}f}"
+
+
+def signed_kwh(wh: int) -> str:
+    """Return energy in kWh as text, with the sign that people read.
+
+    >>> signed_kwh(2500), signed_kwh(-2500), signed_kwh(0)
+    ('+2.500', '−2.500', '0.000')
+    """
+    return f"{'+' if wh > 0 else '−' if wh < 0 else ''}{kwh(abs(wh))}"
 
 
 def price(milliyen: int | float | None) -> str:
@@ -61,6 +74,13 @@ def clock(moment: str) -> str:
     return f"{datetime.fromisoformat(moment):%H:%M}"
 
 
+def explained(language: Language, text: str) -> str:
+    """Return what went wrong in a language, or as it is where that is not known."""
+    if language is not Language.JAPANESE:
+        return text
+    return PARTS.join(map(in_japanese, text.split(PARTS)))
+
+
 @dataclass(frozen=True)
 class Pen:
     """Draws in a language."""
@@ -88,12 +108,25 @@ class Pen:
         """Return a slot's day and half hour."""
         return words.say_when(self.language, slot)
 
+    def explained(self, text: str) -> str | Markup:
+        """Return an error, or why an alarm was raised."""
+        return self.foreign(explained(self.language, text))
+
+    def foreign(self, text: str) -> str | Markup:
+        """Return a text marked as of the language that its letters are of, where a page is not."""
+        is_japanese = any(ord(letter) > 0x2E7F for letter in text)
+        written = Language.JAPANESE if is_japanese else Language.ENGLISH
+        if written is self.language or not any(letter.isalpha() for letter in text):
+            return text
+        return Markup('<span lang="{}">{}</span>').format(written, text)
+
     def words(self) -> dict[str, Any]:
         """Return what every template may say."""
         return {
             "say": self.say,
             "name": self.name,
             "full_name": self.full_name,
+            "explained": self.explained,
             "say_day": lambda slot: self.when(slot).rsplit(" ", 1)[0],
             "kwh": kwh,
             "price": price,

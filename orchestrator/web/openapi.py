@@ -100,6 +100,7 @@ def _parameter(parameter: Parameter) -> dict[str, Any]:
         "required": parameter.place == "path",
         "description": parameter.says,
         "schema": parameter.schema,
+        **({} if parameter.example is None else {"example": parameter.example}),
     }
 
 

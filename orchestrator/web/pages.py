@@ -36,15 +36,31 @@ class Parameter:
     schema: dict[str, Any]
     says: str
     read: Callable[[str], Any]
+    example: Any = None
+    """One that the demonstration's day knows; None: any will do."""
 
 
-def _number(name: str, limit: int) -> Callable[[str], int]:
-    def read(text: str) -> int:
-        if not (text.isascii() and text.isdecimal()) or int(text) >= limit:
-            raise SettingError(f"{name} must be a number below {limit}, got {text!r}")
-        return int(text)
+MOST_DIGITS = 20
+"""A longer number is none: of thousands of digits Python makes none."""
 
-    return read
+
+def number_of(name: str, text: str, least: int, most: int) -> int:
+    """Return a whole number that an address gives.
+
+    Raises:
+        SettingError: if it is none, or not from `least` to `most`.
+    """
+    is_number = text.isascii() and text.isdecimal() and len(text) <= MOST_DIGITS
+    if not is_number or not least <= int(text) <= most:
+        raise SettingError(f"{name} must be a number from {least} to {most}, got {text[:50]!r}")
+    return int(text)
+
+
+def _whole(name: str, place: str, says: str, least: int, most: int, example: int) -> Parameter:
+    schema = {"type": "integer", "minimum": least, "maximum": most}
+    return Parameter(
+        name, place, schema, says, lambda text: number_of(name, text, least, most), example
+    )
 
 
 def read_day(text: str) -> date:
@@ -59,33 +75,31 @@ def read_day(text: str) -> date:
     except ValueError:
         found = None
     if found is None:
-        raise SettingError(f"day must be as 2019-06-04, got {text!r}")
+        raise SettingError(f"day must be as 2019-06-04, got {text[:50]!r}")
     check_year(found)
     return found
 
 
 def _month(text: str) -> str:
     if not re.match(MONTH, text):
-        raise SettingError(f"month must be as 2019-06, got {text!r}")
+        raise SettingError(f"month must be as 2019-06, got {text[:50]!r}")
     days_of_month(text)
     return text
 
 
 def _slot(name: str, place: str, says: str) -> Parameter:
-    schema = {"type": "integer", "minimum": 0, "maximum": LAST_SLOT}
-    return Parameter(name, place, schema, says, _number(name, LAST_SLOT + 1))
+    return _whole(name, place, says, 0, LAST_SLOT, 866_437)
 
 
-SITE = Parameter(
-    "site", "path", {"type": "integer", "minimum": 0, "maximum": 999}, "the site's number",
-    _number("site", 1_000),
-)  # fmt: skip
+SITE = _whole("site", "path", "the site's number", 0, 999, 6)
 ON_DAY = Parameter(
-    "day", "query", {"type": "string", "format": "date"}, "a day, as 2019-06-04", read_day
-)
+    "day", "query", {"type": "string", "format": "date"}, "a day, as 2019-06-04", read_day,
+    "2019-06-04",
+)  # fmt: skip
 IN_MONTH = Parameter(
-    "month", "query", {"type": "string", "pattern": MONTH}, "a month, as 2019-06", _month
-)
+    "month", "query", {"type": "string", "pattern": MONTH}, "a month, as 2019-06", _month,
+    "2019-06",
+)  # fmt: skip
 
 
 def _text(text: str) -> str:
@@ -96,11 +110,12 @@ def _text(text: str) -> str:
 
 def _standing(text: str) -> str:
     if text not in fleet.STANDINGS:
-        raise SettingError(f"standing must be one of {', '.join(fleet.STANDINGS)}, got {text!r}")
+        raise SettingError(
+            f"standing must be one of {', '.join(fleet.STANDINGS)}, got {text[:50]!r}"
+        )
     return text
 
 
-_PER_CENT = {"type": "integer", "minimum": 0, "maximum": 100}
 _TEXT = {"type": "string", "maxLength": LONGEST_TEXT}
 FILTERS = (
     Parameter("municipality", "query", _TEXT, "a municipality", _text),
@@ -109,13 +124,10 @@ FILTERS = (
         "standing", "query", {"type": "string", "enum": list(fleet.STANDINGS)},
         "whether it can be counted on", _standing,
     ),
-    Parameter("from", "query", _PER_CENT, "charged at least, per cent", _number("from", 101)),
-    Parameter("to", "query", _PER_CENT, "charged at most, per cent", _number("to", 101)),
+    _whole("from", "query", "charged at least, per cent", 0, 100, 0),
+    _whole("to", "query", "charged at most, per cent", 0, 100, 100),
 )  # fmt: skip
-PAGE = Parameter(
-    "page", "query", {"type": "integer", "minimum": 1, "maximum": 9_999}, "which 50 of them",
-    _number("page", 10_000),
-)  # fmt: skip
+PAGE = _whole("page", "query", "which 50 of them", 1, 9_999, 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,7 +175,7 @@ def filters_of(found: Mapping[str, Any]) -> Filters:
 
 
 def _fleet(source: Source, page: int = 1, **found: Any) -> FleetPage:
-    return fleet_view(source, filters_of(found), max(page, 1))
+    return fleet_view(source, filters_of(found), page)
 
 
 def _audit(source: Source, day: date | None = None, month: str | None = None) -> AuditPage:

@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import date
 from importlib.resources import files
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
+from energy.errors import SettingError
 from energy.units import day_of, slots_of
 from orchestrator.statements.page import html_of
 from orchestrator.statements.statement import Statement, as_csv, statement_of
+from orchestrator.web.access.guard import address_of, visit_of
 from orchestrator.web.answers import language_of, made_of, sent, source_for, viewer_of
 from orchestrator.web.desk import Desk, Made
-from orchestrator.web.pages import read_day
+from orchestrator.web.pages import IN_MONTH, SITE, read_day
 from orchestrator.web.reads import Source, days_of_month
 from orchestrator.web.words import say
 from orchestrator.words import Language
@@ -23,84 +28,114 @@ from orchestrator.words import Language
 STYLE = "/print.css"
 
 
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """Whose statement, of which month or day; without both, of the newest settled day."""
+
+    site: int
+    month: str | None
+    day: date | None
+
+    def slots(self, source: Source) -> range:
+        """Return the slots that are asked for.
+
+        Raises:
+            NotThere: if there is no such site.
+            HTTPException: 403 if the site's load is not for who looks.
+        """
+        source.check_site(self.site)
+        if not source.viewer.sees_load_of(self.site):
+            raise HTTPException(403, say(Language.ENGLISH, "hidden"))
+        if self.month:
+            return days_of_month(self.month)
+        return slots_of(source.day_or_last(self.day))
+
+    def statement(self, source: Source) -> Statement:
+        """Return the statement, of what is over and on record of it.
+
+        Raises:
+            HTTPException, SettingError: as `slots`; and if nothing of it is settled.
+        """
+        slots = self.slots(source)
+        return statement_of(source.store, self.site, source.recorded(slots) or slots)
+
+
+def _asked(request: Request) -> _Asked:
+    """Return what the address asks for.
+
+    Raises:
+        HTTPException: 404 for a path that leads nowhere.
+        SettingError: for a query that cannot be read.
+    """
+    try:
+        site = SITE.read(request.path_params["site"])
+    except SettingError as error:
+        raise HTTPException(404, str(error)) from error
+    query = request.query_params
+    if query.get("month"):
+        return _Asked(site, IN_MONTH.read(query["month"]), None)
+    return _Asked(site, None, read_day(query["day"]) if query.get("day") else None)
+
+
 async def as_page(request: Request) -> Response:
     """Answer the statement as a page to print."""
-    language, month = language_of(request), request.query_params.get("month")
+    language, asked = language_of(request), _asked(request)
 
     def make() -> Made:
         with source_for(request) as source:
-            found = _statement(source, request, language)
-            site = source.ref(found.site).number
-            span = f"month={month}" if month else f"day={day_of(found.slots[0])}"
+            found = asked.statement(source)
+            day = day_of(found.slots[0])
+            span = f"month={asked.month}" if asked.month else f"day={day}"
             text = html_of(
                 found,
                 _names(source, language),
                 language,
                 source.roots(found.slots),
                 style=STYLE,
-                back=(f"/site/{site}?{span}", say(language, "back")),
+                back=(f"/site/{asked.site}?{span}", say(language, "back")),
             )
         return made_of(text.encode())
 
-    made = await _kept(request, "statement", make)
+    made = await _kept(request, "statement", asked, make)
     return sent(request, made, "text/html; charset=utf-8")
 
 
 async def as_csv_file(request: Request) -> Response:
     """Answer the statement's rows as a file."""
-    language = language_of(request)
-    month = request.query_params.get("month")
+    language, asked = language_of(request), _asked(request)
 
     def named() -> str:
         with source_for(request) as source:
-            span = month or day_of(_asked(source, request, language)[0]).isoformat()
-            office = source.ref(request.path_params["site"]).en.lower().replace(" ", "-")
-        return f"{office}-{span}.csv"
+            span = asked.month or day_of(asked.slots(source)[0]).isoformat()
+            # A header takes no letter of another script, and an office may be called anything.
+            office = re.sub("[^a-z0-9]+", "-", source.ref(asked.site).en.lower()).strip("-")
+        return f"{office or f'site-{asked.site}'}-{span}.csv"
 
     def make() -> Made:
         with source_for(request) as source:
-            found = _statement(source, request, language)
-            text = as_csv(found, _names(source, language), language)
+            text = as_csv(asked.statement(source), _names(source, language), language)
         return made_of(("\ufeff" + text).encode())  # else Excel takes it for another coding
 
-    made = await _kept(request, "statement.csv", make)
+    made = await _kept(request, "statement.csv", asked, make)
     attached = f'attachment; filename="{await asyncio.to_thread(named)}"'
     return sent(request, made, "text/csv; charset=utf-8", **{"Content-Disposition": attached})
 
 
-async def _kept(request: Request, name: str, make: Callable[[], Made]) -> Made:
-    """Return a statement, made once for all who may see it as long as the store stays the same."""
+async def _kept(request: Request, name: str, asked: _Asked, make: Callable[[], Made]) -> Made:
+    """Return a statement, made once for all who may see it as long as the store stays the same.
+
+    Raises:
+        HTTPException: 429 for who has had too many made.
+    """
     desk: Desk = request.app.state.desk
-    query = request.query_params
-    asked = (request.path_params["site"], query.get("month"), query.get("day"))
-    return await desk.made((name, language_of(request), viewer_of(request), *asked), make)
-
-
-def _statement(source: Source, request: Request, language: Language) -> Statement:
-    """Return what the address asks for.
-
-    Raises:
-        HTTPException, SettingError: as `_asked`; and if nothing of it is settled.
-    """
-    asked = _asked(source, request, language)
-    site = request.path_params["site"]
-    return statement_of(source.store, site, source.recorded(asked) or asked)
-
-
-def _asked(source: Source, request: Request, language: Language) -> range:
-    """Return the slots that the address asks for.
-
-    Raises:
-        HTTPException: 403 if the site's load is not for who looks.
-        SettingError: if there is no such site, day or month.
-    """
-    site, query = request.path_params["site"], request.query_params
-    source.check_site(site)
-    if not source.viewer.sees_load_of(site):
-        raise HTTPException(403, say(language, "hidden"))
-    if query.get("month"):
-        return days_of_month(query["month"])
-    return slots_of(source.day_or_last(read_day(query["day"]) if query.get("day") else None))
+    key = (name, language_of(request), viewer_of(request), asked)
+    if not desk.has(key):
+        visit = visit_of(request)
+        wait = visit.access.statements.wait(visit.who(address_of(request)))
+        if wait:
+            told = f"statements must be asked for less often: wait {wait} seconds"
+            raise HTTPException(429, told, {"Retry-After": str(wait)})
+    return await desk.made(key, make)
 
 
 def _names(source: Source, language: Language) -> dict[int, str]:

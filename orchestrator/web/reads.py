@@ -26,6 +26,7 @@ from energy.units import SLOT_SECONDS, SLOTS_PER_DAY, day_of, slot_at, slots_of
 from orchestrator.names import kept_names, unnamed
 from orchestrator.setting.sites import Setting, Site
 from orchestrator.statements.day import measured, newest
+from orchestrator.web.called import Origin
 from orchestrator.web.viewer import Viewer
 
 FIRST_YEAR, LAST_YEAR = 1971, 2199
@@ -49,8 +50,9 @@ class Ref:
 
 class Source:
     """A store within one transaction, with the sites file, the time, who is looking, and where
-    they are: the file that the chain's last audit left, the control room's store, how a command
-    names the store, and the roots of final days that were computed before."""
+    they are: the file that the chain's last audit left, the control room's store, where balancing
+    calls are kept, how a command names the store, and the roots of final days that were computed
+    before."""
 
     def __init__(
         self,
@@ -60,6 +62,7 @@ class Source:
         viewer: Viewer,
         audit: Path | None = None,
         room: Engine | None = None,
+        calls: Origin | None = None,
         served: str | None = None,
         kept_roots: dict[date, str] | None = None,
     ) -> None:
@@ -68,6 +71,7 @@ class Source:
         self.viewer = viewer
         self.audit = audit
         self.room = room
+        self.calls = calls
         self.served = served
         self._kept_roots = {} if kept_roots is None else kept_roots
         self._setting = setting
@@ -234,12 +238,13 @@ def source_of(
     viewer: Viewer,
     audit: Path | None = None,
     room: Engine | None = None,
+    calls: Origin | None = None,
     served: str | None = None,
     kept_roots: dict[date, str] | None = None,
 ) -> Iterator[Source]:
     """Read a store within one transaction."""
     with stored(engine) as store:
-        yield Source(store, setting, now, viewer, audit, room, served, kept_roots)
+        yield Source(store, setting, now, viewer, audit, room, calls, served, kept_roots)
 
 
 def check_year(day: date) -> None:

@@ -8,7 +8,7 @@ PLANT_WORDS = {
     "round_trip": ("round trip", "充放電効率"),
     "planned": ("planned", "計画"),
     "actual": ("measured", "実績"),
-    "cycles": ("Full cycles so far", "累積サイクル"),
+    "cycles": ("Full cycles so far", "累積サイクル数"),
     "worn": ("Worn so far", "累積劣化費用"),
     "life_used": ("Life used", "消費した寿命"),
     "chemistry_lfp": ("LFP (lithium iron phosphate)", "リン酸鉄リチウム(LFP)"),
@@ -18,7 +18,8 @@ PLANT_WORDS = {
     "steered_by_plan": (
         "Steered by a plan made anew when each half hour begins; made again here from readings, "
         "books and the tariff, as it was made then.",
-        "コマの開始ごとに立て直す計画で制御。計量値・板・料金から当時のとおりに再計算したもの。",
+        "30分ごとに立て直す計画で制御。この画面の計画は、計量値・注文板・料金から当時のとおりに"
+        "再計算したもの。",
     ),
     "steered_by_rule": ("Steered by the simple rule.", "単純規則で制御。"),
     "steered_by_own-use": (
@@ -34,7 +35,25 @@ PLANT_WORDS = {
         "It did what it was told in {kept} of {read} half hours.",
         "計量された{read}コマのうち{kept}コマで指令どおり。",
     ),
+    "kept_to_calls": (
+        "{called} of them answered a balancing call besides.",
+        "うち{called}コマは調整指令にも応じた。",
+    ),
     "kept_to_column": ("as told", "指令どおり"),
+    "called_besides": ("called for besides", "調整指令による上乗せ"),
+    "calls": ("Balancing calls", "調整指令"),
+    "call_name": ("Call", "指令"),
+    "call_direction": ("Direction", "方向"),
+    "call_up": ("up: more out of the battery", "上げ(放電増)"),
+    "call_down": ("down: less out of the battery", "下げ(充電増)"),
+    "call_asked": ("Asked of this battery", "この蓄電池への指令量"),
+    "call_given": ("Given beyond the plan", "計画を超えた実績"),
+    "calls_how": (
+        "The grid's calls come on top of the plan: what they asked of this battery, and by how "
+        "much it exceeded what its plan told it in those half hours.",
+        "調整指令は計画に上乗せされる。指令量と、その時間帯に計画からの増分として実際に"
+        "出した量を示す。",
+    ),
     "basis_alone": (
         "What the other sites would need is left out here: there are too many.",
         "他拠点の需要は拠点数が多いためここでは考慮していない。",
@@ -45,11 +64,11 @@ PLANT_WORDS = {
     ),
     "basis_stand_in": (
         "For {days} days it rests on the series that plays this office.",
-        "うち{days}日分はこの庁舎を模擬する時系列による。",
+        "過去の計量値がない{days}日分は、この庁舎を模擬する時系列で補った。",
     ),
     "basis_proved": (
-        "Made by {by}; each proved to be within {gap} JPY of its optimum.",
-        "{by}による解。最適値との差は各計画とも{gap}円以内と証明済み。",
+        "Each was optimised by {by} and proved to be within {gap} JPY of the best there is.",
+        "各計画は数理最適化({by})で求め、最適値との差は{gap}円以内と確認済み。",
     ),
     "basis_rule": (
         "The safe rule stands in: self-consumption.",
@@ -70,19 +89,21 @@ PLANT_WORDS = {
         "Between {least} and {most} kWh of {capacity} kWh.",
         "容量{capacity} kWhのうち{least}~{most} kWh。",
     ),
-    "value": ("What a stored kWh is worth", "蓄電1 kWhの限界価値"),
+    "value": ("What a stored kWh is worth", "蓄えた1 kWhの価値"),
     "value_text": (
         "The plan's prices by half hour: it charges while a kWh at the meter is worth less than "
         "one line, and discharges while it is worth more than the other.",
         "計画の30分ごとの価格。受電点の価値が充電の線を下回れば充電、放電の線を上回れば放電する。",
     ),
     "value_how": (
-        "These are the plan's marginal values (duals): between the two thresholds, which hold "
-        "losses and wear, the battery rests.",
-        "計画の双対変数による限界価値。損失と劣化を含む二つのしきい値の間では充放電しない。",
+        "What one more kWh would save, as the plan's optimisation says (its duals). While the "
+        "worth at the meter lies between the two thresholds, moving energy would cost more in "
+        "losses and wear than it brings, and the battery rests.",
+        "あと1 kWhで節約できる額を計画の最適化(双対変数)から求めたもの。受電点の価値が"
+        "充電の上限と放電の下限の間にあるうちは、損失と劣化に見合わないため充放電しない。",
     ),
     "worth_at_meter": ("a kWh at the meter", "受電点の1 kWh"),
-    "worth_stored": ("a stored kWh", "蓄電中の1 kWh"),
+    "worth_stored": ("a stored kWh", "蓄えた1 kWh"),
     "charges_below": ("charges below", "充電する上限"),
     "discharges_above": ("discharges above", "放電する下限"),
     "why": ("Why", "計画の理由"),
@@ -97,7 +118,7 @@ PLANT_WORDS = {
     "why_peak": ("keeps the peak down", "ピーク抑制"),
     "why_reserve": ("holds reserve", "調整力の確保"),
     "why_limit": ("keeps to the connection", "受電容量の制約"),
-    "why_call": ("answers a call", "発動指令"),
+    "why_call": ("answers a call", "調整指令"),
     "why_wear": ("wear costs more", "劣化が上回る"),
     "why_full": ("full", "満充電"),
     "why_empty": ("empty", "空"),
@@ -170,7 +191,7 @@ PLANT_WORDS = {
     "checks_how": (
         "Computed on this page from the store, which an orchestrator has indexed. Who trusts "
         "nobody runs the audit below against a node of their own.",
-        "このページがオーケストレーターの索引から計算した結果。誰も信頼しない場合は、"
+        "運用側が索引したストアからこのページが計算した結果。第三者に頼らず確かめるには、"
         "自身のノードに対して下の監査を実行する。",
     ),
     "check_readings": ("A reading has come from each office", "全庁舎の計量値がある"),
@@ -188,12 +209,12 @@ PLANT_WORDS = {
         "由来別の消費の合計が計量値と一致",
     ),
     "check_final": ("Settlements can no longer vanish", "精算が確定済み"),
-    "check_roots": ("Attested roots are the computed one", "署名されたルートが計算値と一致"),
-    "attested_by": ("Attested by", "署名した庁舎"),
-    "root_here": ("Root, computed from the day's rows", "当日の行から計算したルート"),
-    "root_attested": ("Root attested", "署名されたルート"),
+    "check_roots": ("Attested roots are the computed one", "認証されたルートが計算値と一致"),
+    "attested_by": ("Attested by", "認証した庁舎"),
+    "root_here": ("Root, computed from the day's rows", "当日の明細から計算したルート"),
+    "root_attested": ("Root attested", "認証されたルート"),
     "compared": ("Compared with the computed one", "計算値との照合"),
-    "claimed": ("Claimed of this day", "この日の請求済電力量"),
+    "claimed": ("Claimed of this day", "この日の償却済電力量"),
     "last_audit": ("Last audit of the chain", "チェーンの最終監査"),
     "audit_ended_well": ("nothing wrong", "異常なし"),
     "audit_up_to": (
@@ -214,16 +235,16 @@ PLANT_WORDS = {
     "count_corrections": ("corrections", "訂正"),
     "count_slots": ("half hours settled", "精算したコマ"),
     "count_flows": ("flows", "融通"),
-    "count_origin_rows": ("rows of origin", "由来の行"),
+    "count_origin_rows": ("rows of origin", "由来の明細"),
     "count_balances": ("balances", "残高"),
     "count_roots": ("roots of days", "日別ルート"),
-    "count_attestations": ("attestations", "ルートへの署名"),
-    "count_claims": ("claims", "請求"),
-    "count_claimed_wh": ("Wh claimed", "請求された電力量(Wh)"),
+    "count_attestations": ("attestations", "ルートの認証"),
+    "count_claims": ("claims", "償却"),
+    "count_claimed_wh": ("Wh claimed", "償却された電力量(Wh)"),
     "check_yourself": ("Check it yourself", "自分で確かめる"),
     "check_yourself_text": (
         "Nobody's word is needed: these commands read the chain itself, from any node.",
-        "誰の言葉も信じる必要はない。次のコマンドは任意のノードからチェーンそのものを読む。",
+        "他者を信頼する必要はない。次のコマンドは任意のノードからチェーンを直接読み取る。",
     ),
     "audit_run": ("Run every transaction again", "全トランザクションを再実行"),
     "audit_prove": ("Write the proof of a half hour", "ある時間帯の証明を書き出す"),
@@ -233,6 +254,14 @@ PLANT_WORDS = {
     "origin_contract": ("Ledger of origins", "由来台帳コントラクト"),
     "chain_number": ("Chain", "チェーンID"),
     "roots_of_month": ("Roots of the days", "日別ルート"),
-    "attesting": ("Attesting", "署名数"),
-    "dissenting": ("Dissenting", "異なる署名"),
+    "attesting": ("Attesting", "認証数"),
+    "dissenting": ("Dissenting", "異なる認証"),
+    "roots_how": (
+        "A root is one number that stands for all rows of a day: if a row were changed, it would "
+        "be another one. It stands once two thirds of the offices attest it. Claimed is what an "
+        "office has used up as its renewable energy, once.",
+        "ルートは1日分の全明細を代表する1つの値で、明細が1つでも変われば別の値になる。"
+        "庁舎の3分の2以上が認証すると成立する。償却は、再生可能エネルギーとして1回限り"
+        "使用済みにすること。",
+    ),
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 
@@ -18,7 +19,7 @@ from tests.vtn import CLIENT, SECRET, small_vtn
 from vpp.calls.call import Basis, Direction, Product, State
 from vpp.calls.desk import Desk
 from vpp.calls.fulfilment import fulfilment
-from vpp.calls.openadr import moment_of, seconds_of
+from vpp.calls.openadr import Event, Program, calls_of, moment_of, seconds_of
 from vpp.calls.store import CallStore
 from vpp.calls.tables import SENT
 from vpp.calls.ven import Ven
@@ -222,6 +223,17 @@ def test_an_event_that_cannot_be_answered_is_opted_out_of_and_the_others_are_ser
             assert len(here.vtn.objects["reports"]) == 3
 
     asyncio.run(day())
+
+
+@pytest.mark.parametrize("value", ["1e999", "-1e999", "NaN", "true", '"5"'])
+def test_what_is_no_number_of_kilowatts_cannot_be_answered(value):
+    content = json.dumps(an_event("p", kw=0.0) | {"id": "e", "modificationDateTime": "now"})
+    event = Event(**json.loads(content.replace("[0.0]", f"[{value}]")))
+    program = Program(id="p", programName="tertiary")
+    with pytest.raises(
+        SettingError, match="event e: DISPATCH_SETPOINT_RELATIVE must have one number"
+    ):
+        calls_of(event, program, Product(), NOW, lambda *_: None, lambda _: 0, "1", NOW)
 
 
 def test_an_event_that_begins_now_begins_when_it_is_seen(tmp_path):

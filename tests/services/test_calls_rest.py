@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import time
+import tracemalloc
 from contextlib import asynccontextmanager
 from datetime import datetime
 
@@ -19,8 +20,9 @@ from orchestrator.cli import app
 from tests.steered import Battery, Clock, MemoryRoom
 from tests.unit.test_calls_desk import a_call
 from tests.vtn import served
-from vpp.calls.call import Product
+from vpp.calls.call import Product, by_half_hour
 from vpp.calls.desk import Desk
+from vpp.calls.document import posted
 from vpp.calls.rest import app_of
 from vpp.calls.service import answering, listening
 from vpp.calls.settings import call_settings, load_call_settings
@@ -141,8 +143,31 @@ def test_other_requests_that_make_no_sense(tmp_path):
             assert (await http.post("/calls", json=A_CALL | {"kw": 7})).status_code == 409
             for query in ("direction=left", "minutes=0", "minutes=x", "start=noon"):
                 assert (await http.get(f"/offer?{query}")).status_code == 400
+            # Whose half past five it is, nobody can say.
+            answer = await http.get("/offer", params={"start": "2027-01-15T17:30:00"})
+            assert answer.status_code == 400
+            assert "must have its offset" in answer.json()["error"]
 
     asyncio.run(day())
+
+
+def test_a_call_of_ages_is_refused_before_its_half_hours_are_laid_out():
+    tracemalloc.start()
+    try:
+        ages = A_CALL | {"end": "2227-01-15T18:10:00+09:00", "product": {}}
+        with pytest.raises(SettingError, match="seconds must be 1 to 86400"):
+            posted(ages, NOW)
+        with pytest.raises(SettingError, match=f"each of {2 * 10**6} half hours, got 2"):
+            by_half_hour(0, 2 * 10**6 * SLOT_SECONDS, [10, 20])
+        assert tracemalloc.get_traced_memory()[1] < 10**6, "bytes"
+    finally:
+        tracemalloc.stop()
+
+
+def test_a_call_beyond_all_calendars_is_refused():
+    late = {"start": "9999-12-31T20:00:00+00:00", "end": "9999-12-31T21:00:00+00:00"}
+    with pytest.raises(SettingError, match="ends_at must be 1 to 8.58993e\\+09, got 253402290000"):
+        posted(A_CALL | late | {"product": {}}, NOW)
 
 
 def test_what_can_be_offered_leaves_out_who_is_promised(tmp_path):

@@ -14,7 +14,7 @@ from chain.market import MarketContract
 from chain.network.folders import create, new_member
 from chain.node import NodeChain
 from chain.store import Store, opened
-from energy.errors import ChainError, GateClosed, SettingError
+from energy.errors import ChainError, FinalReplaced, GateClosed, NodeBehind, SettingError
 from energy.messages import address_of
 from energy.units import SLOT_SECONDS
 from orchestrator.auditing.audit import audited
@@ -182,8 +182,32 @@ def test_a_final_block_that_is_replaced_stops_the_indexer(town):
     indexed(town.store, town.node, town.market.address)
     block = town.node.height() - DEPTH
     town.give_up(DEPTH + 1)
-    with pytest.raises(ChainError, match=f"block {block} was final and must stand, got another"):
+    with pytest.raises(FinalReplaced, match=f"block {block} was final and must stand, got anoth"):
         indexed(town.store, town.node, town.market.address)
+
+
+def test_a_final_block_in_which_nothing_happened_is_known_as_well(town):
+    town.bury()
+    town.bury()
+    indexed(town.store, town.node, town.market.address)
+    final = final_block(town)
+    assert final == town.node.final_height()
+    # Empty blocks by another are others.
+    town.node.request("anvil_setCoinbase", ["0x" + "55" * 20])
+    town.give_up(DEPTH + 1)
+    with pytest.raises(FinalReplaced, match=f"block {final} was final and must stand"):
+        indexed(town.store, town.node, town.market.address)
+
+
+def test_what_is_final_stays_final_when_a_node_is_a_little_behind(town):
+    town.bury()
+    snapshot = town.node.request("evm_snapshot", [])
+    town.node.request("evm_mine", [])
+    indexed(town.store, town.node, town.market.address)
+    final = final_block(town)
+    town.node.request("evm_revert", [snapshot])
+    indexed(town.store, town.node, town.market.address)
+    assert final_block(town) == final == town.node.final_height() + 1
 
 
 def test_a_node_that_is_behind_is_told_from_a_fork(town):
@@ -195,7 +219,7 @@ def test_a_node_that_is_behind_is_told_from_a_fork(town):
     indexed(town.store, town.node, town.market.address)
     block = town.node.height() - DEPTH
     town.node.request("evm_revert", [snapshot])
-    with pytest.raises(ChainError, match=f"must have final block {block}, got {block - 1}"):
+    with pytest.raises(NodeBehind, match=f"must have final block {block}, got {block - 1}"):
         indexed(town.store, town.node, town.market.address)
 
 

@@ -309,6 +309,17 @@ def test_a_full_disk_is_told_and_outlived(office: Office, caplog: pytest.LogCapt
     play(office, scene)
 
 
+def test_a_slot_of_no_revision_left_is_not_corrected(office: Office):
+    async def scene(service: Service) -> None:
+        made = Reading(SLOT, 0, imported=40, revision=255)
+        service.terminal.outbox.keep_reading(made, office.now)
+        with pytest.raises(SettingError, match="must have fewer than 256 revisions"):
+            service.terminal.correct(SLOT, {"imported": 41}, "once more")
+        assert service.terminal.close_slot(SLOT) == made
+
+    play(shallow(office), scene)
+
+
 def test_status_retry_and_correct_as_typed(office: Office):
     settings = ("--settings", str(office.settings.path))
     missing = invoked("oracle", "status", *settings)

@@ -23,6 +23,7 @@ from chain.writer import written
 from energy.errors import SettingError, StoreError
 from energy.lots import Kind
 from energy.registry import NETWORK, Tariff
+from energy.rows import Holdings
 from energy.units import SLOT_SECONDS, day_of, slots_of
 from orchestrator.moving.mover import relayed
 from orchestrator.statements.statement import statement_of
@@ -285,6 +286,27 @@ def test_a_store_from_before_steps_were_numbered_is_brought_up_to_date_and_keeps
             assert upgraded[name] == rows, name
 
 
+def test_the_newest_of_years_of_holdings_is_found_without_reading_them_all(
+    fresh_store: FreshStore,
+) -> None:
+    engine = opened(fresh_store())
+    state, years = Holdings().to_json(), range(2 * 17_520)
+    with written(engine) as writer:
+        rows = [{"block": slot, "slot": slot, "state": state} for slot in years]
+        writer.connection.execute(insert(META.tables["holdings"]), rows)
+        # PostgreSQL plans by what it has been told of a table.
+        writer.connection.execute(text("ANALYZE holdings"))
+    explain = "EXPLAIN QUERY PLAN " if engine.name == "sqlite" else "EXPLAIN "
+    with stored(engine) as reader:
+        assert reader.last_traced() == years[-1]
+        for query in (
+            "SELECT max(slot) FROM holdings",
+            "SELECT state FROM holdings ORDER BY slot DESC LIMIT 1",
+        ):
+            plan = str(reader.connection.execute(text(explain + query)).all())
+            assert "holdings_by_slot" in plan, plan
+
+
 def test_steps_are_done_once_by_whoever_opens_a_store_first(fresh_store: FreshStore) -> None:
     url = fresh_store()
     all_at_once(4, lambda: opened(url))
@@ -301,11 +323,11 @@ def test_a_step_that_fails_leaves_the_store_as_it_was(
     url = fresh_store()
     before = schema(opened(url))
 
-    def m007_breaks(connection: object) -> None:
+    def m008_breaks(connection: object) -> None:
         connection.execute(text("ALTER TABLE blocks ADD COLUMN gone BIGINT"))  # type: ignore[attr-defined]
         raise ZeroDivisionError
 
-    monkeypatch.setattr(migrations, "MIGRATIONS", (*migrations.MIGRATIONS, m007_breaks))
+    monkeypatch.setattr(migrations, "MIGRATIONS", (*migrations.MIGRATIONS, m008_breaks))
     with pytest.raises(ZeroDivisionError):
         opened(url)
     assert schema(raw(url)) == before
@@ -314,8 +336,8 @@ def test_a_step_that_fails_leaves_the_store_as_it_was(
 def test_a_store_of_a_newer_version_is_refused(fresh_store: FreshStore) -> None:
     url = fresh_store()
     with written(opened(url)) as store:
-        store.connection.execute(text("INSERT INTO migrations VALUES (7, 'm007_to_come')"))
-    with pytest.raises(StoreError, match=r"\(steps up to 6\), got step 7: use a newer yui"):
+        store.connection.execute(text("INSERT INTO migrations VALUES (8, 'm008_to_come')"))
+    with pytest.raises(StoreError, match=r"\(steps up to 7\), got step 8: use a newer yui"):
         opened(url)
 
 

@@ -126,7 +126,7 @@ def test_each_page_keeps_others_out_and_is_not_sent_twice(client, address):
 @pytest.mark.parametrize(
     ("address", "status", "told"),
     [
-        ("/slot/nonsense", 404, "slot must be a number"),
+        ("/slot/nonsense", 404, "slot must be a number from 0"),
         ("/site/77", 404, "one of the market"),
         ("/site/0?day=2019-6-4", 400, "day must be as 2019-06-04"),
         ("/site/0?month=2019-13", 400, "month must be as 2019-06"),
@@ -134,8 +134,11 @@ def test_each_page_keeps_others_out_and_is_not_sent_twice(client, address):
         ("/nowhere", 404, "Not Found"),
         ("/now?language=fr", 400, "language must be one of"),
         ("/battery/0", 404, "Ogawara must have a battery"),
-        ("/slot?day=2019-06-04&number=48", 400, "number must be below 48"),
+        ("/slot?day=2019-06-04&number=48", 400, "number must be a number from 0 to 47"),
         ("/site?site=x", 400, "site must be a number"),
+        (f"/slot/{'9' * 5_000}", 404, "slot must be a number"),
+        (f"/site/{'9' * 5_000}/statement", 404, "site must be a number"),
+        ("/fleet?page=0", 400, "page must be a number from 1"),
         ("/site/0/statement?day=2019-06-09", 400, "must be"),
     ],
 )

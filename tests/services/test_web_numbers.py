@@ -153,7 +153,7 @@ def test_the_offices_page_has_its_statements_energies_and_money(shown, store):
     assert shown.fact("used") == kwh(energies.used, 1)
     assert shown.fact("generated") == kwh(generated, 1)
     assert shown.fact("renewable") == f"{100 * energies.renewable / energies.used:.1f} %"
-    assert shown.fact("bill_total") == yen(costs.total, 0)
+    assert shown.fact("received" if costs.total < 0 else "paid") == yen(abs(costs.total), 0)
     money = f"{shown.say('money')}, {shown.say('jpy')}"
     assert shown.row(money, shown.say("bill_fees")) == [yen(costs.fees)]
     came = sum(

@@ -332,6 +332,20 @@ def test_a_clock_that_is_set_back_adds_nothing():
     assert ledger.delivered_wh == pytest.approx(1)
 
 
+def test_a_half_hour_kept_by_a_clock_that_ran_ahead_is_not_gone_on_with():
+    kept = Ledger(1_048, START + 48 * SLOT_SECONDS + 60.0, 500.0, counter_mwh=0.0, last_mwh=500)
+    ledger, closed = kept.advanced(START + 100, shown(0, 1))
+    assert (ledger.slot, ledger.known, closed) == (1_000, False, None)
+    ledger, _ = ledger.advanced(START + 101, shown(0, 5))
+    assert ledger.delivered_wh == 3.5, "what came since it was kept: the counter's, less its step"
+
+
+def test_a_clock_that_is_set_back_over_the_border_does_not_close_a_half_hour_twice():
+    ledger = Ledger.opened(START + 1, shown(3_600, 0))
+    ledger, closed = ledger.advanced(START - 0.5, shown(3_600, 0))
+    assert (ledger.slot, closed) == (1_000, None)
+
+
 def test_a_clock_that_is_set_moves_the_half_hour_with_it():
     ledger = Ledger(1_000, START + 100.0, 500.0, counter_mwh=0.0, last_mwh=500)
     assert ledger.moved(60) == replace(ledger, at=START + 160.0)

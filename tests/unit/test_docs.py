@@ -15,7 +15,7 @@ from urllib.parse import unquote
 import pytest
 from typer.testing import CliRunner
 
-from energy.errors import Refusal, YuiError, refusals
+from energy.errors import ChainError, Refusal, StoreError, YuiError, refusals
 from energy.records import Quality
 from orchestrator.cli import app
 from orchestrator.reference import BEGIN, END, commands, errors_page, main, with_commands
@@ -90,6 +90,7 @@ def test_every_error_stands_in_the_errors_page_with_its_rule():
         values = ", ".join(field.name for field in fields(refusal))
         assert f"| `{refusal.__name__}({values})` | {refusal.rule} |" in page
     kinds: list[type[YuiError]] = [YuiError, *YuiError.__subclasses__(), Refusal]
+    kinds += [*StoreError.__subclasses__(), *ChainError.__subclasses__()]
     for kind in kinds:
         if kind.__module__ == YuiError.__module__:
             assert f"| `{kind.__name__}` | " in page

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import math
 import subprocess
 import sys
 from dataclasses import replace
@@ -173,10 +174,49 @@ def test_reports_and_answers_come_through_and_may_hold_more_than_is_known():
         link_from('{"up": 1}')
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"name": "\ud800"},
+        {"municipality": "Osaki\0city"},
+        {"call": "\udfff"},
+        {"alarms": ["hot", "\ud800"]},
+        {"alarms": ["\0"]},
+        {"at": 2**62},
+    ],
+)
+def test_a_report_that_no_store_or_page_could_hold_is_refused(change):
+    """Else one site's terminal could end the control room."""
+    values = json.loads(report_text(report)) | change
+    (named,) = change
+    with pytest.raises(LinkError, match=named):
+        report_from(json.dumps(values))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"refused": "\ud800"},
+        {"of": "\0"},
+        {"at": 2**62},
+        {"changed_at": math.inf},
+        {"changed_at": math.nan},
+        {"changed_at": -1},
+        {"changed_at": 10**400},
+    ],
+)
+def test_an_answer_that_no_store_could_hold_is_refused(change):
+    values = json.loads(answer_text(Answer(7, 5, NOW, "limit", NOW + 0.25), "ab")) | change
+    (named,) = change
+    with pytest.raises(LinkError, match=named):
+        answer_from(json.dumps(values))
+
+
 def test_a_topic_names_its_site():
     assert topic_parts(topic("miyagi", 7, "report")) == (7, "report")
     assert topic("miyagi", "+", "report") == "yui/miyagi/+/report"
-    for text in ("yui/miyagi/room/report", "yui/miyagi/site-7/else", "other"):
+    long = f"yui/miyagi/site-{'9' * 5_000}/report"
+    for text in ("yui/miyagi/room/report", "yui/miyagi/site-7/else", "other", long):
         with pytest.raises(LinkError, match="topic"):
             topic_parts(text)
 
@@ -415,6 +455,13 @@ def test_what_the_owner_forbids_is_refused_and_kept(site):
 
 def test_garbage_is_logged_and_gets_no_answer(site):
     assert site.hears(b"\xff\x00garbage") == []
+    assert site.ledger.refusals()[-1].reason == "garbled"
+
+
+@pytest.mark.parametrize("field", ["by", "why", "call"])
+def test_a_text_that_cannot_be_signed_is_garbage_and_no_end(site, field):
+    values = json.loads(envelope().payload) | {field: "\ud800"}
+    assert site.hears(json.dumps(values)) == []
     assert site.ledger.refusals()[-1].reason == "garbled"
 
 

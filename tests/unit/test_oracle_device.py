@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import pytest
 
-from energy.errors import DeviceError
+from energy.errors import DeviceError, ReadingImpossible
 from field.modbus import Tcp
 from field.storage import stored_of
 from field.sunspec import MODELS, Block, registers_from
-from oracle.device import Device, SiteDevices
+from oracle.device import Device, SiteDevices, sample_of
+from oracle.halfhour import reading_of
 from oracle.models import counter_of, shown_by
-from oracle.totals import Counter
+from oracle.quantity import Shown
+from oracle.totals import Counter, Total
 
 
 def block(number: int, **values: int | None) -> Block:
@@ -93,3 +95,22 @@ def test_a_site_has_counters_for_what_is_fitted():
         "battery.discharged",
         "battery.stored",
     }
+
+
+@pytest.mark.parametrize("stored_wh", [-5, 2**32, 10**30])
+def test_more_or_less_stored_than_a_reading_can_hold_is_nonsense(stored_wh: int):
+    battery = Device("battery", Tcp("127.0.0.1"), 3, 15_000)
+    sample = sample_of(1800, {battery: Shown(stored_wh=stored_wh)})
+    assert sample.stored_wh == {}
+    assert [str(each) for each in sample.incidents] == [
+        f"battery: stored must be at least 0 Wh and below {2**32} Wh, got {stored_wh} Wh"
+    ]
+
+
+def test_what_all_batteries_store_fits_a_reading_or_there_is_none():
+    totals = [Total(0, 2**31 * 1000), Total(3600, 2**31 * 1000)]
+    stored = {"one.stored": totals, "other.stored": totals}
+    with pytest.raises(
+        ReadingImpossible, match="slot 1: stored must be below 4294967296 Wh, got 4294967296"
+    ):
+        reading_of(1, 0, stored)

@@ -6,6 +6,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,7 @@ from energy.errors import SettingError
 from energy.records import Reading
 from oracle.outbox import Entry, Episode, Outbox, State, StoreFailed
 from oracle.quantity import Incident, Sample
-from oracle.totals import Counter, Total, Track
+from oracle.totals import Counter, Total, Track, followed
 
 SPAN = 2**64 * 1000
 
@@ -243,3 +244,18 @@ def test_what_a_clock_dated_ahead_is_dated_again(outbox: Outbox, path: Path):
     assert outbox.last_sample_seconds() == 1800
     assert [entry.reading for entry in outbox.entries(State.SENT)] == [sent]
     assert outbox.entries(State.MADE) == []
+
+
+def test_a_counter_that_made_no_sense_while_the_clock_ran_ahead_does_not_hold_up_the_next(
+    outbox: Outbox, path: Path
+):
+    ahead = 9 * 1800
+    fine = held(path, 1800, 100)["meter.imported"]
+    odd = replace(fine, suspect=(ahead, Counter(5, SPAN, 1000)))
+    outbox.keep_sample(Sample(ahead), {"meter.imported": odd}, [])
+    outbox.rewind(2 * 1800)
+    track, oddity = followed(
+        outbox.tracks()["meter.imported"], 2 * 1800 + 60, Counter(101_000, SPAN, 1000), None, 50_000
+    )
+    assert oddity is None
+    assert track.total == Total(2 * 1800 + 60, 101_000)

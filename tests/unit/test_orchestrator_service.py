@@ -214,6 +214,8 @@ def test_an_order_is_read_from_json_or_refused() -> None:
         None,
         {},
         {**values, "slot": True},
+        {**values, "slot": -1},
+        {**values, "slot": 2**300},
         {**values, "order": "xx"},
         {**values, "x": 1},
     ):
@@ -243,10 +245,20 @@ def test_an_alert_is_raised_once_and_cleared_once(caplog: pytest.LogCaptureFixtu
     for _ in range(3):
         alerts.update("low-funds", {"0x1": "0.5 coins"})
     assert len(alerts.raised) == 1
+    alerts.update("low-funds", {"0x1": "0.4 coins"})
+    assert alerts.raised["low-funds", "0x1"].details == "0.4 coins", "as it is now"
+    alerts.note("low-funds", "0x2", "0.1 coins")
+    assert len(alerts.raised) == 2, "one thing beside the other"
+    for _ in range(2):
+        alerts.note("low-funds", "0x2", None)
+    assert list(alerts.raised) == [("low-funds", "0x1")]
     for _ in range(2):
         alerts.update("low-funds", {})
     told = [record.message for record in caplog.records]
-    assert [line.split()[0] for line in told] in (["alert.raised"], [])  # cleared is told as info
+    assert [line.split()[0] for line in told] in (
+        ["alert.raised"] * 2,
+        [],
+    )  # cleared is told as info
     assert alerts.raised == {}
 
 

@@ -25,6 +25,15 @@ CHARTS = {
     ),
     "battery-time-chart-6": ("states_6", {"c0": "time"}),
     "battery-cycle-chart-6": ("states_6", {"c0": "cycles"}),
+    "by-price-chart-6": (
+        "by_price_6",
+        {
+            "sc0": "lfp_running",
+            "sc1": "lfp_buying",
+            "sc2": "nmc_running",
+            "sc3": "nmc_buying",
+        },
+    ),
 }
 """By file: the table that holds a chart's numbers, and the column that each colour draws."""
 PIXELS = 0.11

@@ -82,9 +82,10 @@ def outlook_of(years: float, lost_to_cycles: float) -> Outlook:
 
 
 def strategy_of(key: str, together: float, years: float, cycles: float = 0.0) -> Strategy:
-    """A strategy of a battery of 10 kWh; idle, it would last 40 years."""
+    """A strategy of a battery of 10 kWh, 1,000 kWh less bought a year; idle, it lasts 40 years."""
     ran, rest = outlook_of(years, cycles), outlook_of(40.0, 0.0)
-    return Strategy(key, 10.0, 0.0, together, {"lfp": ran, "nmc": ran}, {"lfp": rest, "nmc": rest})
+    kinds = {"lfp": ran, "nmc": ran}, {"lfp": rest, "nmc": rest}
+    return Strategy(key, 10.0, 0.0, together, 1_000.0, *kinds)
 
 
 def test_wear_is_the_price_over_the_years_of_life_and_an_idle_battery_wears_too():
@@ -143,9 +144,12 @@ def test_a_replay_is_called_one_before_any_figure(figures, tmp_path):
         assert all(word in head for word in words)
         assert "zenodo.10955332" in head
         assert "EMHASS" in head
-        assert figures.provenance.chain[1] in head
-        assert f"--days {DAYS} --mode ahead --battery rule --agents truthful --seed test" in head
-        assert "--markdown docs/report" in head
+        # The answers are next, and right after them what they rest on, before any table.
+        rests = text[: text.index("\n|")].rpartition("\n## ")[0].rpartition("\n## ")[2]
+        assert rests.startswith(Voice(language, NAMES)("rests_on"))
+        assert figures.provenance.chain[1] in rests
+        assert f"--days {DAYS} --mode ahead --battery rule --agents truthful --seed test" in rests
+        assert "--markdown docs/report" in rests
         page = html_of(figures, language, NAMES)
         assert all(word in page[: page.index("<section")] for word in words)
 

@@ -27,7 +27,7 @@ from orchestrator.verification.report import Figures
 from orchestrator.verification.section import Section, Voice
 from orchestrator.verification.sections_flow import sankey_flows
 from orchestrator.verification.sections_market import forecast_section
-from orchestrator.verification.storage import Strategy
+from orchestrator.verification.storage import AS_RUN, Strategy
 from orchestrator.verification.summary import conclusions
 from orchestrator.words import Language
 from tests.played import BUYING, DAYS, NAMES, SELLING, looked_at, table
@@ -486,7 +486,13 @@ def test_the_other_queries_give_what_batteries_moved_and_what_is_missed(folder, 
         moved = store.execute(query("battery", slots)).fetchall()
         missed = store.execute(query("readings", slots)).fetchall()
         bought = store.execute(query("carbon", slots)).fetchall()
+        turned = store.execute(query("turns", slots)).fetchall()
     battery = figures.batteries[0]
+    ran, a_year = battery.strategy(AS_RUN), 365.25 / (len(slots) / 48)
+    ((site, worth, spared),) = turned
+    assert site == battery.site
+    assert worth / 1e6 * a_year == pytest.approx(ran.together)
+    assert spared / 1e3 * a_year == pytest.approx(ran.spared_kwh)
     assert moved == [(6, round(battery.charged * 1000), round(battery.discharged * 1000))]
     assert missed == []
     assert [energy for _, energy in bought] == figures.energy.grid.tolist()

@@ -23,6 +23,8 @@ POWER_LIMIT_W = 10**10
 DAY_SECONDS = 86_400
 LONGEST_SECONDS = DAY_SECONDS
 """A longer call would be measured against a baseline of its own hours."""
+LATEST = 2**33
+"""Unix seconds, in the year 2242: calendars end, and who writes 9999 means something else."""
 LOWEST_PRIORITY = 2**31 - 1
 
 
@@ -159,6 +161,7 @@ class Call:
                 )
             _within(f"call {self.name}: power_w", step.power_w, 1, POWER_LIMIT_W)
             before = step.ends_at
+        _within(f"call {self.name}: ends_at", self.ends_at, 1, LATEST)
         _within(f"call {self.name}: seconds", self.ends_at - self.starts_at, 1, LONGEST_SECONDS)
 
     @property
@@ -213,16 +216,17 @@ def by_half_hour(starts_at: int, ends_at: int, power_w: list[int]) -> tuple[Step
     Raises:
         SettingError: if there are more or fewer powers than half hours.
     """
-    edges = [*range(starts_at, ends_at, SLOT_SECONDS), ends_at]
     if len(power_w) == 1:
-        power_w = power_w * (len(edges) - 1)
-    if len(power_w) != len(edges) - 1:
+        return (Step(starts_at, ends_at, power_w[0]),) if power_w[0] else ()
+    starts = range(starts_at, ends_at, SLOT_SECONDS)
+    if len(power_w) != len(starts):
         raise SettingError(
-            f"kw must have one value, or one for each of {len(edges) - 1} half hours, "
+            f"kw must have one value, or one for each of {len(starts)} half hours, "
             f"got {len(power_w)}"
         )
     steps: list[Step] = []
-    for start, end, power in zip(edges, edges[1:], power_w, strict=False):
+    for start, power in zip(starts, power_w, strict=True):
+        end = min(start + SLOT_SECONDS, ends_at)
         if power == 0:
             continue
         if steps and (steps[-1].ends_at, steps[-1].power_w) == (start, power):

@@ -21,7 +21,8 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import Annotated, Any
+from math import isfinite
+from typing import Annotated, Any, TypeGuard
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
@@ -105,7 +106,6 @@ class Event(_Object):
     duration: str | None = None
     intervals: Annotated[list[Interval], BeforeValidator(_listed)] = Field(default_factory=list)
     payloadDescriptors: Descriptors = Field(default_factory=list)  # noqa: N815
-    reportDescriptors: Descriptors = Field(default_factory=list)  # noqa: N815
 
     @property
     def is_absolute(self) -> bool:
@@ -212,6 +212,11 @@ def calls_of(
     ]
 
 
+def _is_number(value: object) -> TypeGuard[float]:
+    """Whether a value is a number; Python reads true as 1, and 1e999 as infinity."""
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and isfinite(value)
+
+
 def _more(
     event: Event, program: Program, payload: ValuesMap, start: int, end: int, expected: Expected
 ) -> int:
@@ -221,7 +226,7 @@ def _more(
         raise SettingError(
             f"event {event.id}: a payload must be one of {known}, got {payload.type}"
         )
-    if len(payload.values) != 1 or not isinstance(payload.values[0], (int, float)):
+    if len(payload.values) != 1 or not _is_number(payload.values[0]):
         raise SettingError(
             f"event {event.id}: {payload.type} must have one number, got {payload.values!r:.60}"
         )

@@ -80,7 +80,10 @@ def app_of(desk: Desk, token: str, products: Mapping[str, Product]) -> Starlette
             minutes = int(query.get("minutes", "30"))
             start = desk.now()
             if "start" in query:
-                start = int(datetime.fromisoformat(query["start"]).timestamp())
+                given = datetime.fromisoformat(query["start"])
+                if given.tzinfo is None:
+                    raise ValueError(f"start must have its offset, +09:00 or another, got {given}")
+                start = int(given.timestamp())
         except ValueError as error:
             return refused(str(error), 400)
         if not 0 < minutes <= MOST_MINUTES:

@@ -69,6 +69,8 @@ class Ledger:
         `call_w` was asked for since the last reading.
         """
         if now < self.at:  # the clock was set back
+            if now < self.end - SLOT_SECONDS - GAP_SECONDS:  # or had run ahead, before a restart
+                return self.moved(now - self.at), None
             return replace(self, at=now), None
         if now < self.end:
             return self._until(now, shown, call_w), None

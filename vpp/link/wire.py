@@ -6,7 +6,8 @@
     yui/FLEET/site-7/link          site -> room   whether it is connected; the broker says the end
 
 An envelope holds nothing that is not signed. Reports and answers may hold more than is known
-here: a site may be newer than its control room.
+here: a site may be newer than its control room. What they hold that is known, each store and page
+can take: a text is one that UTF-8 and PostgreSQL know, a time one that a calendar does.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import hashlib
 import json
 import re
 from dataclasses import dataclass, fields
-from typing import Any
+from typing import Any, TypeGuard
 
 from energy.errors import LinkError, SettingError
 from energy.messages import SIGNATURE_BYTES
@@ -25,8 +26,12 @@ from vpp.link.signing import FIELDS, Order, message
 MOST_BYTES = 65_536
 MOST_TEXT = 500
 MOST_NUMBERS = 1_000
+MOST_SECONDS = 2**33
+"""Of unix time; in the year 2242."""
 ROOM = "room"
-_TOPIC = re.compile(r"yui/[^/]+/site-(\d+)/(instruction|answer|report|link)")
+_TOPIC = re.compile(r"yui/[^/]+/site-([0-9]{1,10})/(instruction|answer|report|link)")
+_UNHEARD_OF = re.compile("[\0\ud800-\udfff]")
+"""What JSON can spell and nobody can keep: no character, and halves of one."""
 
 
 def user_of(site: int) -> str:
@@ -127,13 +132,15 @@ def answer_from(payload: bytes | str) -> tuple[Answer, str]:
     values = _object(payload)
     changed_at = values.get("changed_at")
     if changed_at is not None and (
-        isinstance(changed_at, bool) or not isinstance(changed_at, int | float)
+        isinstance(changed_at, bool)
+        or not isinstance(changed_at, int | float)
+        or not 0 <= changed_at <= MOST_SECONDS
     ):
         raise LinkError(f"changed_at must be a time, got {changed_at!r:.50}")
     answer = Answer(
         _number(values, "site", 0, 2**32 - 1),
         _number(values, "sequence", 1, 2**63 - 1),
-        _number(values, "at", 0, 2**63 - 1),
+        _number(values, "at", 0, MOST_SECONDS),
         _text(values, "refused"),
         None if changed_at is None else float(changed_at),
     )
@@ -141,7 +148,7 @@ def answer_from(payload: bytes | str) -> tuple[Answer, str]:
 
 
 _TEXTS = ("name", "municipality", "kind", "call")
-_NUMBERS = ("site", "at", "sequence", "charge_w", "discharge_w")
+_NUMBERS = ("site", "sequence", "charge_w", "discharge_w")
 _PERHAPS = ("stored_wh", "capacity_wh", "battery_w", "generated_w", "imported_w", "target_w")
 
 
@@ -163,7 +170,7 @@ def report_from(payload: bytes | str) -> Report:
     """
     values = _object(payload)
     alarms = values.get("alarms", [])
-    if not isinstance(alarms, list) or not all(isinstance(each, str) for each in alarms):
+    if not isinstance(alarms, list) or not all(map(_is_text, alarms)):
         raise LinkError(f"alarms must be texts, got {alarms!r:.50}")
     try:
         following = Following(_text(values, "following"))
@@ -171,6 +178,7 @@ def report_from(payload: bytes | str) -> Report:
         raise LinkError(f"following must be known: {error}") from None
     found: dict[str, Any] = {name: _text(values, name) for name in _TEXTS}
     found |= {name: _number(values, name, 0, 2**63 - 1) for name in _NUMBERS}
+    found["at"] = _number(values, "at", 0, MOST_SECONDS)
     found |= {
         name: _number(values, name, -(2**62), 2**62) if values.get(name) is not None else None
         for name in _PERHAPS
@@ -228,9 +236,13 @@ def _numbers(values: dict[str, Any], name: str) -> tuple[int, ...]:
 
 def _text(values: dict[str, Any], name: str) -> str:
     found = values.get(name)
-    if not isinstance(found, str) or len(found) > MOST_TEXT:
+    if not _is_text(found) or len(found) > MOST_TEXT:
         raise LinkError(f"{name} must be a text of at most {MOST_TEXT}, got {found!r:.50}")
     return found
+
+
+def _is_text(found: object) -> TypeGuard[str]:
+    return isinstance(found, str) and not _UNHEARD_OF.search(found)
 
 
 def _hex(values: dict[str, Any], name: str, length: int) -> bytes:

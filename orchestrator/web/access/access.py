@@ -13,10 +13,13 @@ from itsdangerous import BadSignature, URLSafeTimedSerializer
 from orchestrator.web.access.accounts import Accounts
 from orchestrator.web.access.disk import IN_MEMORY, Disk
 from orchestrator.web.access.limits import Limits
+from orchestrator.web.access.pace import Pace
 from orchestrator.web.access.passkeys import Passkeys
 from orchestrator.web.access.sessions import WHOLE_SECONDS, Session, Sessions
 from orchestrator.web.viewer import Others, Viewer
 
+STATEMENTS_AT_ONCE, STATEMENT_SECONDS = 60, 1.0
+CHALLENGES_AT_ONCE, CHALLENGE_SECONDS = 30, 2.0
 GLANCE_SECONDS = 1.0
 """How long it may take until a desk without users notices its first."""
 
@@ -66,12 +69,17 @@ class Access:
     sessions: Sessions = field(init=False)
     limits: Limits = field(init=False)
     passkeys: Passkeys = field(init=False)
+    statements: Pace = field(init=False)
+    challenges: Pace = field(init=False)
+    """How often one user, or one address, may have these made."""
 
     def __post_init__(self) -> None:
         self.accounts = Accounts(self.disk, self.clock)
         self.sessions = Sessions(self.disk, self.clock)
         self.limits = Limits(self.disk, self.clock)
         self.passkeys = Passkeys(self.disk, self.policy.origin, self.clock)
+        self.statements = Pace(STATEMENTS_AT_ONCE, STATEMENT_SECONDS, self.clock)
+        self.challenges = Pace(CHALLENGES_AT_ONCE, CHALLENGE_SECONDS, self.clock)
         secret = self.disk.noted("form secret", secrets.token_urlsafe(32))
         self._forms = URLSafeTimedSerializer(secret, salt="form")
         self._glanced: tuple[float, bool] = (float("-inf"), False)

@@ -22,6 +22,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from orchestrator.web.access.access import Access, Policy, Reading
 from orchestrator.web.access.disk import hash_of
+from orchestrator.web.access.limits import network_of
 from orchestrator.web.access.sessions import Session
 from orchestrator.web.viewer import Viewer
 
@@ -32,7 +33,7 @@ ALWAYS_OPEN = ("/log-in", "/invitation", "/static")
 FORM_FIELD, FORM_HEADER = "token", "x-form-token"
 LIVE, EVENTS = "live", "/events"
 """The element that renews itself, and what it listens to: neither is a sign of a person."""
-_HEADERS = {
+HEADERS = {
     "content-security-policy": "default-src 'self'; object-src 'none'; frame-ancestors 'none'; "
     "base-uri 'none'; form-action 'self'",
     "x-frame-options": "DENY",
@@ -65,6 +66,12 @@ class Visit:
             self.browser, self.is_new_browser = secrets.token_urlsafe(32), True
         return hash_of(self.browser)
 
+    def who(self, address: str) -> str:
+        """Return who is counted where something may be asked for only so often."""
+        if self.session is not None:
+            return f"user {self.session.user.number}"
+        return f"address {network_of(address)}"
+
     @property
     def token(self) -> str:
         """A token for a form."""
@@ -77,6 +84,11 @@ def visit_of(request: Request) -> Visit:
     return visit
 
 
+def address_of(request: Request) -> str:
+    """Return the address that a request comes from."""
+    return request.client.host if request.client else "unknown"
+
+
 class Guard:
     """Wraps an application; `tell` answers an error in the form that was asked for."""
 
@@ -86,7 +98,7 @@ class Guard:
         self._app = app
         self._access = access
         self._tell = tell
-        self._headers = dict(_HEADERS)
+        self._headers = dict(HEADERS)
         if access.policy.is_secure:
             self._headers["strict-transport-security"] = HSTS
 

@@ -22,9 +22,11 @@ from webauthn.helpers import base64url_to_bytes, bytes_to_base64url
 from energy.errors import SettingError
 from energy.units import JST
 from orchestrator.web.access.accounts import LONGEST_NAME, User
-from orchestrator.web.access.guard import Visit, cookie, visit_of
+from orchestrator.web.access.guard import Visit, address_of, cookie, visit_of
 from orchestrator.web.access.sessions import Session
+from orchestrator.web.answers import language_of
 from orchestrator.web.desk import Desk
+from orchestrator.web.drawing import explained
 from orchestrator.web.reads import Ref, source_of
 
 PASSWORD, PASSKEY, INVITATION = "password", "passkey", "invitation"
@@ -141,6 +143,7 @@ class _Pages:
     async def ask_passkey(self, request: Request) -> Response:
         """Return what a browser asks its passkeys."""
         visit = visit_of(request)
+        _check_wait(visit.access.challenges.wait(visit.who(address_of(request))))
         asked = await asyncio.to_thread(visit.access.passkeys.to_log_in, visit.bound)
         return _json(asked)
 
@@ -166,10 +169,11 @@ class _Pages:
         try:
             user = await asyncio.to_thread(found)
         except SettingError as error:
-            return JSONResponse({"error": str(error)}, 401)
+            return _refusal(request, str(error), 401)
         if isinstance(user, int):
-            told = {"error": f"too many attempts: wait {user} seconds"}
-            return JSONResponse(told, 429, {"Retry-After": str(user)})
+            answer = _refusal(request, f"too many attempts: wait {user} seconds", 429)
+            answer.headers["Retry-After"] = str(user)
+            return answer
         after = next_of(request.query_params.get("next"))
         begun = await self._begun(request, visit, user, PASSKEY, after)
         answer = JSONResponse({"next": after})
@@ -315,7 +319,7 @@ class _Pages:
         values = await _json_of(request)
         credential, label = values.get("credential"), values.get("label")
         if not isinstance(credential, dict) or not isinstance(label, str):
-            return JSONResponse({"error": "credential and label must be given"}, 400)
+            return _refusal(request, "credential and label must be given", 400)
         access, user, address = visit.access, session.user, address_of(request)
 
         def add() -> None:
@@ -325,7 +329,7 @@ class _Pages:
         try:
             await asyncio.to_thread(add)
         except SettingError as error:
-            return JSONResponse({"error": str(error)}, 400)
+            return _refusal(request, str(error), 400)
         return JSONResponse({"next": "/account"})
 
     @_logged_in
@@ -386,11 +390,6 @@ def moment(seconds: float) -> str:
     return f"{datetime.fromtimestamp(seconds, JST):%Y-%m-%d %H:%M}"
 
 
-def address_of(request: Request) -> str:
-    """Return the address that a request comes from."""
-    return request.client.host if request.client else "unknown"
-
-
 async def _is_password(request: Request, user: User, password: str) -> bool:
     """Return whether a password is that of a user who is logged in; it is guessed no more often
     than at the log-in.
@@ -399,15 +398,18 @@ async def _is_password(request: Request, user: User, password: str) -> bool:
         HTTPException: 429 after too many attempts.
     """
     access, address = visit_of(request).access, address_of(request)
-    wait = await asyncio.to_thread(access.limits.attempt, user.name, address)
-    if wait:
-        raise HTTPException(
-            429, f"too many attempts: wait {wait} seconds", {"Retry-After": str(wait)}
-        )
+    _check_wait(await asyncio.to_thread(access.limits.attempt, user.name, address))
     if not await asyncio.to_thread(access.accounts.has_password, user, password):
         return False
     await asyncio.to_thread(access.limits.succeeded, user.name, address)
     return True
+
+
+def _check_wait(wait: int) -> None:
+    if wait:
+        raise HTTPException(
+            429, f"too many attempts: wait {wait} seconds", {"Retry-After": str(wait)}
+        )
 
 
 async def _form(request: Request) -> dict[str, str]:
@@ -423,6 +425,12 @@ async def _json_of(request: Request) -> dict[str, Any]:
     if not isinstance(found, dict):
         raise HTTPException(400, "a body must be a JSON object")
     return found
+
+
+def _refusal(request: Request, error: str, status: int) -> Response:
+    """Answer a page's script: the error, and how its page tells it."""
+    told = explained(language_of(request), error)
+    return JSONResponse({"error": error, "told": told}, status)
 
 
 def _json(text: str) -> Response:

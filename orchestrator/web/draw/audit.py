@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Sequence
 from datetime import date, timedelta
 from typing import Any
 
@@ -16,6 +17,8 @@ from orchestrator.web.words import say_month
 from orchestrator.words import say_day
 
 KEPT = "audit.state"
+JUDGED = {"fine": True, "wrong": False, "not_all": None, "none": None}
+"""Whether a check's verdict is a good or a bad one."""
 RPC = ("--rpc", "http://127.0.0.1:8545")
 """A node of the reader's own, where it usually listens."""
 
@@ -32,6 +35,7 @@ def drawn(pen: Pen, view: AuditPage) -> dict[str, Any]:
         "count_rows": [[pen.say(f"count_{name}"), f"{count:,}"] for name, count in counts.items()],
         "day_rows": [_day(pen, one) for one in view.days],
         "site_rows": [_site(pen, one) for one in view.sites],
+        "verdict": _verdict(pen, view.checks),
         "check_rows": [_check(pen, one) for one in view.checks],
         "commands": [(pen.say(what), command) for what, command in commands_of(view)],
     }
@@ -72,15 +76,30 @@ def _site(pen: Pen, one: SiteRoot) -> list[object]:
     return [pen.name(one.site), _code(one.root), _badge(pen, word, one.agrees)]
 
 
+def _verdict(pen: Pen, checks: Sequence[Check]) -> Markup | str:
+    """Return what all checks of the day come to: nothing if there is nothing to look at."""
+    judged = [_judged(one) for one in checks if one.of]
+    if not judged:
+        return ""
+    worst = next((word for word in ("wrong", "not_all") if word in judged), "fine")
+    return _badge(pen, worst, JUDGED[worst])
+
+
+def _judged(one: Check) -> str:
+    if not one.of:
+        return "none"
+    if one.is_fine:
+        return "fine"
+    # Not there yet, or never come: nothing contradicts the rules.
+    return "not_all" if one.name in ("readings", "final", "roots") else "wrong"
+
+
 def _check(pen: Pen, one: Check) -> list[object]:
-    fine = one.is_fine if one.of else None
-    word = {True: "fine", False: "wrong", None: "none"}[fine]
-    if one.name in ("readings", "final", "roots") and fine is False:
-        word, fine = "not_all", None  # not there yet, or never come: nothing contradicts the rules
+    word = _judged(one)
     return [
         pen.say(f"check_{one.name}"),
         f"{one.holds:,} / {one.of:,}",
-        _badge(pen, word, fine),
+        _badge(pen, word, JUDGED[word]),
     ]
 
 

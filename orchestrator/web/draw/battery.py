@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import date
+from datetime import date, datetime
 from typing import Any
 
 from energy.units import MICROYEN_PER_YEN, PRICE_PER_YEN, SLOTS_PER_DAY
 from orchestrator.steering.plan import WH
 from orchestrator.web import charts
 from orchestrator.web.charts import Series
-from orchestrator.web.drawing import DASH, Pen, kwh, price, yen
-from orchestrator.web.views.battery import BatteryPage
+from orchestrator.web.drawing import DASH, Pen, kwh, price, signed_kwh, yen
+from orchestrator.web.views.battery import BatteryCall, BatteryPage
 from orchestrator.words import say_day
 
 EVERY = SLOTS_PER_DAY // 8
@@ -21,10 +21,13 @@ def drawn(pen: Pen, view: BatteryPage) -> dict[str, Any]:
     """Return the charts with their series, and the rows of the tables."""
     hours = [one.half_hour[:5] for one in view.half_hours]
     flows, plan = _flows(pen, view)
-    stored = [
-        Series(pen.say("actual"), "green", _kwh(view, "stored_wh"), "line"),
-        Series(pen.say("planned_at_midnight"), "ink", _kwh(view, "planned_stored_wh"), "line"),
-    ]
+    lines = _known([plan, _called(pen, view)])
+    stored = _known(
+        [
+            Series(pen.say("actual"), "green", _kwh(view, "stored_wh"), "line"),
+            Series(pen.say("planned_at_midnight"), "ink", _kwh(view, "planned_stored_wh"), "line"),
+        ]
+    )
     value = [
         Series(pen.say(word), mark, _prices(view, field), "step")
         for word, mark, field in (
@@ -51,13 +54,13 @@ def drawn(pen: Pen, view: BatteryPage) -> dict[str, Any]:
     )
     return {
         "when": say_day(pen.language, date.fromisoformat(view.day)),
-        "flow_series": [*flows, plan],
+        "flow_series": [*flows, *lines],
         "stored_series": stored,
         "value_series": value,
         "wear_series": wear,
         "flow_chart": charts.bars(
             "flow", pen.say("plan_and_actual"), moved, hours, flows[:1], "kWh",
-            below=flows[1:], lines=[plan], every=EVERY,
+            below=flows[1:], lines=lines, every=EVERY,
         ),
         "stored_chart": charts.bars(
             "stored", pen.say("stored_by_hour"), _stored_text(pen, view), hours, (), "kWh",
@@ -72,6 +75,8 @@ def drawn(pen: Pen, view: BatteryPage) -> dict[str, Any]:
             [f"{day.month}/{day.day}" for day in days], wear, pen.say("jpy"),
             every=max(len(days) // 6, 1),
         ),
+        "call_rows": [_call(pen, one) for one in view.calls],
+        "called_half_hours": sum(bool(one.called_wh) for one in view.half_hours),
         "rows": _rows(pen, view),
         "wear_rows": [
             [
@@ -102,6 +107,27 @@ def _flows(pen: Pen, view: BatteryPage) -> tuple[list[Series], Series]:
         Series(pen.say("charged"), "blue", _kwh(view, "charged_wh")),
         Series(pen.say("discharged"), "sun", _kwh(view, "discharged_wh")),
     ], Series(pen.say("planned"), "ink", planned, "step")
+
+
+def _known(series: Sequence[Series]) -> list[Series]:
+    """Return those that have anything to show."""
+    return [one for one in series if any(value is not None for value in one.values)]
+
+
+def _called(pen: Pen, view: BatteryPage) -> Series:
+    """Return what calls wanted of the battery besides, drawn as what is charged and discharged."""
+    values = [-one.called_wh / WH if one.called_wh else None for one in view.half_hours]
+    return Series(pen.say("called_besides"), "violet", values, "step")
+
+
+def _call(pen: Pen, one: BatteryCall) -> list[str]:
+    start, end = (datetime.fromisoformat(when) for when in (one.starts_at, one.ends_at))
+    span = f"{start:%H:%M}-{end:%H:%M}"
+    if start.date() != end.date():
+        span = f"{start:%m-%d %H:%M} ~ {end:%m-%d %H:%M}"
+    return [
+        one.name, pen.say(f"call_{one.direction}"), span, kwh(one.asked_wh), kwh(one.given_wh)
+    ]  # fmt: skip
 
 
 def _kwh(view: BatteryPage, field: str) -> Sequence[float | None]:
@@ -146,6 +172,7 @@ def _rows(pen: Pen, view: BatteryPage) -> list[list[str]]:
             price(one.charge_below_milliyen_per_kwh),
             price(one.discharge_above_milliyen_per_kwh),
             pen.say(f"why_{one.why}") if one.why else DASH,
+            signed_kwh(one.called_wh) if one.called_wh else DASH,
             DASH if one.is_kept_to is None else "✓" if one.is_kept_to else "✗",
         ]
         for one in view.half_hours

@@ -54,27 +54,17 @@ def kind_name(pen: Pen, kind: str) -> object:
     """Return what is at a site, given as pv+battery, in words; what is not known, as it is."""
     parts = kind.split("+")
     if not all(pen.knows(f"kind_{part}") for part in parts):
-        return foreign(pen, kind)
+        return pen.foreign(kind)
     return "+".join(pen.say(f"kind_{part}") for part in parts)
 
 
 def alarm_text(pen: Pen, alarm: str) -> object:
-    """Return an alarm, given as its name, a colon and why, with the name in words.
-
-    Why it is raised is said by the site itself, in English.
-    """
+    """Return an alarm, given as its name, a colon and why, in words."""
     name, colon, why = alarm.partition(":")
-    told = pen.say(f"alarm_{name}") if pen.knows(f"alarm_{name}") else foreign(pen, name)
-    return Markup("{}{} {}").format(told, colon, foreign(pen, why.strip())) if colon else told
-
-
-def foreign(pen: Pen, text: str) -> object:
-    """Return a text marked as of the language that its letters are of, where a page is not."""
-    is_japanese = any(ord(letter) > 0x2E7F for letter in text)
-    written = Language.JAPANESE if is_japanese else Language.ENGLISH
-    if written is pen.language or not any(letter.isalpha() for letter in text):
-        return text
-    return Markup('<span lang="{}">{}</span>').format(written, text)
+    told = pen.say(f"alarm_{name}") if pen.knows(f"alarm_{name}") else pen.foreign(name)
+    why = why.strip()
+    reason = pen.say(f"{name}_{why}") if pen.knows(f"{name}_{why}") else pen.explained(why)
+    return Markup("{}{} {}").format(told, colon, reason) if colon else told
 
 
 def drawn(pen: Pen, view: FleetPage) -> dict[str, Any]:
@@ -114,7 +104,7 @@ def meant_rows(pen: Pen, sites: Sequence[FleetSite], towns: Sequence[Town]) -> l
     return [
         [
             pen.full_name(site.site),
-            foreign(pen, names[site.municipality]),
+            pen.foreign(names[site.municipality]),
             badge.format(BADGES[site.standing], pen.say(f"standing_{site.standing}")),
             percent(site.charge),
         ]
@@ -125,7 +115,7 @@ def meant_rows(pen: Pen, sites: Sequence[FleetSite], towns: Sequence[Town]) -> l
 def answer_rows(pen: Pen, told: Sequence[tuple[Ref, str, str]]) -> list[list[object]]:
     """Return the rows of what sites answered: the site, the outcome, why it was refused."""
     return [
-        [pen.full_name(site), _outcome(pen, outcome), foreign(pen, refused)]
+        [pen.full_name(site), _outcome(pen, outcome), pen.explained(refused)]
         for site, outcome, refused in told
     ]
 
@@ -145,7 +135,7 @@ def _site(pen: Pen, site: FleetSite, towns: Mapping[str, str]) -> list[object]:
     following = pen.say(f"following_{site.following}") if site.following else DASH
     return [
         pen.full_name(site.site),
-        foreign(pen, towns[site.municipality]),
+        pen.foreign(towns[site.municipality]),
         kind_name(pen, site.kind),
         badge.format(BADGES[site.standing], pen.say(f"standing_{site.standing}")),
         wrong or DASH,
@@ -160,7 +150,7 @@ def _site(pen: Pen, site: FleetSite, towns: Mapping[str, str]) -> list[object]:
 
 def _told(pen: Pen, told: Told) -> list[object]:
     when = datetime.fromisoformat(told.made_at)
-    outcome = Markup("{} {}").format(_outcome(pen, told.outcome), foreign(pen, told.refused))
+    outcome = Markup("{} {}").format(_outcome(pen, told.outcome), pen.explained(told.refused))
     powered = told.action in ("charge", "discharge", "limit", "call")
     return [
         f"{when:%Y-%m-%d %H:%M:%S}",
@@ -168,6 +158,6 @@ def _told(pen: Pen, told: Told) -> list[object]:
         pen.say(f"action_{told.action}"),
         kilowatts(told.power_w) if powered else DASH,
         told.by,
-        told.why,
+        pen.foreign(told.why),
         outcome,
     ]

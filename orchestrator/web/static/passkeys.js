@@ -14,7 +14,7 @@ async function asked(address, token, body = {}) {
     body: JSON.stringify(body),
   });
   const found = await answer.json();
-  if (!answer.ok) throw Object.assign(new Error(found.error), { is: found.is });
+  if (!answer.ok) throw Object.assign(new Error(found.told ?? found.error), { is: found.is });
   return found;
 }
 

@@ -5,31 +5,32 @@ Energies in Wh that can be delivered, prices in 0.001 JPY/kWh, money in microyen
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from typing import NamedTuple
 
 import numpy as np
 
-from chain.overview import Charge, charges
-from energy.attestation import date_of
+from chain.overview import charges
 from energy.records import Reading
 from energy.units import (
+    JST,
     MICROYEN_PER_YEN,
     PRICE_PER_YEN,
-    SLOTS_PER_DAY,
     half_hour,
-    slot_of_day,
     slots_of,
 )
+from orchestrator.replay.calls import kept_for
 from orchestrator.setting.sites import Site
 from orchestrator.steering.again import Begun, SteeredDay, kept_to, steered_day, told_flows
 from orchestrator.steering.plan import CHEMISTRY, WH
+from orchestrator.steering.steering import Keeps
+from orchestrator.web.called import Wanted, planned_for, wanted_of
 from orchestrator.web.reads import NotThere, Ref, Source
-from vpp.chemistry import Chemistry, chemistry
+from orchestrator.web.views.wear import DayOfWear, worn_by_day
+from vpp.chemistry import chemistry
 from vpp.explain import reasons
-from vpp.model import HALF_HOUR, Array
-from vpp.wear import follow
 
 SHOWN_DAYS = 31
 """Days whose wear is shown, up to the one that is asked for."""
@@ -57,20 +58,26 @@ class BatteryHalfHour:
     discharge_above_milliyen_per_kwh: int | None
     why: str | None
     """The plan's reason, by its key."""
+    called_wh: int
+    """What balancing calls wanted of it besides: more out of it above 0, less below."""
     is_kept_to: bool | None
-    """Whether what was measured is what the battery was told."""
+    """Whether what was measured is what the battery was told and called for."""
 
 
 @dataclass(frozen=True, slots=True)
-class DayOfWear:
-    """What a battery did on a day, and what that costs of its life."""
+class BatteryCall:
+    """A balancing call that the battery answered on the day; energies count in its direction."""
 
-    day: str
-    charged_wh: int
-    discharged_wh: int
-    cycling_microyen: int
-    standing_microyen: int
-    """For the time that energy was held."""
+    name: str
+    direction: str
+    """`up`: more out of batteries; `down`: less."""
+    starts_at: str
+    ends_at: str
+    asked_wh: int
+    """Of this battery, besides what its plan told it."""
+    given_wh: int | None
+    """By how much it exceeded in those half hours what its plan told it; None where a reading or a
+    plan is missing, or another call wanted something of it as well."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +119,7 @@ class BatteryPage:
     planned_discharged_wh: int | None
     basis: PlanBasis | None
     half_hours: tuple[BatteryHalfHour, ...]
+    calls: tuple[BatteryCall, ...]
     chemistry: str
     """Its key in `vpp.chemistry`."""
     cycles: float
@@ -143,13 +151,13 @@ def battery_view(source: Source, site: int, day: date | None) -> BatteryPage:
     is_shown = source.viewer.sees_load_of(site)
     kind = chemistry(CHEMISTRY)
     readings = source.readings(slots, site) if is_shown else []
-    steered = None
+    steered, wanted = None, wanted_of(source.calls, site, slots) if is_shown else []
     if is_shown and described and described.battery:
-        steered = steered_day(source.store, site, described, slots)
-    half_hours = _half_hours(slots, readings, steered, described) if is_shown else ()
+        steered = steered_day(source.store, site, described, slots, _keeps(source, site))
+    half_hours = _half_hours(slots, readings, steered, described, wanted) if is_shown else ()
     until = range(source.store.first_slot() or slots.start, slots.stop)
     life = charges(source.store, site, until) if is_shown else []
-    days = _wear(life, capacity, efficiency, kind)
+    days = worn_by_day(life, capacity, efficiency, kind)
     worn = sum(one.cycling_microyen + one.standing_microyen for one in days)
     return BatteryPage(
         site=source.ref(site),
@@ -166,6 +174,7 @@ def battery_view(source: Source, site: int, day: date | None) -> BatteryPage:
         planned_discharged_wh=_sum([one.planned_discharged_wh for one in half_hours]),
         basis=_basis(steered, half_hours) if steered else None,
         half_hours=half_hours,
+        calls=_calls(wanted, _beyond(readings, steered, described, wanted)),
         chemistry=kind.key,
         cycles=sum(one.discharged for one in life) / capacity,
         worn_microyen=worn,
@@ -173,6 +182,65 @@ def battery_view(source: Source, site: int, day: date | None) -> BatteryPage:
         days=_last(days, the_day),
         sites=batteries,
     )
+
+
+def _keeps(source: Source, site: int) -> Keeps:
+    """Return what the plans kept for balancing calls, as far as they knew of them."""
+    calls = planned_for(source.calls)
+    if not calls:
+        return lambda _: None
+    found = {number: source.described(number) for number in source.names}
+    sizes = {
+        number: one.battery.size.capacity_wh for number, one in found.items() if one and one.battery
+    }
+    return lambda slot: kept_for(calls, sizes, site, slot)
+
+
+def _called(wanted: list[Wanted]) -> Counter[int]:
+    """Return what all calls wanted in each slot."""
+    sums: Counter[int] = Counter()
+    for one in wanted:
+        sums.update(one.by_slot)
+    return sums
+
+
+def _calls(wanted: list[Wanted], beyond: dict[int, int]) -> tuple[BatteryCall, ...]:
+    """Return the calls of a day; `beyond` is how much more left the battery in each slot than it
+    was told, Wh."""
+    serving = Counter(slot for one in wanted for slot in one.by_slot)
+    found = []
+    for one in wanted:
+        sign = one.call.direction.sign
+        more = [beyond[slot] for slot in one.by_slot if slot in beyond and serving[slot] == 1]
+        found.append(
+            BatteryCall(
+                one.call.name,
+                one.call.direction.value,
+                datetime.fromtimestamp(one.call.starts_at, JST).isoformat(),
+                datetime.fromtimestamp(one.call.ends_at, JST).isoformat(),
+                sign * sum(one.by_slot.values()),
+                sign * sum(more) if len(more) == len(one.by_slot) else None,
+            )
+        )
+    return tuple(found)
+
+
+def _beyond(
+    readings: list[Reading], steered: SteeredDay | None, site: Site | None, wanted: list[Wanted]
+) -> dict[int, int]:
+    """Return how much more left the battery in each slot than it was told: by its steering, or
+    else as the calls kept it."""
+    begun = {one.slot: one for one in steered.begun} if steered and site else {}
+    told = {slot: wh for one in wanted for slot, wh in one.planned.items()}
+    for reading in readings:
+        if reading.slot in begun and site:
+            charged, discharged = told_flows(begun[reading.slot], reading, site)
+            told[reading.slot] = discharged - charged
+    return {
+        reading.slot: reading.discharged - reading.charged - told[reading.slot]
+        for reading in readings
+        if reading.slot in told
+    }
 
 
 def _sum(values: list[int | None]) -> int | None:
@@ -204,18 +272,22 @@ def _basis(steered: SteeredDay, half_hours: tuple[BatteryHalfHour, ...]) -> Plan
 
 
 def _half_hours(
-    slots: range, readings: list[Reading], steered: SteeredDay | None, site: Site | None
+    slots: range,
+    readings: list[Reading],
+    steered: SteeredDay | None,
+    site: Site | None,
+    wanted: list[Wanted],
 ) -> tuple[BatteryHalfHour, ...]:
     read = {reading.slot: reading for reading in readings}
     begun = {one.slot: one for one in steered.begun} if steered else {}
     planned = {slot: _planned(slot, begun, read.get(slot), site) for slot in slots}
     stored = _stored_from(begun[slots.start], site) if slots.start in begun and site else {}
-    found = []
+    called, found = _called(wanted), []
     for slot in slots:
         one, plan = read.get(slot), planned[slot]
         is_kept = None
         if one and site and slot in begun:
-            is_kept = kept_to(begun[slot], one, site)
+            is_kept = kept_to(begun[slot], one, site, called[slot])
         found.append(
             BatteryHalfHour(
                 slot,
@@ -231,6 +303,7 @@ def _half_hours(
                 plan.below,
                 plan.above,
                 plan.why,
+                called[slot],
                 is_kept,
             )
         )
@@ -288,42 +361,3 @@ def _stored_from(midnight: Begun, site: Site) -> dict[int, int]:
 
 def _milliyen(price: float) -> int | None:
     return round(price * PRICE_PER_YEN) if np.isfinite(price) else None
-
-
-def _wear(life: list[Charge], capacity: int, efficiency: int, kind: Chemistry) -> list[DayOfWear]:
-    """Return each day's part of the wear: followers of the state of charge pay as they move (see
-    `vpp.wear`), so that the days add up to what rainflow counts over all of it."""
-    if not life:
-        return []
-    one_way = (efficiency / 1000) ** 0.5
-    slots, charged, discharged, stored = (np.array(column) for column in zip(*life, strict=True))
-    inside, whole = stored / WH / one_way, capacity / WH / one_way
-    cycling = _followed(kind, inside, whole)
-    standing = np.zeros(len(inside))
-    for rest in kind.rests():
-        standing += np.maximum(inside - rest.above_kwh, 0.0) * rest.price * HALF_HOUR
-    numbers, places = np.unique((slots + slot_of_day(0)) // SLOTS_PER_DAY, return_inverse=True)
-    sums = [np.bincount(places, one) for one in (charged, discharged, cycling, standing)]
-    return [
-        DayOfWear(
-            date_of(int(number)).isoformat(),
-            round(charged),
-            round(discharged),
-            round(cycle * MICROYEN_PER_YEN),
-            round(rest * MICROYEN_PER_YEN),
-        )
-        for number, charged, discharged, cycle, rest in zip(numbers, *sums, strict=True)
-    ]
-
-
-def _followed(kind: Chemistry, stored: Array, capacity: float) -> Array:
-    """Return what each step of a path costs, JPY: the first one nothing."""
-    wear = kind.wear(capacity)
-    moves = np.flatnonzero(np.diff(stored, prepend=np.nan))  # nan differs from anything
-    path = stored[moves]
-    paid = np.zeros(len(stored))
-    kinks, slopes = np.asarray(wear.kinks_kwh), np.asarray(wear.slopes)
-    for kink, slope in zip(kinks, slopes, strict=True):
-        places = follow(path, kink)
-        paid[moves] += slope / 2 * np.abs(np.diff(places, prepend=places[0]))
-    return paid

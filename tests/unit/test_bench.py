@@ -1,6 +1,11 @@
-"""The published figures of a battery on JEPX's prices of 2024; left out where those are absent."""
+"""Benches: their list, their bars, and the published figures of a battery on JEPX's prices of 2024.
+
+These are left out where the prices are absent.
+"""
 
 from __future__ import annotations
+
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -38,6 +43,25 @@ def test_without_the_prices_the_bench_says_what_it_lacks(monkeypatch, tmp_path, 
     monkeypatch.setattr("sys.argv", ["bench", "jepx"])
     assert command.main() == 1
     assert "JEPX's prices of 2024 must be at" in capsys.readouterr().err
+
+
+def test_without_a_name_all_benches_are_listed_as_the_docs_have_them(monkeypatch, capsys):
+    monkeypatch.setattr("sys.argv", ["bench"])
+    monkeypatch.setenv("COLUMNS", "200")
+    assert command.main() == 0
+    listed = capsys.readouterr().out
+    docs = (Path(__file__).parents[2] / "docs" / "commands.md").read_text(encoding="utf-8")
+    for name in command.BENCHES:
+        told = command.measured_by(name)
+        assert told.endswith(".")
+        assert told in listed
+        assert f"| `{name}` | {told} |" in docs
+
+
+def test_every_bench_is_run_by_name():
+    modules = (Path(__file__).parents[2] / "bench").glob("*.py")
+    with_figures = {path.stem for path in modules if "\ndef figures() ->" in path.read_text()}
+    assert with_figures - set(command.BENCHES) == {"backtest"}, "which is a part of plan's"
 
 
 def test_a_bar_is_the_most_or_the_least():
