@@ -23,6 +23,7 @@ from chain.node import NodeChain
 from chain.safe import Call, SafeTransaction
 from energy.errors import ChainError, SettingError
 from energy.messages import address_of
+from energy.reason import reason_of
 
 MARKET, COUNCIL, ACCOUNT = "market", "council", "account"
 _ABI = {MARKET: "Market", COUNCIL: "Safe"}
@@ -56,7 +57,7 @@ class Act:
         except (KeyError, EncodingError, TypeError, ValueError) as error:
             raise SettingError(
                 f"an act must be one of the {self.contract}'s functions with its arguments, got "
-                f"{self.function}{self.arguments}: {error!r}"
+                f"{self.function}{self.arguments}: {reason_of(error)}"
             ) from None
         return Call(self.to, data, self.value)
 
@@ -140,7 +141,7 @@ def proposal_at(file: Path) -> Proposal:
         proposal = Proposal(acts=acts, signatures=signatures, **values)
         digest = proposal.digest
     except (OSError, ValueError, KeyError, TypeError, AttributeError, EncodingError) as error:
-        raise SettingError(f"{file} must be a proposal, got {error!r}") from error
+        raise SettingError(f"{file} must be a proposal, got {reason_of(error)}") from error
     for owner, signature in signatures.items():
         if _signer_of(digest, signature) != owner:
             raise SettingError(

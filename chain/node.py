@@ -33,6 +33,7 @@ from chain import history
 from chain.contract import Log, Receipt, refusal_or_error
 from chain.history import LOGS_BLOCKS, Call, Transaction
 from energy.errors import ChainError
+from energy.reason import reason_of
 
 RECEIPT_TIMEOUT_SECONDS = 60.0
 FINAL_TIMEOUT_SECONDS = 120.0
@@ -72,7 +73,7 @@ class NodeChain:
             if not self._account and chain_id is None:
                 accounts = list(self.web3.eth.accounts)
         except (OSError, Web3Exception) as error:
-            raise ChainError(f"a node must answer at {url}, got {_short(error)}") from error
+            raise ChainError(f"a node must answer at {url}, got {reason_of(error)}") from error
         self.sender = str(accounts[0]) if accounts else "0x" + "00" * 20
 
     def as_sender(self, key: bytes) -> NodeChain:
@@ -356,12 +357,8 @@ def call_error(what: str, error: Exception) -> Exception:
     if isinstance(error, TransactionNotFound):
         return ChainError(f"{what} must be in a block within {RECEIPT_TIMEOUT_SECONDS:.0f} s")
     if isinstance(error, Web3RPCError):
-        return ChainError(f"{what} must be taken by the node, got {_short(error)}")
-    return ChainError(f"a node must answer, got {_short(error)}")
-
-
-def _short(error: Exception) -> str:
-    return (str(error) or type(error).__name__).splitlines()[0][:200]
+        return ChainError(f"{what} must be taken by the node, got {reason_of(error)}")
+    return ChainError(f"a node must answer, got {reason_of(error)}")
 
 
 def fresh_key() -> bytes:

@@ -23,12 +23,16 @@ from rich.console import Console
 
 from daemon.journal import log_to_stdout
 from energy.errors import SettingError, YuiError
+from energy.japanese import in_japanese
 from energy.units import slot_from
 from field.modbus import Line, Serial, Tcp
 from oracle import screen
 from oracle.journal import log
 from oracle.outbox import Outbox, State
 from oracle.told import first_line, of_the_system, told, wants_japanese
+
+# Of typer's own errors only the one kind has a public name; they have the rest in common.
+UsageError: Any = typer.BadParameter.__base__
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -61,7 +65,18 @@ def run(commands: typer.Typer) -> None:
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     japanese = wants_japanese(sys.argv[1:], os.environ)
     try:
-        commands()
+        sys.exit(commands(prog_name="yui", standalone_mode=False) or 0)
+    except UsageError as error:
+        # Of a group without a command, its help has been printed, and nothing is left to say.
+        if line := error.format_message():
+            of = error.ctx.command_path if error.ctx else "yui"
+            line = line.replace("Value error, ", "")
+            line = in_japanese(line) if japanese else line
+            print(f"yui: {line} ({of} --help)", file=sys.stderr)
+        sys.exit(error.exit_code)
+    except typer.Abort:
+        # A question was answered by the end of the input.
+        sys.exit(1)
     except YuiError as error:
         print(f"yui: {told(error, japanese)}", file=sys.stderr)
         sys.exit(1)

@@ -57,6 +57,7 @@ from chain.network.profile import profile_at
 from daemon.table import Table, load_table
 from energy.errors import SettingError
 from energy.messages import Domain
+from energy.reason import reason_of
 from field.address import place_from
 from oracle.device import Device, SiteDevices
 from oracle.registermap import load_map
@@ -193,7 +194,9 @@ def manifest_at(path: Path) -> tuple[str, str, int]:
         origin = str(contracts.get("Origin", {}).get("address", ""))
         return str(contracts["Market"]["address"]), origin, int(manifest.get("chain_id", 0))
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise SettingError(f"{path} must be a deployment's manifest, got {error!r}") from error
+        raise SettingError(
+            f"{path} must be a deployment's manifest, got {reason_of(error)}"
+        ) from error
 
 
 def _key(part: Table, beside: Path) -> KeySettings:

@@ -74,7 +74,7 @@ def site_number(names: Names, wanted: str) -> int:
         for site, name in language.items():
             if wanted.lower() in (str(site), name.lower(), short(name)):
                 return site
-    known = list(names["en"].values())
+    known = [f"{name} ({short(names['ja'][site])})" for site, name in names["en"].items()]
     if not known:
         raise SettingError(f"a site must be one of the market's, which has none, got {wanted!r}")
     listed = ", ".join(known)

@@ -7,7 +7,7 @@ from datetime import date
 from typing import TYPE_CHECKING
 
 from rich.columns import Columns
-from rich.console import Console, Group, RenderableType
+from rich.console import Console, Group, JustifyMethod, RenderableType
 from rich.table import Table
 from rich.text import Text
 
@@ -121,7 +121,8 @@ def statement_view(
     title = say(language, "statement", site=names[statement.site], day=span)
     table = Table(title=title, title_justify="left")
     for number, column in enumerate(columns(language)):
-        table.add_column(column, justify="right" if number in (1, 5) else "left")
+        # Where the screen is narrow, what does not fit goes on below: nothing is cut off.
+        table.add_column(column, justify="right" if number in (1, 5) else "left", overflow="fold")
     for line in cells(statement.rows, names, language):
         table.add_row(*line, end_section=False)
     sums = Table(title=say(language, "page_totals"), title_justify="left", show_header=False)
@@ -150,7 +151,8 @@ def destinations_view(
     table = Table(title=say(language, "went_to", site=name, day=span), title_justify="left")
     for word in ("generated_at", "generation", "end", "end_site", "end_at", "through"):
         right = word == "generation"
-        table.add_column(say(language, word), justify="right" if right else "left")
+        justify: JustifyMethod = "right" if right else "left"
+        table.add_column(say(language, word), justify=justify, overflow="fold")
     for one in ended:
         row = one.row
         battery = (

@@ -31,6 +31,7 @@ from chain.network.profile import GENESIS_FILE, Member, Profile, majority_of, pr
 from chain.network.units import compose_file, deploy_settings, service_unit
 from chain.safe import address_of_safe
 from energy.errors import SettingError
+from energy.reason import reason_of
 
 MEMBER_FILE = "member.json"
 FIRST_PORT, FIRST_RPC_PORT = 30303, 8545
@@ -78,7 +79,9 @@ def member_at(file: Path) -> Member:
     try:
         return Member(**json.loads(file.read_text()))
     except (OSError, ValueError, TypeError) as error:
-        raise SettingError(f"{file} must be a member's public half, got {error!r}") from error
+        raise SettingError(
+            f"{file} must be a member's public half, got {reason_of(error)}"
+        ) from error
 
 
 def create(

@@ -11,6 +11,7 @@ from typing import Any
 from chain.files import write_whole
 from chain.node import NodeChain
 from energy.errors import ChainError, SettingError
+from energy.reason import reason_of
 
 PROFILE_FILE = "network.json"
 GENESIS_FILE = "genesis.json"
@@ -146,7 +147,7 @@ def profile_at(path: Path) -> Profile:
         validators, seats = tuple(values.pop("validators")), tuple(values.pop("seats"))
         profile = Profile(members=members, validators=validators, seats=seats, **values)
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise SettingError(f"{file} must be a network's profile, got {error!r}") from error
+        raise SettingError(f"{file} must be a network's profile, got {reason_of(error)}") from error
     if depth != profile.depth:
         raise SettingError(
             f"{file} must state the depth of {len(validators)} validators, {profile.depth}, "

@@ -23,6 +23,7 @@ from energy.attested import ROOT_BYTES, Standing, is_held
 from energy.errors import ChainError, ProofWrong, RootNotStanding, RootsConflict, SettingError
 from energy.lots import Kind
 from energy.merkle import LEAF_ENCODING, leads_to, leaf_of, leaf_values
+from energy.reason import reason_of
 from energy.rows import Row
 from energy.units import day_of, half_hour
 
@@ -130,7 +131,7 @@ def certificate_from(path: Path) -> Certificate:
         shown = int(content["used"]["energy_wh"]), date.fromisoformat(content["day"])
         leaf = _bytes32(content["leaf"])
     except (OSError, ValueError, KeyError, TypeError, OverflowError) as error:
-        raise SettingError(f"{path} must be a proof file, got {error!r}") from error
+        raise SettingError(f"{path} must be a proof file, got {reason_of(error)}") from error
     if shown != (row.energy, certificate.day) or leaf != leaf_of(row):
         raise SettingError(f"{path} must show the row of its leaf, got {shown[0]} Wh of {shown[1]}")
     return certificate

@@ -18,6 +18,7 @@ from chain.store import Store, opened
 from energy.attestation import day_number
 from energy.errors import SettingError
 from energy.merkle import leaf_of
+from energy.reason import reason_of
 from energy.units import half_hour
 from orchestrator import screen
 from orchestrator.claims.certificate import Certificate, certificate_from, verified
@@ -286,7 +287,7 @@ def _contracts(manifest: Path) -> tuple[str, str]:
         contracts = json.loads(manifest.read_text())["contracts"]
         return contracts["Market"]["address"], contracts["Origin"]["address"]
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise SettingError(f"{manifest} must be a manifest, got {error!r}") from error
+        raise SettingError(f"{manifest} must be a manifest, got {reason_of(error)}") from error
 
 
 def _key(keystore: Path, passphrase_file: Path) -> bytes:

@@ -16,7 +16,8 @@ from energy.errors import SettingError
 from energy.messages import address_of
 from orchestrator.council.draft import DEFAULT_NETWORK, Network, Rpc, payer_of
 from orchestrator.council.proposal_cli import propose
-from orchestrator.council.words import words_of
+from orchestrator.council.words import say, words_of
+from orchestrator.options import InLanguage
 from orchestrator.words import Language
 
 app = typer.Typer(
@@ -26,7 +27,11 @@ app.add_typer(propose, name="propose")
 
 
 @app.command()
-def create(network: Network = DEFAULT_NETWORK, rpc: Rpc = None) -> None:
+def create(
+    network: Network = DEFAULT_NETWORK,
+    rpc: Rpc = None,
+    language: InLanguage = Language.ENGLISH,
+) -> None:
     """Create the council on the chain, at the address that the profile has; twice is once."""
     profile = profile_at(network)
     chain = profile.chain(rpc, payer_of(network, "deployer"))
@@ -34,14 +39,15 @@ def create(network: Network = DEFAULT_NETWORK, rpc: Rpc = None) -> None:
         call = creation_of(profile.seats, profile.threshold)
         chain.finally_in(chain.send(call.to, call.data))
     council = Council(chain, profile.safe)
-    print(f"{profile.safe}: {council.threshold()} of {len(council.owners())} must sign")
+    seats = {"threshold": council.threshold(), "owners": len(council.owners())}
+    print(say(language, "seats", safe=profile.safe, **seats))
 
 
 @app.command()
 def show(
     files: Annotated[list[Path], typer.Argument(help="The proposal, or copies signed apart.")],
     network: Network = DEFAULT_NETWORK,
-    language: Annotated[Language, typer.Option(help="en or ja.")] = Language.ENGLISH,
+    language: InLanguage = Language.ENGLISH,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")] = False,
 ) -> None:
     """Say in words what a proposal does, and who has signed it; needs no chain."""
@@ -58,7 +64,7 @@ def sign(
     ] = None,
     network: Network = DEFAULT_NETWORK,
     yes: Annotated[bool, typer.Option("--yes", help="Sign without being asked.")] = False,
-    language: Annotated[Language, typer.Option(help="en or ja.")] = Language.ENGLISH,
+    language: InLanguage = Language.ENGLISH,
 ) -> None:
     """Show a proposal, and sign it; needs no chain."""
     proposal, profile = proposal_at(file), profile_at(network)
@@ -69,10 +75,10 @@ def sign(
         )
     _show(proposal, profile, language, False)
     if not yes:
-        typer.confirm("Sign this?", abort=True)
+        typer.confirm(say(language, "ask"), abort=True)
     key = key_at(keystore, passphrase)
     proposal.signed(key).write(file)
-    print(f"{profile.name_of(address_of(key))} has signed {file}")
+    print(say(language, "signed", name=profile.name_of(address_of(key)), file=file))
 
 
 @app.command()
@@ -81,14 +87,15 @@ def execute(
     network: Network = DEFAULT_NETWORK,
     rpc: Rpc = None,
     account: Annotated[str, typer.Option(help="Who pays for gas.")] = "relay",
+    language: InLanguage = Language.ENGLISH,
 ) -> None:
     """Carry out what enough members have signed, and wait until it is final."""
     profile, proposal = profile_at(network), _joined(files)
     chain = profile.chain(rpc, payer_of(network, account))
     receipt = Council(chain, profile.safe).execute(proposal)
-    print(f"executed in block {receipt.block}, {receipt.gas_used:,} gas; waiting until final ...")
+    print(say(language, "executed", block=receipt.block, gas=receipt.gas_used), flush=True)
     receipt = chain.finally_in(receipt)
-    print(f"final: block {receipt.block} has {profile.depth} blocks on top")
+    print(say(language, "final", block=receipt.block, depth=profile.depth))
 
 
 def _joined(files: list[Path]) -> Proposal:
@@ -111,10 +118,9 @@ def _show(proposal: Proposal, profile: Profile, language: Language, as_json: boo
         }
         print(json.dumps(found, ensure_ascii=False, indent=2))
         return
-    print(f"Proposal {proposal.nonce} of the council of {profile.name}")
+    print(say(language, "title", number=proposal.nonce, name=profile.name))
     for number, sentence in enumerate(sentences, 1):
         print(f"  {number}. {sentence}")
-    print(f"Hash 0x{proposal.digest.hex()}")
-    print(
-        f"Signed by {len(signers)} of {profile.threshold} needed: {', '.join(signers) or 'nobody'}"
-    )
+    print(say(language, "hash", hash=proposal.digest.hex()))
+    names = ", ".join(signers) or say(language, "nobody")
+    print(say(language, "signers", count=len(signers), needed=profile.threshold, names=names))

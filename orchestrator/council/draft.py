@@ -17,8 +17,10 @@ from chain.network.keys import key_at
 from chain.network.profile import Profile, profile_at
 from chain.node import NodeChain
 from energy.errors import SettingError
+from energy.reason import reason_of
 from energy.units import SLOT_SECONDS
 from orchestrator.council.words import words_of
+from orchestrator.options import InLanguage
 from orchestrator.words import Language
 
 DEFAULT_NETWORK = Path(".yui/network")
@@ -43,6 +45,7 @@ class Draft:
     network: Path
     rpc: str | None
     manifest: Path
+    language: Language
 
     @cached_property
     def profile(self) -> Profile:
@@ -73,7 +76,7 @@ class Draft:
         try:
             address = json.loads(manifest.read_text())["contracts"]["Market"]["address"]
         except (OSError, ValueError, KeyError, TypeError) as error:
-            raise SettingError(f"{manifest} must be a manifest, got {error!r}") from error
+            raise SettingError(f"{manifest} must be a manifest, got {reason_of(error)}") from error
         return MarketContract(self.chain, address)
 
     def change(self, function: str, *arguments: object, at: int) -> None:
@@ -97,14 +100,17 @@ class Draft:
             proposal = self.council.proposal([act])
         act.call()
         proposal.write(self.file)
-        print(words_of(proposal, self.profile, Language.ENGLISH)[-1])
+        print(words_of(proposal, self.profile, self.language)[-1])
 
 
 def for_council(
-    file: File = Path("proposal.json"), network: Network = DEFAULT_NETWORK, rpc: Rpc = None
+    file: File = Path("proposal.json"),
+    network: Network = DEFAULT_NETWORK,
+    rpc: Rpc = None,
+    language: InLanguage = Language.ENGLISH,
 ) -> Draft:
     """Return the draft that options name."""
-    return Draft(file, network, rpc, network / "manifest.json")
+    return Draft(file, network, rpc, network / "manifest.json", language)
 
 
 def for_market(
@@ -112,9 +118,10 @@ def for_market(
     network: Network = DEFAULT_NETWORK,
     manifest: Manifest = None,
     rpc: Rpc = None,
+    language: InLanguage = Language.ENGLISH,
 ) -> Draft:
     """Return the draft that options name, with its market."""
-    return Draft(file, network, rpc, manifest or network / "manifest.json")
+    return Draft(file, network, rpc, manifest or network / "manifest.json", language)
 
 
 def check_time(market: MarketContract, slot: int) -> None:

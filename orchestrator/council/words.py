@@ -71,6 +71,27 @@ _WORDS: Mapping[str, tuple[str, str]] = {
         "{begin}-{end} 売{selling:g}・買{buying:g}・系統利用料{fee:g} 円/kWh",
     ),
     "unknown": ("{function}{arguments} of {to}", "{to}の{function}{arguments}"),
+    "seats": (
+        "{safe}: {threshold} of {owners} must sign",
+        "{safe}: {owners}名中{threshold}名の署名を要する",
+    ),
+    "ask": ("Sign this?", "これに署名するか"),
+    "signed": ("{name} has signed {file}", "{name}が{file}に署名した"),
+    "executed": (
+        "executed in block {block}, {gas:,} gas; waiting until final ...",
+        "ブロック{block}で執行、{gas:,} ガス。確定を待っている…",
+    ),
+    "final": (
+        "final: block {block} has {depth} blocks on top",
+        "確定: ブロック{block}の上に{depth}ブロックがある",
+    ),
+    "title": ("Proposal {number} of the council of {name}", "{name}の評議会 第{number}号議案"),
+    "hash": ("Hash 0x{hash}", "ハッシュ 0x{hash}"),
+    "signers": (
+        "Signed by {count} of {needed} needed: {names}",
+        "署名 {count} / 必要 {needed}: {names}",
+    ),
+    "nobody": ("nobody", "なし"),
     "on": ("market {to}", "市場 {to}"),
 }
 
@@ -80,20 +101,21 @@ def words_of(proposal: Proposal, profile: Profile, language: Language) -> list[s
     return [_sentence(act, profile, language) for act in proposal.acts]
 
 
-def _say(language: Language, word: str, **values: Any) -> str:
+def say(language: Language, word: str, **values: Any) -> str:
+    """Return a phrase in a language, with values filled in."""
     return phrase(_WORDS, language, word, **values)
 
 
 def _sentence(act: Act, profile: Profile, language: Language) -> str:
     name = profile.name_of
     if act.contract == ACCOUNT:
-        return _say(language, "pay", coins=f"{act.value / COIN:,g}", to=name(act.to))
+        return say(language, "pay", coins=f"{act.value / COIN:,g}", to=name(act.to))
     reader = _READERS.get(act.function)
     if reader is None or act.value:
-        return _say(
+        return say(
             language, "unknown", function=act.function, arguments=act.arguments, to=name(act.to)
         )
-    return _say(language, act.function, **reader(language, name, *act.arguments))
+    return say(language, act.function, **reader(language, name, *act.arguments))
 
 
 Name = Callable[[str], str]
@@ -113,7 +135,7 @@ def _site(language: Language, name: Name, *arguments: Any) -> Values:
 
 def _ratings(language: Language, ratings: Ratings) -> str:
     if ratings.battery_power:
-        battery = _say(
+        battery = say(
             language,
             "battery",
             capacity=ratings.battery_capacity / 10,
@@ -121,8 +143,8 @@ def _ratings(language: Language, ratings: Ratings) -> str:
             efficiency=ratings.battery_efficiency / 10,
         )
     else:
-        battery = _say(language, "no_battery")
-    return _say(
+        battery = say(language, "no_battery")
+    return say(
         language,
         "ratings",
         order=ratings.order_energy / 1000,
@@ -140,7 +162,7 @@ def _tariff(language: Language, _: Name, slot: int, words: tuple[int, ...]) -> V
         else:
             bands.append((at, at + 1, tariff_from(word)))
     said = "; ".join(
-        _say(
+        say(
             language,
             "band",
             begin=_clock(begin),

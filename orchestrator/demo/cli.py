@@ -73,11 +73,12 @@ def demo(
             return
         shown = names[language]
         console = screen.console()
-        console.print(screen.day_view(report, the_day, setting.market.mode, shown, language))
+        # What is looked at first stands last, where the screen ends.
         for site in shown:
-            console.print()
             rows = statement_of(store, site, slots)
             console.print(screen.statement_view(rows, shown, language))
+            console.print()
+        console.print(screen.day_view(report, the_day, setting.market.mode, shown, language))
         console.print()
         console.print(screen.audit_line(done.findings, language), style="bold green")
         console.print()

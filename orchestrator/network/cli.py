@@ -25,11 +25,14 @@ from chain.network.local import down, state_of, up
 from chain.network.node import MemberNode, holds_nodes, nodes_in
 from chain.network.profile import genesis_hash, profile_at
 from energy.errors import SettingError
+from orchestrator import screen
 from orchestrator.council.draft import DEFAULT_NETWORK, Network
 from orchestrator.network import upkeep as network_upkeep
 from orchestrator.network.view import status_table, warnings_of
-from orchestrator.options import Json
+from orchestrator.network.words import say
+from orchestrator.options import InLanguage, Json
 from orchestrator.setting.sites import load_setting
+from orchestrator.words import Language
 
 app = typer.Typer(no_args_is_help=True, help="Make and run the members' own network.")
 
@@ -43,11 +46,13 @@ def member(
     host: Annotated[str, typer.Option(help="Where peers reach its node.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="The port for peers.")] = FIRST_PORT,
     rpc_port: Annotated[int, typer.Option(help="JSON-RPC's, on loopback.")] = FIRST_RPC_PORT,
+    language: InLanguage = Language.ENGLISH,
 ) -> None:
     """Make a member's keys on its own machine, and the public half to hand out."""
     made = new_member(folder, name, host, port, rpc_port)
-    print(f"{folder / 'member.json'}: hand it out. Validator {made.validator}.")
-    print(f"{folder / 'council.json'} and council.passphrase sign for the council: off line.")
+    file = folder / "member.json"
+    print(say(language, "hand_out", file=file, validator=made.validator))
+    print(say(language, "off_line", file=folder / "council.json"))
 
 
 @app.command("create")
@@ -75,6 +80,7 @@ def create_network(
         int | None, typer.Option(help="With --members, the first of two ports each.")
     ] = None,
     sites: Annotated[Path | None, typer.Option(help="A sites file of your own.")] = None,
+    language: InLanguage = Language.ENGLISH,
 ) -> None:
     """Make a network: first block, profile, keys of those accounts that pay for gas."""
     funded = dict(_named(each) for each in fund or [])
@@ -93,20 +99,33 @@ def create_network(
         ]
     profile = create(network, name, known, chain_id, period, threshold, funded=funded)
     print(
-        f"{network}: chain {chain_id}, {len(known)} members, final {profile.depth} blocks deep, "
-        f"council {profile.safe} ({profile.threshold} of {len(known)} sign)"
+        say(
+            language,
+            "created",
+            network=network,
+            chain=chain_id,
+            members=len(known),
+            depth=profile.depth,
+            safe=profile.safe,
+            threshold=profile.threshold,
+        )
     )
-    print(f"SHA-256 of genesis.json: {genesis_hash(network)}")
+    print(say(language, "genesis", hash=genesis_hash(network)))
 
 
 @app.command("up")
-def start(network: Network = DEFAULT_NETWORK) -> None:
+def start(network: Network = DEFAULT_NETWORK, language: InLanguage = Language.ENGLISH) -> None:
     """Start all members' nodes on this machine, for tests and demonstrations."""
     console = Console(stderr=True)
-    with console.status("nodes joined: 0") as shown:
-        nodes = up(network, lambda _, done, total: shown.update(f"nodes joined: {done} of {total}"))
+    with console.status("") as shown:
+
+        def tell(_: str, done: int, total: int) -> None:
+            shown.update(say(language, "joined", done=done, total=total))
+
+        nodes = up(network, tell)
     for node in nodes:
-        print(f"{node.name}: process {node.pid()}, {node.member.url}, block {node.height()}")
+        values = {"process": node.pid(), "url": node.member.url, "block": node.height()}
+        print(say(language, "up", name=node.name, **values))
 
 
 @app.command("down")
@@ -118,6 +137,7 @@ def stop(network: Network = DEFAULT_NETWORK) -> None:
 @app.command()
 def status(
     network: Network = DEFAULT_NETWORK,
+    language: InLanguage = Language.ENGLISH,
     as_json: Json = False,
 ) -> None:
     """Say of each node here: its block, seen and final, its peers, whether it seals."""
@@ -126,20 +146,22 @@ def status(
     if as_json:
         print(json.dumps([state.to_json() for state in states], indent=2))
     else:
-        Console().print(status_table(nodes[0].profile, states))
-    for warning in warnings_of(nodes, states):
-        print(f"warning: {warning}", file=typer.get_text_stream("stderr"))
+        screen.console().print(status_table(nodes[0].profile, states, language))
+    for warning in warnings_of(nodes, states, language):
+        print(say(language, "warning", said=warning), file=typer.get_text_stream("stderr"))
 
 
 @app.command("join")
-def join_network(own: Own, network: Network = DEFAULT_NETWORK) -> None:
+def join_network(
+    own: Own,
+    network: Network = DEFAULT_NETWORK,
+    language: InLanguage = Language.ENGLISH,
+) -> None:
     """Put a network's public files into a member's own folder, with a service to run it."""
     profile = join(own, network)
-    print(
-        f"{own}: chain {profile.chain_id}, {len(profile.members) - 1} peers. "
-        f"`yui network run {own}` runs it; yui-validator.service and compose.yaml are beside."
-    )
-    print(f"SHA-256 of genesis.json: {genesis_hash(own)}")
+    peers = len(profile.members) - 1
+    print(say(language, "own", folder=own, chain=profile.chain_id, peers=peers))
+    print(say(language, "genesis", hash=genesis_hash(own)))
 
 
 @app.command()
@@ -167,15 +189,20 @@ def watch(network: Network = DEFAULT_NETWORK) -> None:
 def peer(
     file: Annotated[Path, typer.Argument(help="The other member's member.json.")],
     network: Network = DEFAULT_NETWORK,
+    language: InLanguage = Language.ENGLISH,
 ) -> None:
     """Let nodes here know a new member, or one that has moved; running ones at once."""
     other = member_at(file)
+
+    def knows(who: object) -> str:
+        return say(language, "knows", who=who, name=other.name, host=other.host, port=other.port)
+
     profile = with_member(profile_at(network), other)
     profile.write(network)
     # Whoever made the network for others holds no member's folder.
     nodes = nodes_in(network) if holds_nodes(network) else []
     if not nodes:
-        print(f"{network} knows {other.name} at {other.host}:{other.port}")
+        print(knows(network))
     for node in nodes:
         if node.name == other.name:
             continue
@@ -184,7 +211,7 @@ def peer(
         join(node.folder, node.folder)
         if node.answers():
             node.ask("admin_addPeer", other.enode)
-        print(f"{node.name} knows {other.name} at {other.host}:{other.port}")
+        print(knows(node.name))
 
 
 def _named(text: str) -> tuple[str, str]:

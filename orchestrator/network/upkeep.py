@@ -8,7 +8,6 @@ from typing import Annotated
 
 import typer
 from eth_utils.address import is_address, to_checksum_address
-from rich.console import Console
 
 from chain.funds import LOW_DAYS, funds_of
 from chain.network.genesis import COIN
@@ -18,9 +17,12 @@ from chain.network.profile import Profile, profile_at
 from chain.network.votes import Standing, voted
 from chain.node import NodeChain
 from energy.errors import ChainError, SettingError
+from orchestrator import screen
 from orchestrator.council.draft import DEFAULT_NETWORK, Network
 from orchestrator.network.view import funds_table
-from orchestrator.options import Json
+from orchestrator.network.words import say
+from orchestrator.options import InLanguage, Json
+from orchestrator.words import Language
 
 
 def mount(app: typer.Typer) -> None:
@@ -40,6 +42,7 @@ def vote(
         typer.Option("--as", help="Who votes, as a,b,c; all that are here, if not given."),
     ] = None,
     timeout: Annotated[int, typer.Option(help="Seconds to wait for votes to be cast.")] = 120,
+    language: InLanguage = Language.ENGLISH,
     as_json: Json = False,
 ) -> None:
     """Vote a validator in or out; more than half of the validators must agree."""
@@ -68,12 +71,12 @@ def vote(
             )
         )
         return
-    _say("before", before, profile)
-    _say("after", after, profile)
+    print(_standing("before", before, profile, language))
+    print(_standing("after", after, profile, language))
     if passed:
-        print(f"passed; a block is final {profile.depth} blocks deep")
+        print(say(language, "passed", depth=profile.depth))
     else:
-        print(f"{len(after.voters)} votes of {after.needed} needed: others must vote")
+        print(say(language, "not_passed", votes=len(after.voters), needed=after.needed))
 
 
 def refresh(
@@ -84,16 +87,17 @@ def refresh(
             "--from", help="Where no node runs: a member's folder or network.json to take it from."
         ),
     ] = None,
+    language: InLanguage = Language.ENGLISH,
 ) -> None:
     """Renew the profile by what the chain says: who seals, and so how deep is final."""
     if known_by is not None:
-        _renew(network, profile_at(known_by))
+        _renew(network, profile_at(known_by), language)
         return
     nodes = _answering(network)
     sealers = [to_checksum_address(each) for each in nodes[0].ask("clique_getSigners")]
     for node in nodes:
         node.keep_validators(sealers)
-    _renew(network, profile_at(network).with_validators(tuple(sealers)))
+    _renew(network, profile_at(network).with_validators(tuple(sealers)), language)
 
 
 def funds(
@@ -101,6 +105,7 @@ def funds(
     low_days: Annotated[
         float, typer.Option(help="Low is what lasts fewer days, at the use of the last one.")
     ] = LOW_DAYS,
+    language: InLanguage = Language.ENGLISH,
     as_json: Json = False,
 ) -> None:
     """Say what each account has to pay gas with, and how long it lasts; exit code 1 if one is
@@ -126,7 +131,7 @@ def funds(
         ]
         print(json.dumps(rows, indent=2))
     else:
-        Console().print(funds_table(found))
+        screen.console().print(funds_table(found, language))
     if any(each.low for each in found.values() if each.address not in profile.validators):
         raise typer.Exit(1)
 
@@ -138,6 +143,7 @@ def pay(
         str, typer.Option("--from", help="A member or account whose key is here.")
     ] = "relay",
     network: Network = DEFAULT_NETWORK,
+    language: InLanguage = Language.ENGLISH,
 ) -> None:
     """Hand coins on, as a validator does with what it earned."""
     profile = profile_at(network)
@@ -146,10 +152,11 @@ def pay(
     address = profile.accounts.get(to) or _validator(profile, to)
     chain = _chain(network).as_sender(key_at(_keystore(network, payer)))
     chain.finally_in(chain.send(address, b"", round(coins * COIN)))
-    print(f"{profile.name_of(address)} has {chain.balance_of(address) / COIN:,.3f} coins")
+    coins_now = chain.balance_of(address) / COIN
+    print(say(language, "paid", name=profile.name_of(address), coins=coins_now))
 
 
-def _renew(network: Path, profile: Profile) -> None:
+def _renew(network: Path, profile: Profile, language: Language) -> None:
     before = profile_at(network)
     if (profile.chain_id, profile.safe) != (before.chain_id, before.safe):
         raise SettingError(
@@ -157,7 +164,7 @@ def _renew(network: Path, profile: Profile) -> None:
             f"{profile.chain_id} with {profile.safe}"
         )
     profile.write(network if network.is_dir() else network.parent)
-    print(f"{len(profile.validators)} validators, final {profile.depth} blocks deep")
+    print(say(language, "renewed", count=len(profile.validators), depth=profile.depth))
 
 
 def _keystore(network: Path, payer: str) -> Path:
@@ -194,6 +201,13 @@ def _validator(profile: Profile, named: str) -> str:
     return to_checksum_address(named) if is_address(named) else profile.member(named).validator
 
 
-def _say(when: str, standing: Standing, profile: Profile) -> None:
+def _standing(when: str, standing: Standing, profile: Profile, language: Language) -> str:
     names = ", ".join(profile.name_of(each) for each in standing.validators)
-    print(f"{when}: block {standing.block}, {len(standing.validators)} validators: {names}")
+    return say(
+        language,
+        "votes",
+        when=say(language, when),
+        block=standing.block,
+        count=len(standing.validators),
+        names=names,
+    )

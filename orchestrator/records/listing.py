@@ -9,16 +9,20 @@ from dataclasses import dataclass
 from types import NoneType
 from typing import Any
 
+from rich.cells import cell_len, set_cell_size
+from rich.console import JustifyMethod
 from rich.table import Table
+from rich.text import Text
 
 from energy.errors import SettingError
 from energy.units import kwh, yen
 from orchestrator import screen
 from orchestrator.options import print_json
 from orchestrator.records.words import COLUMNS, UNITS, in_japanese
-from orchestrator.when import Row
-from orchestrator.words import Language
+from orchestrator.when import WHEN, Row
+from orchestrator.words import Language, Phrases, phrase
 
+_WORDS: Phrases = {"nothing": ("Nothing found.", "該当なし")}
 _ENERGY, _MONEY, _PRICE = "_wh", "_microyen", "_milliyen_per_kwh"
 
 
@@ -58,20 +62,68 @@ class Listing:
             writer.writeheader()
             writer.writerows(rows)
         else:
-            screen.console().print(self._table(language))
+            self._draw(language)
 
-    def _table(self, language: Language) -> Table:
-        table = Table()
-        for column in self.columns:
-            title, number = _title(column, language)
-            counts = number or all(type(row[column]) in (int, NoneType) for row in self.rows)
-            table.add_column(title, justify="right" if counts else "left")
-        for row in self.rows:
-            cells = (_cell(column, row[column]) for column in self.columns)
-            if language is Language.JAPANESE:
-                cells = (in_japanese(cell) for cell in cells)
-            table.add_row(*cells)
-        return table
+    def _draw(self, language: Language) -> None:
+        """Print a table that cuts nothing short: where the terminal is too narrow for it, without
+        the slot's number, which day and half hour say as well, or else each row as lines."""
+        if not self.rows:
+            print(phrase(_WORDS, language, "nothing"))
+            return
+        console = screen.console()
+        columns = [self._column(column, language) for column in self.columns]
+        if _width(columns) > console.width and tuple(self.columns[:3]) == WHEN:
+            del columns[0]
+        if not console.is_terminal:
+            console.width = max(console.width, _width(columns))
+        if _width(columns) > console.width:
+            print("\n\n".join(_lines(columns, number) for number in range(len(self.rows))))
+            return
+        table, spare = Table(), console.width - _width(columns)
+        for column in columns:
+            justify: JustifyMethod = "right" if column.counts else "left"
+            # As wide as its title while there is room, else the title is broken between words.
+            wider = max(0, min(cell_len(column.title) - column.width, spare))
+            spare -= wider
+            table.add_column(column.title, justify=justify, width=column.width + wider)
+        for cells in zip(*(column.cells for column in columns), strict=True):
+            table.add_row(*map(Text, cells))
+        console.print(table)
+
+    def _column(self, column: str, language: Language) -> _Column:
+        title, number = _title(column, language)
+        counts = number or all(type(row[column]) in (int, NoneType) for row in self.rows)
+        cells = [_cell(column, row[column]) for row in self.rows]
+        if language is Language.JAPANESE:
+            cells = [in_japanese(cell) for cell in cells]
+        return _Column(title, cells, counts)
+
+
+@dataclass(frozen=True)
+class _Column:
+    """A column as it is shown."""
+
+    title: str
+    cells: Sequence[str]
+    counts: bool
+
+    @property
+    def width(self) -> int:
+        """The terminal's columns that cut neither a cell nor a word of the title short."""
+        return max(map(cell_len, [*self.title.split(), *self.cells]))
+
+
+def _width(columns: Sequence[_Column]) -> int:
+    """Return the width of a table with its lines."""
+    return sum(column.width + 3 for column in columns) + 1
+
+
+def _lines(columns: Sequence[_Column], number: int) -> str:
+    """Return a row as lines, each with a column's title."""
+    most = max(cell_len(column.title) for column in columns)
+    return "\n".join(
+        f"{set_cell_size(column.title, most)}  {column.cells[number]}" for column in columns
+    )
 
 
 def _title(column: str, language: Language) -> tuple[str, bool]:

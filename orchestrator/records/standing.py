@@ -73,10 +73,12 @@ def status(
     if as_csv:
         Listing(STATUS_COLUMNS, [told]).show(as_json, as_csv)
         return
-    rows = [{"what": what, "value": value} for what, value in told.items()]
-    for row in rows:
-        if row["what"] == "newest_block_time" and row["value"] is not None:
-            row["value"] = moment(row["value"])
+    if told["newest_block_time"] is not None:
+        told["newest_block_time"] = moment(told["newest_block_time"])
+    rows: list[Row] = [
+        {"what": what if language is Language.JAPANESE else what.replace("_", " "), "value": value}
+        for what, value in told.items()
+    ]
     Listing(("what", "value"), rows).show(False, False, language)
 
 

@@ -6,6 +6,7 @@ import asyncio
 import json
 import logging
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
@@ -17,10 +18,11 @@ from chain.files import write_secret
 from chain.store import opened
 from energy.errors import ChainError, SettingError, YuiError
 from oracle.keys import new_keystore, new_passphrase
-from orchestrator.dates import moment
-from orchestrator.options import print_json
-from orchestrator.service.alerts import NAMES, log
-from orchestrator.service.settings import load_settings
+from orchestrator.options import InLanguage, print_json
+from orchestrator.service.alerts import log
+from orchestrator.service.settings import AgentSettings, load_settings
+from orchestrator.service.words import alert_line, said, say
+from orchestrator.words import Language
 
 app = typer.Typer(
     no_args_is_help=True, help="The service that relays, clears, settles, indexes and watches."
@@ -66,6 +68,7 @@ def init(
         str | None, typer.Option(help="The address of the ledger of origins.")
     ] = None,
     folder: Annotated[Path, typer.Option(help="Where settings and key go.")] = Path(),
+    language: InLanguage = Language.ENGLISH,
 ) -> None:
     """Make settings and a key that pays for gas, and print the address to fund."""
     for name, address in (("--market", market), ("--origin", origin)):
@@ -86,12 +89,14 @@ def init(
         rpc=json.dumps(rpc), market=json.dumps(market), origin=told, chain_id=chain_id
     )
     settings.write_text(text, encoding="utf-8")
-    print(f"address that pays for gas: {payer}")
-    print(f"next: fund it, then yui orchestrator check --settings {settings}")
+    print(say(language, "payer", address=payer))
+    print(say(language, "go_on", settings=settings))
 
 
 @app.command()
-def check(settings: SettingsPath = DEFAULT_SETTINGS) -> None:
+def check(
+    settings: SettingsPath = DEFAULT_SETTINGS, language: InLanguage = Language.ENGLISH
+) -> None:
     """Check settings, keys, nodes, market, funds and store, and say what is wrong of all."""
     from orchestrator.service.deployment import check_chain, check_market, node_of, second_of
     from orchestrator.service.opening import agent_of, key_of
@@ -100,13 +105,13 @@ def check(settings: SettingsPath = DEFAULT_SETTINGS) -> None:
     wanted = load_settings(settings)
     wrong = 0
 
-    def tried(what: str, act: object) -> None:
+    def tried(what: str, act: Callable[[], object]) -> None:
         nonlocal wrong
         try:
-            print(f"ok    {what}: {act()}")  # type: ignore[operator]
+            print(say(language, "ok", what=what, said=act()))
         except YuiError as error:
             wrong += 1
-            print(f"WRONG {what}: {error}")
+            print(say(language, "wrong", what=what, said=said(language, str(error))))
 
     def funds() -> str:
         chain = node_of(wanted, key_of(wanted.key))
@@ -115,30 +120,35 @@ def check(settings: SettingsPath = DEFAULT_SETTINGS) -> None:
         if coins < wanted.alerts.low_coins:
             least = wanted.alerts.low_coins
             raise SettingError(f"{chain.sender} must have {least:g} coins or more, got {coins:g}")
-        return f"{chain.sender} has {coins:g} coins; market {wanted.chain.market}"
+        market = wanted.chain.market
+        return say(language, "has", address=chain.sender, coins=coins, market=market)
 
     def second() -> str:
         node = second_of(wanted)
         assert node
         check_chain(wanted, node)
-        return f"block {node.height()}"
+        return say(language, "block", block=node.height())
 
     def store() -> str:
         opened(wanted.store).dispose()
-        return "opens"
+        return say(language, "opens")
 
-    tried("key", lambda: key_of(wanted.key) and "opens")
-    tried("node", funds)
+    tried(say(language, "key"), lambda: key_of(wanted.key) and say(language, "opens"))
+    tried(say(language, "node"), funds)
     if wanted.second:
-        tried("second node", second)
-    tried("store", store)
-    tried("sites", lambda: f"{len(load_setting(wanted.sites).sites)} of them")
+        tried(say(language, "second"), second)
+    tried(say(language, "store"), store)
+    tried(
+        say(language, "sites"),
+        lambda: say(language, "count", count=len(load_setting(wanted.sites).sites)),
+    )
     for agent in wanted.agents:
-        told = agent
-        tried(
-            f"agent of site {told.site}",
-            lambda told=told: agent_of(told, load_setting(wanted.sites)) and told.strategy,
-        )
+
+        def trading(agent: AgentSettings = agent) -> str:
+            agent_of(agent, load_setting(wanted.sites))
+            return str(agent.strategy)
+
+        tried(say(language, "agent", site=agent.site), trading)
     if wrong:
         raise SettingError(f"all must be ok, got {wrong} wrong")
 
@@ -159,6 +169,7 @@ def run(settings: SettingsPath = DEFAULT_SETTINGS) -> None:
 @app.command()
 def status(
     settings: SettingsPath = DEFAULT_SETTINGS,
+    language: InLanguage = Language.ENGLISH,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")] = False,
 ) -> None:
     """Ask the running service how it is; exit code 1 if something is wrong."""
@@ -179,12 +190,10 @@ def status(
         print_json(told)
     else:
         waiting = told["waiting_orders"]
-        orders = "the inbox does not answer" if waiting is None else f"{waiting} orders wait"
-        print(f"block {told['height']}, {orders}")
+        inbox = "no_inbox" if waiting is None else "waiting"
+        print(say(language, inbox, block=told["height"], count=waiting))
         for each in alerts:
-            meaning = NAMES.get(each["name"], each["name"])
-            since = moment(each["since"])
-            print(f"{each['name']}: {meaning}. {each['about']}: {each['details']}; since {since}")
-        print("healthy" if healthy else f"{len(alerts)} alerts")
+            print(alert_line(language, each))
+        print(say(language, "healthy" if healthy else "alerts", count=len(alerts)))
     if not healthy:
         raise typer.Exit(1)

@@ -18,7 +18,7 @@ from energy.errors import SettingError
 from energy.lots import Kind, charge_for
 from energy.merkle import leaf_of
 from energy.rows import Row
-from energy.units import half_hour, kwh
+from energy.units import kwh
 from orchestrator.statements.day import measured
 from orchestrator.when import when
 from orchestrator.words import Language, say, say_slot, short
@@ -123,16 +123,16 @@ def statement_of(store: Store, site: int, slots: range) -> Statement:
     traced = store.last_traced()
     final = range(slots.start, min(slots.stop, (traced or -1) + 1))
     if not final:
-        until = "none" if traced is None else f"slots up to {traced} ({half_hour(traced)})"
+        until = "none" if traced is None else f"final up to {_when(traced)}"
         raise SettingError(
-            f"slots {slots.start} to {slots.stop - 1} must be final for a statement (they and all "
-            f"before them settled), got {until}"
+            f"the half hours from {_when(slots[0])} to {_when(slots[-1])} must be final for a "
+            f"statement (they and all before them settled), got {until}"
         )
     rows = store.origins("used", final, site)
     if not rows:
         raise SettingError(
-            f"site {site} must have used energy in a settled slot of {slots.start} to "
-            f"{slots.stop - 1}, got none"
+            f"site {site} must have used energy in a settled half hour from {_when(slots[0])} to "
+            f"{_when(slots[-1])}, got none"
         )
     used: dict[int, int] = {}
     for row in rows:
@@ -232,8 +232,8 @@ def destinations_of(store: Store, site: int, slots: range) -> list[Destination]:
     ]
     if not found:
         raise SettingError(
-            f"site {site} must have generated energy in a settled slot of {slots.start} to "
-            f"{slots.stop - 1}, got none"
+            f"site {site} must have generated energy in a settled half hour from "
+            f"{_when(slots[0])} to {_when(slots[-1])}, got none"
         )
     return sorted(found, key=lambda one: (one.row.origin.slot, one.row.slot))
 
@@ -329,3 +329,7 @@ def cost_lines(statement: Statement, language: Language) -> list[tuple[str, str]
         ("total", costs.total),
     )
     return [(say(language, word), f"{microyen / 1e6:,.2f}") for word, microyen in shown]
+
+
+def _when(slot: int) -> str:
+    return say_slot(Language.ENGLISH, slot)

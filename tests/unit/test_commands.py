@@ -10,6 +10,7 @@ from datetime import date
 from pathlib import Path
 
 import pytest
+from rich.cells import cell_len
 from typer.testing import CliRunner
 
 from bench.desk import fill
@@ -369,17 +370,102 @@ def test_no_traceback_reaches_a_user(
     assert "Traceback" not in done.stderr + done.stdout
 
 
-def test_an_error_says_in_japanese_of_what_kind_it_is_where_that_is_wanted(tmp_path: Path) -> None:
-    for arguments, kind in (
-        (["slots", "--language", "ja"], "指定または設定に誤り: "),
-        (["slots", "--language=ja", "--store", "broken.sqlite"], "記録を読めない: "),
-        (["slots"], ""),
-    ):
-        (tmp_path / "broken.sqlite").write_bytes(b"nonsense" * 2_000)
-        done = run(*arguments, folder=tmp_path)
-        assert done.returncode == 1
-        (line,) = done.stderr.splitlines()
-        assert re.match(rf"yui: {kind}(\.yui/demo/store|broken)\.sqlite must be a store", line)
+NO_STORE = ".yui/demo/store.sqlite must be a store (run `yui demo` first), got no such file"
+NO_STORE_JA = (
+    "指定または設定に誤り: .yui/demo/store.sqliteに記録があること(先に `yui demo` を実行。"
+    "実際: ファイルなし)"
+)
+BROKEN_JA = (
+    "記録を読めない: broken.sqliteは使える記録であること(実際: データベースのファイルではない)"
+)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "line"),
+    [
+        (["slots"], 1, NO_STORE),
+        (["slots", "--language", "ja"], 1, NO_STORE_JA),
+        (["slots", "--language=ja", "--store", "broken.sqlite"], 1, BROKEN_JA),
+        (["nonsense"], 2, "No such command 'nonsense'. (yui --help)"),
+        (["nonsense", "--language", "ja"], 2, "コマンド'nonsense'はない。 (yui --help)"),
+        (["trace", "--language", "ja"], 2, "引数'site'の指定が要る。 (yui trace --help)"),
+        (
+            ["watch", "--seconds", "x"],
+            2,
+            "Invalid value for '--seconds': Input should be a valid number, unable to parse "
+            "string as a number (yui watch --help)",
+        ),
+        (
+            ["watch", "--seconds", "x", "--language", "ja"],
+            2,
+            "'--seconds'の値に誤り: 数ではない (yui watch --help)",
+        ),
+    ],
+)
+def test_an_error_is_one_line_in_the_language_that_is_asked_for(
+    tmp_path: Path, arguments: list[str], code: int, line: str
+) -> None:
+    (tmp_path / "broken.sqlite").write_bytes(b"nonsense" * 2_000)
+    done = run(*arguments, folder=tmp_path)
+    assert (done.returncode, done.stderr) == (code, f"yui: {line}\n")
+
+
+def test_a_group_without_a_command_shows_its_help(tmp_path: Path) -> None:
+    done = run("council", folder=tmp_path)
+    assert done.returncode == 2
+    assert "Usage: yui council" in done.stdout + done.stderr
+    assert "--help)" not in done.stderr
+
+
+class Terminal(io.StringIO):
+    """A terminal that remembers what was written on it."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+def shown_at(width: int, store: str, monkeypatch: pytest.MonkeyPatch, *arguments: str) -> list[str]:
+    """What a listing looks like at a terminal of so many columns."""
+    terminal = Terminal()
+    monkeypatch.setenv("COLUMNS", str(width))
+    monkeypatch.setenv("NO_COLOR", "1")
+    monkeypatch.setattr("sys.stdout", terminal)
+    app([*arguments, "--store", store], standalone_mode=False)
+    plain = re.sub(r"\x1b\[[0-9;]*m", "", terminal.getvalue())
+    return [line.rstrip() for line in plain.splitlines()]
+
+
+@pytest.mark.parametrize("language", ["en", "ja"])
+@pytest.mark.parametrize("name", LISTINGS)
+def test_a_listing_cuts_nothing_short_however_narrow_the_terminal_is(
+    store: str, monkeypatch: pytest.MonkeyPatch, name: str, language: str
+) -> None:
+    asked = [name, "--day", "2019-06-04", *(["--site", "Ogawara"] if name == "invoice" else [])]
+    for width in (40, 60, 80, 100, 140, 200):
+        lines = shown_at(width, store, monkeypatch, *asked, "--language", language)
+        assert max(map(cell_len, lines)) <= max(width, 46), width
+        assert not any("…" in line for line in lines), (width, lines[:4])
+
+
+def test_a_narrow_listing_leaves_the_slots_number_out_and_a_narrower_one_has_lines(
+    store: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = ("readings", "--slot", TEN, "--site", "Sendai", "--language", "ja")
+    forms = []
+    for width in range(150, 50, -4):
+        lines = shown_at(width, store, monkeypatch, *asked)
+        table, number = ("┏" in lines[0], any("コマ番号" in line for line in lines))
+        forms.append("lines" if not table else "whole" if number else "without number")
+    assert list(dict.fromkeys(forms)) == ["whole", "without number", "lines"]
+    assert lines[1] == "時間帯    10:00-10:30"
+    assert lines[2] == "庁舎      仙台"
+
+
+def test_where_there_is_nothing_to_list_that_is_said(store: str) -> None:
+    asked = ("trades", "--day", "2031-01-01", "--store", store)
+    assert told(*asked) == "Nothing found.\n"
+    assert told(*asked, "--language", "ja") == "該当なし\n"
+    assert told(*asked, "--json") == "[]\n"
 
 
 def test_what_is_unforeseen_is_one_line_and_a_file_to_send_in(tmp_path: Path) -> None:

@@ -96,8 +96,11 @@ def test_a_site_that_nobody_has_named_is_called_by_its_number(store: str) -> Non
 def test_a_site_beyond_all_of_them_is_refused_in_one_line(store: str) -> None:
     with stored(opened(store)) as reader:
         names = names_of(reader)
-    with pytest.raises(SettingError, match="one of Ogawara, Site 1, Site 2, got '9'"):
+    with pytest.raises(
+        SettingError, match=r"one of Ogawara \(大河原\), Site 1 \(庁舎1\), "
+    ) as error:
         site_number(names, "9")
+    assert str(error.value).endswith(", got '9'")
     assert names["en"][9] == "Site 9"
     assert names["ja"].shortened()[9] == "庁舎9"
 

@@ -14,6 +14,9 @@ from energy import errors
 from energy.errors import ChainError, GateClosed, SettingError, YuiError, refusals
 from energy.japanese import PACKAGES, Phrase, catalogue_of, in_japanese, phrases, told_in_japanese
 from oracle.told import of_the_system, told
+from orchestrator.service.alerts import NAMES
+from orchestrator.service.words import alert_line
+from orchestrator.words import Language
 
 ROOT = Path(__file__).resolve().parents[2]
 JAPANESE = re.compile(r"[\u3040-\u30ff\u4e00-\u9fff]")
@@ -184,6 +187,16 @@ def test_every_documented_error_has_both_languages():
 )
 def test_a_sentence_within_another_is_put_into_japanese_as_well(english, japanese):
     assert in_japanese(english) == japanese
+
+
+def test_every_alert_has_its_japanese():
+    for meaning in NAMES.values():
+        assert JAPANESE.search(in_japanese(meaning)), meaning
+    told = {"about": "site 3", "details": "2 half hours, the newest 2019-06-04 10:00-10:30"}
+    line = alert_line(Language.JAPANESE, {"name": "reading-missing", "since": 0, **told})
+    assert "庁舎3: 2コマ、最新は2019-06-04 10:00-10:30(1970-01-01 09:00:00から)" in line
+    line = alert_line(Language.ENGLISH, {"name": "reading-missing", "since": 0, **told})
+    assert "site 3: 2 half hours, the newest 2019-06-04 10:00-10:30; since 1970-01-01" in line
 
 
 def test_what_no_catalogue_knows_stays_as_it_is():

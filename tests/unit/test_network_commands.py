@@ -42,6 +42,25 @@ def test_members_make_their_keys_and_one_makes_the_network_without_learning_any(
     assert profile.safe in (network / "deploy.env").read_text()
 
 
+def test_networks_and_councils_speak_japanese(tmp_path):
+    ja = ("--language", "ja")
+    network, own = tmp_path / "net", tmp_path / "a"
+    assert "切り離して保管" in yui("network", "member", "a", "--folder", own, *ja)
+    yui("network", "member", "b", "--folder", tmp_path / "b", "--port", 41_100)
+    files = [word for name in "ab" for word in ("--member-file", tmp_path / name / "member.json")]
+    assert "メンバー2、2ブロックで確定" in yui(
+        "network", "create", "--network", network, *files, *ja
+    )
+    assert "相手ノード1" in yui("network", "join", own, "--network", network, *ja)
+    said = yui("network", "status", "--network", own, *ja)
+    assert "メンバー" in said
+    assert "停止" in said
+    yui("network", "member", "c", "--folder", tmp_path / "c", "--port", 41_200)
+    said = yui("network", "peer", tmp_path / "c" / "member.json", "--network", network, *ja)
+    assert "c(127.0.0.1:41200)を知っている" in said
+    assert "検証者2" in yui("network", "refresh", "--network", network, "--from", own, *ja)
+
+
 def test_who_made_a_network_for_others_renews_the_profile_from_one_of_them(tmp_path):
     network, own = tmp_path / "net", tmp_path / "a"
     for at, name in enumerate("abc"):

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from chain.files import write_whole
 from energy.errors import SettingError
+from energy.reason import reason_of
 from energy.units import SLOT_SECONDS
 from vpp.commands import Action, Instruction
 from vpp.dispatch.limits import OwnerLimits
@@ -67,7 +68,7 @@ def plan_from(text: str, site: int) -> Instruction:
         held = json.loads(text)
         starts_at, plan_wh = held["starts_at"], held["plan_wh"]
     except (ValueError, TypeError, KeyError) as error:
-        raise SettingError(f"it must have starts_at and plan_wh, got {error!r}") from None
+        raise SettingError(f"it must have starts_at and plan_wh, got {reason_of(error)}") from None
     if not isinstance(starts_at, int) or starts_at % SLOT_SECONDS or starts_at <= 0:
         raise SettingError(f"starts_at must begin a half hour, in unix seconds, got {starts_at!r}")
     if not isinstance(plan_wh, list) or not plan_wh or not all(type(e) is int for e in plan_wh):

@@ -17,6 +17,7 @@ from typing import Any
 from chain.files import write_whole
 from chain.network.keys import key_at
 from energy.errors import SettingError
+from energy.reason import reason_of
 from vpp.link.client import Broker
 from vpp.link.wire import user_of
 
@@ -169,7 +170,7 @@ def site_at(folder: Path) -> SitePlace:
             broker,
         )
     except (KeyError, TypeError, ValueError) as error:
-        raise SettingError(f"{path} must be a site's link file, got {error!r}") from None
+        raise SettingError(f"{path} must be a site's link file, got {reason_of(error)}") from None
 
 
 def _json(path: Path, what: str) -> dict[str, Any]:
