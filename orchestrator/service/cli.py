@@ -17,11 +17,12 @@ from eth_utils.address import is_address
 from chain.files import write_secret
 from chain.store import opened
 from energy.errors import ChainError, SettingError, YuiError
+from energy.japanese import in_language
 from oracle.keys import new_keystore, new_passphrase
 from orchestrator.options import InLanguage, print_json
 from orchestrator.service.alerts import log
 from orchestrator.service.settings import AgentSettings, load_settings
-from orchestrator.service.words import alert_line, said, say
+from orchestrator.service.words import alert_line, say
 from orchestrator.words import Language
 
 app = typer.Typer(
@@ -111,7 +112,7 @@ def check(
             print(say(language, "ok", what=what, said=act()))
         except YuiError as error:
             wrong += 1
-            print(say(language, "wrong", what=what, said=said(language, str(error))))
+            print(say(language, "wrong", what=what, said=in_language(language, str(error))))
 
     def funds() -> str:
         chain = node_of(wanted, key_of(wanted.key))
