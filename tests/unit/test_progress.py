@@ -53,7 +53,7 @@ def test_a_scenario_counts_as_played_with_the_first_of_its_seeds(
             yield name, seed, cast(Any, name)
             counts.append(bar.tasks[0].completed)
 
-    found = scenario_cli._played(playing(), ["one", "many"], Language.JAPANESE)
+    found: Any = scenario_cli._played(playing(), ["one", "many"], Language.JAPANESE)
     assert found == {"one": {1: "one"}, "many": {1: "many", 2: "many"}}
     assert counts == [1, 1, 2]
     assert bar.tasks[0].total == 2
