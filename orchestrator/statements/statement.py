@@ -149,12 +149,12 @@ def statement_of(store: Store, site: int, slots: range) -> Statement:
 
 
 def unread_of(store: Store, site: int, slots: range) -> tuple[int, ...]:
-    """Return the settled ones of some slots in which a site took part and no reading of it came."""
+    """Return the traced ones of some slots in which a site took part and no reading of it came."""
     read = {reading.slot for reading in measured(store.readings(slots, site))}
     sites = store.sites()
     return tuple(
         slot
-        for slot in store.slots(slots)
+        for slot in store.traced(slots)
         if slot not in read and (sites.at(site, slot) or {}).get("trader")
     )
 
