@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date, timedelta
-from itertools import takewhile
 from typing import TYPE_CHECKING
 
 from sqlalchemy import Engine
@@ -27,8 +26,9 @@ from energy.units import SLOT_SECONDS, day_of, slots_of
 if TYPE_CHECKING:
     from chain.node import NodeChain
 
-LOOK_BACK_DAYS = 32
-"""How late a day is still attested, for a terminal that was away."""
+LOOK_BACK_DAYS = 40
+"""How late a day is still attested, for a terminal that was away, or after a slot that was not
+settled until its place in the ring was taken (32 days)."""
 
 
 def day_tree(store: Store, day: date) -> MerkleTree:
@@ -98,21 +98,16 @@ class Attestor:
     def _over(self) -> list[date]:
         """Return the days that are over and hold rows that no fork can change, oldest first."""
         with stored(self.store) as store:
-            first, traced = store.first_slot(), store.last_traced()
-            if first is None or traced is None:
+            first, final = store.first_slot(), store.last_final()
+            if first is None or final is None:
                 return []
-            last = day_of(min(traced + 1, self.node.now() // SLOT_SECONDS)) - timedelta(days=1)
+            # A day's batteries hold what the days before it left in them: all are final with it.
+            last = day_of(min(final + 1, self.node.now() // SLOT_SECONDS)) - timedelta(days=1)
             begin = max(day_of(first), last - timedelta(days=LOOK_BACK_DAYS - 1))
             days = [begin + timedelta(days=n) for n in range((last - begin).days + 1)]
-
-            def final(day: date) -> bool:
-                settled = {slot for slot in slots_of(day) if slot >= first}
-                return settled <= store.final_slots(slots_of(day))
-
             return [
                 day
-                # A day's batteries hold what the days before it left in them.
-                for day in takewhile(final, days)
+                for day in days
                 if self.site in store.sites_at(slots_of(day)[-1])
                 and store.origins("used", slots_of(day))
             ]

@@ -22,7 +22,7 @@ from sqlalchemy.exc import (
 )
 from sqlalchemy.exc import TimeoutError as NoConnectionFree
 
-from chain.migrations import Steps, migrate, pending
+from chain.migrations import MIGRATIONS, Steps, migrate, pending
 from energy.errors import SettingError, StoreAway, StoreError
 
 SQLITE, POSTGRESQL = "sqlite", "postgresql"
@@ -83,13 +83,21 @@ def bring_up_to_date(engine: Engine, steps: Steps | None = None) -> None:
     try:
         if engine.name == SQLITE and engine.url.database not in _IN_MEMORY:
             Path(str(engine.url.database)).parent.mkdir(parents=True, exist_ok=True)
-        with reading(engine) as connection:
-            behind = pending(connection, steps)
-        if behind:
-            with writing(engine) as connection:
-                migrate(connection, steps)
+        with _as_refused(engine):
+            with reading(engine) as connection:
+                behind = pending(connection, steps)
+            if behind:
+                with writing(engine) as connection:
+                    migrate(connection, steps)
     except OSError as error:
         raise StoreAway(f"{named(engine)} must be a store that works, got: {error}") from error
+
+
+@contextmanager
+def _as_refused(engine: Engine) -> Iterator[None]:
+    """Tell a PostgreSQL that answers, and lets nobody in, from one that is away."""
+    try:
+        yield
     except StoreAway as error:
         if engine.name == POSTGRESQL and (why := _refusal(engine)):
             raise SettingError(
@@ -133,7 +141,7 @@ def opened_to_read(url: str, steps: Steps | None = None) -> Engine:
         return opened(url, steps)
     if not path.is_file():
         raise SettingError(f"{path} must be a store, got no such file")
-    engine = create_engine(f"{SQLITE}:///{path}", creator=lambda: _read_only(path))
+    engine = create_engine(f"{SQLITE}:///{path}", creator=lambda: read_only(path))
 
     @event.listens_for(engine, "begin")
     def begun(connection: Connection) -> None:
@@ -144,6 +152,44 @@ def opened_to_read(url: str, steps: Steps | None = None) -> Engine:
     if behind:
         opened(str(path), steps).dispose()
     return engine
+
+
+def steps_to_do(url: str) -> int | None:
+    """Return how many steps the store at a URL or path lacks; None if it is not there yet.
+
+    Nothing is made, and nothing of it is changed.
+
+    Raises:
+        SettingError: as `opened`, or if it cannot be made where it is to be.
+        StoreError: as `opened`.
+    """
+    path = _file_of(url)
+    if path is not None and not path.exists():
+        check_room_for(path)
+        return None
+    if path is None:
+        engine = described(url)
+    else:
+        engine = create_engine(f"{SQLITE}:///{path}", creator=lambda: read_only(path, False))
+    try:
+        with _as_refused(engine), reading(engine) as connection:
+            behind = pending(connection)
+    finally:
+        engine.dispose()
+    if path is not None and not os.access(path, os.W_OK):
+        raise SettingError(f"{path} must be a file that may be written, got one that may not")
+    return None if behind == len(MIGRATIONS) else behind
+
+
+def check_room_for(path: Path) -> None:
+    """Demand that a file that is not there yet can be made, with the folders that it lacks.
+
+    Raises:
+        SettingError: if it cannot.
+    """
+    there = next(folder for folder in path.absolute().parents if folder.exists())
+    if not there.is_dir() or not os.access(there, os.W_OK | os.X_OK):
+        raise SettingError(f"{path} must be a file that can be made, got no right to in {there}")
 
 
 def _file_of(url: str) -> Path | None:
@@ -158,11 +204,12 @@ def _file_of(url: str) -> Path | None:
     return Path(str(parsed.database)) if is_file else None
 
 
-def _read_only(path: Path) -> sqlite3.Connection:
+def read_only(path: Path, may_make: bool = True) -> sqlite3.Connection:
+    """Connect to an SQLite file to read it; told not to make files beside it, none are made."""
     # Beside a file that was closed well lie no others. Where none can be made, SQLite reads it
     # only if it is told that nobody writes.
     beside = path.with_name(f"{path.name}-wal")
-    is_still = not beside.exists() and not os.access(path.parent, os.W_OK)
+    is_still = not beside.exists() and not (may_make and os.access(path.parent, os.W_OK))
     query = "mode=ro&immutable=1" if is_still else "mode=ro"
     return sqlite3.connect(
         f"{path.absolute().as_uri()}?{query}",

@@ -2,7 +2,8 @@
 
 What is *seen* is indexed at once; the store keeps up to which block it is *final*. A block that
 the chain gave up is taken back with all that came after it, and what the chain has instead is
-read. A slot is traced (`energy.origin`) once it and all before it are settled.
+read. A slot is traced (`energy.origin`) once it and all before it are settled, or passed over: a
+later slot has taken their place in the contract's ring, so that they hold no order and no reading.
 
 The store's setting `origin` names the ledger of origins whose roots and claims are indexed
 beside the market's events, if there is one.
@@ -207,16 +208,14 @@ def _index_origin(store: Writer, block: int, event: RootAttested | Claimed) -> N
 
 
 def _trace_settled(store: Writer, block: int) -> None:
-    """Trace the slots that are settled, in order, up to the first that is not."""
-    last, settled = store.last_traced(), store.last_settled()
-    first = store.first_slot() if last is None else last + 1
-    if first is None or settled is None or settled < first:
+    """Trace the slots that are settled or passed over, in order, up to the first that is not."""
+    last = store.last_traced()
+    slot = store.first_slot() if last is None else last + 1
+    if slot is None or not _is_over(store, slot):
         return
     holdings, sites = store.holdings(), store.sites()
-    for slot in range(first, settled + 1):
+    while _is_over(store, slot):
         span = range(slot, slot + 1)
-        if not store.slots(span):
-            return
         efficiencies = {
             site: row["battery_efficiency"] or None
             for site, row in sites.all_at(slot).items()
@@ -227,3 +226,9 @@ def _trace_settled(store: Writer, block: int) -> None:
             holdings, slot, efficiencies, first_readings.values(), store.flows(span)
         )
         store.put_origins(block, origins, holdings)
+        slot += 1
+
+
+def _is_over(store: Writer, slot: int) -> bool:
+    span = range(slot, slot + 1)
+    return bool(store.slots(span) or store.passed_over(span))

@@ -37,6 +37,7 @@ from chain.tables import (
 )
 from energy.errors import SettingError
 from energy.lots import Kind, Origin
+from energy.market import RING
 from energy.records import Order, Quality, Reading, Side, Trade
 from energy.registry import Tariff
 from energy.rows import Holdings, Row
@@ -118,11 +119,21 @@ class Store:
         found: int | None = self.connection.scalar(select(func.max(SETTLEMENTS.c.slot)))
         return found
 
-    def first_unsure(self) -> int | None:
-        """Return the first slot whose settlement can still vanish; None if there is none."""
-        query = select(func.min(SETTLEMENTS.c.slot)).where(SETTLEMENTS.c.block > self.final_block())
-        found: int | None = self.connection.scalar(query)
-        return found
+    def passed_over(self, slots: range) -> frozenset[int]:
+        """Return those of some slots that are not settled and never can be.
+
+        A later slot has their place in the ring. The contract lets no slot go that an order or a
+        reading has touched before it is settled (`Market.sol`, `_opened`): they hold neither.
+        """
+        newest: dict[int, int] = {}
+        for table in (ORDERS, READINGS, SETTLEMENTS):
+            query = select(table.c.slot).where(table.c.slot >= slots.start + RING).distinct()
+            for slot in self.connection.scalars(query):
+                newest[slot % RING] = max(slot, newest.get(slot % RING, slot))
+        if not newest:
+            return frozenset()
+        gone = {slot for slot in slots if newest.get(slot % RING, -1) > slot}
+        return frozenset(gone.difference(self.slots(slots)))
 
     def orders(self, slots: range, site: int | None = None) -> list[Order]:
         """Return the accepted orders of some slots, by slot and arrival."""
@@ -291,6 +302,17 @@ class Store:
         """Return the newest slot whose energy is traced."""
         found: int | None = self.connection.scalar(select(func.max(HOLDINGS.c.slot)))
         return found
+
+    def last_final(self) -> int | None:
+        """Return the newest slot that no fork can change any more: its tracing is final."""
+        query = select(HOLDINGS.c.slot).where(HOLDINGS.c.block <= self.final_block())
+        found: int | None = self.connection.scalar(query.order_by(HOLDINGS.c.slot.desc()).limit(1))
+        return found
+
+    def traced(self, slots: range) -> dict[int, int]:
+        """Return those of some slots whose energy is traced, each with the block that let it be."""
+        query = select(HOLDINGS.c.slot, HOLDINGS.c.block).where(within(HOLDINGS.c.slot, slots))
+        return dict(self.connection.execute(query.order_by(HOLDINGS.c.slot)).all())
 
     def claimed(self, days: range) -> int:
         """Return how many Wh of some days (by number) are claimed."""

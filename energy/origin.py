@@ -20,6 +20,8 @@ What happens when something is out of the ordinary:
 
 - *A site without a reading* (or with one that settlement assumed) has no rows and is named
   in `unread`; its battery's lots stay as they are. What flowed to it is `unmetered`.
+- *A slot that was never settled*, as a later one took its place in the ring, is traced with no
+  reading and no flow: it can hold neither an order nor a reading.
 - *A first reading of a battery* finds the lots of `lots.initial_charge`, of kind initial.
 - *A battery or site that is gone* (no efficiency, or no longer among the active sites) loses
   what it held. If it comes back, that is a first reading again.

@@ -41,6 +41,8 @@ from energy.rows import Holdings
 from orchestrator.auditing.origin import OriginAuditor, out_of_sight, readable
 
 _MARKET = interface("Market")
+_NOTHING = Settled(0, (), (), ())
+"""What flowed in a slot that was never settled: it held no order and no reading."""
 
 
 @dataclass
@@ -282,6 +284,9 @@ class Auditor:
             trades = market.slots[event.slot % RING].clearing.trades
             check_settlement(event.slot, trades, readings, event)
             self._trace(market)
+        elif isinstance(event, OrdersPosted | ReadingPosted):
+            # They may take the place of a slot that was never settled.
+            self._trace(market)
 
     def _readings(self, market: Market, slot: int) -> dict[int, Reading]:
         sites = range(len(market.registry.sites))
@@ -289,13 +294,13 @@ class Auditor:
         return {site: reading for site, reading in found if reading}
 
     def _trace(self, market: Market) -> None:
-        """Trace the settled slots in order, as far as they go."""
+        """Trace the slots that are settled or passed over, in order, as far as they go."""
         if not market.registry.sites:
             return
         first = min(versions[0].from_slot for versions in market.registry.sites)
         slot = first if self.holdings.slot is None else self.holdings.slot + 1
-        while slot in self._settled:
-            settled, readings = self._settled.pop(slot)
+        while slot in self._settled or _has_lost_its_place(market, slot):
+            settled, readings = self._settled.pop(slot, (_NOTHING, {}))
             sites = {}
             for site in market.registry.active_at(slot):
                 terms = market.registry.site_at(site, slot)
@@ -308,6 +313,12 @@ class Auditor:
             if self.origin:
                 self.origin.traced(slot, origins.used)
             slot += 1
+
+
+def _has_lost_its_place(market: Market, slot: int) -> bool:
+    """Say whether a slot can never be settled: a later one has its place in the ring."""
+    record = market.slots.get(slot % RING)
+    return record is not None and record.slot > slot
 
 
 def _keys(trader: Any, oracle: Any) -> tuple[str, str]:

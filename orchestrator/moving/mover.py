@@ -42,6 +42,9 @@ _PASSING = (
 block before the gate, or without some orders), a reading may still come, or the slot's place in the
 ring is not free yet: look again."""
 
+FIRST_PAUSE_SECONDS, LAST_PAUSE_SECONDS = 60, SLOT_SECONDS
+"""After a refusal nobody expected, a slot is tried again: at first so soon, at last so seldom."""
+
 MOST_POSTED = 1_000
 """Orders in a transaction: 74 KB, of the 128 KiB that a node takes."""
 _STAGE_SHIFT = 216
@@ -93,11 +96,23 @@ def relayed(market: MarketContract, orders: Sequence[SignedOrder]) -> list[Refus
     return refused
 
 
+@dataclass(frozen=True)
+class Held:
+    """A slot that the contract refused to move, when it was in the state of `word`."""
+
+    word: int | None
+    refusal: Refusal
+    again: int
+    """When it is tried again, unix seconds."""
+    pause: int
+
+
 class Mover:
     """Clears and settles the slots of a market from `first_slot` on.
 
     `store` is where the chain's events are indexed, from which the books are read. Told not to
-    clear, or not to settle, it leaves that to another.
+    clear, or not to settle, it leaves that to another. A slot that the contract refuses to move
+    for a reason that does not pass is held, and holds no other up.
     """
 
     def __init__(
@@ -117,6 +132,7 @@ class Mover:
         self._settled: dict[int, int] = {}
         """The settled slots from `_next` on, each with the chain's height when it was seen so."""
         self._told: set[int] = set()
+        self._held: dict[int, Held] = {}
         self._final = -1
 
     def move(self, now: int) -> list[int]:
@@ -137,6 +153,7 @@ class Mover:
                     # Its place in the ring is a later slot's: nobody can settle it any more.
                     is_settled = True
                     self._told.add(slot)
+                    self._held.pop(slot, None)
                 if not is_settled:
                     self._settled.pop(slot, None)
                 elif slot not in self._settled:
@@ -154,6 +171,11 @@ class Mover:
         return done
 
     @property
+    def refused(self) -> dict[int, Refusal]:
+        """What the contract said of the slots that it refused to move, and that have not moved."""
+        return {slot: held.refusal for slot, held in self._held.copy().items()}
+
+    @property
     def first_open(self) -> int:
         """The first slot whose settlement is not final yet."""
         return self._next
@@ -164,27 +186,55 @@ class Mover:
 
     def _moved(self, slot: int, now: int) -> bool:
         """Move one slot; return whether it is settled."""
+        word = self._word(slot)
+        if word is None:
+            return False
+        held = self._held.get(slot)
+        if held and held.word != word:
+            # Something has become of it since.
+            del self._held[slot]
+            held = None
+        if word >> _STAGE_SHIFT & 0xFF == SETTLED:
+            return True
+        if held and now < held.again:
+            return False
         try:
-            word = self.market.state_word(slot)
-            stage, digest = word >> _STAGE_SHIFT & 0xFF, word & _HASH_MASK
-            if stage == SETTLED:
-                return True
-            with stored(self.store) as store:
-                span = range(slot, slot + 1)
-                trades = [trade for trade, _ in store.trades(span)]
-                book = packed(store.orders(span))
-            if stage == OPEN and digest:
-                if not self._clears:
-                    return False
-                fee = self.market.tariff_at(slot).fee
-                proposal = proposed(slot, book, fee)
-                receipt = self.market.clear_packed(slot, book, proposal.bids, proposal.asks)
-                for event in market_events(receipt.logs):
-                    if isinstance(event, Cleared):
-                        trades = list(event.trades)
-            if now < (slot + 1) * SLOT_SECONDS or not self._settles:
-                return False
-            self.market.settle(slot, trades)
+            is_settled = self._brought_on(slot, now, word)
+        except SlotGone:
+            raise
         except _PASSING:
             return False
+        except Refusal as refusal:
+            pause = min(2 * held.pause, LAST_PAUSE_SECONDS) if held else FIRST_PAUSE_SECONDS
+            # It may have been cleared before its settlement was refused.
+            self._held[slot] = Held(self._word(slot), refusal, now + pause, pause)
+            return False
+        self._held.pop(slot, None)
+        return is_settled
+
+    def _word(self, slot: int) -> int | None:
+        """Return a slot's word; None while its place is that of an earlier slot, not settled."""
+        try:
+            return self.market.state_word(slot)
+        except SlotUnsettled:
+            return None
+
+    def _brought_on(self, slot: int, now: int, word: int) -> bool:
+        """Do what is due of a slot that is not settled; return whether it is settled then."""
+        with stored(self.store) as store:
+            span = range(slot, slot + 1)
+            trades = [trade for trade, _ in store.trades(span)]
+            book = packed(store.orders(span))
+        if word >> _STAGE_SHIFT & 0xFF == OPEN and word & _HASH_MASK:
+            if not self._clears:
+                return False
+            fee = self.market.tariff_at(slot).fee
+            proposal = proposed(slot, book, fee)
+            receipt = self.market.clear_packed(slot, book, proposal.bids, proposal.asks)
+            for event in market_events(receipt.logs):
+                if isinstance(event, Cleared):
+                    trades = list(event.trades)
+        if now < (slot + 1) * SLOT_SECONDS or not self._settles:
+            return False
+        self.market.settle(slot, trades)
         return True

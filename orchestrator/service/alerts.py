@@ -30,6 +30,8 @@ NAMES = {
     "second-away": "the second node does not answer",
     "reading-missing": "a site's reading did not come by its deadline",
     "settlement-late": "a slot is not settled though it could be",
+    "slot-refused": "the contract refuses to clear or to settle a slot",
+    "slot-passed-over": "slots were not settled before later ones took their place",
     "low-funds": "the account that pays for gas runs low",
     "roots-conflict": "sites attest different roots of a day, or another one than this store has",
     "plan-unwritten": "an agent's plan does not come to its site's dispatch",

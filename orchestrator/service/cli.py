@@ -14,14 +14,16 @@ import httpx
 import typer
 from eth_utils.address import is_address
 
+from chain.database import steps_to_do
 from chain.files import write_secret
-from chain.store import opened
 from energy.errors import ChainError, SettingError, YuiError
+from energy.japanese import in_language
 from oracle.keys import new_keystore, new_passphrase
 from orchestrator.options import InLanguage, print_json
 from orchestrator.service.alerts import log
+from orchestrator.service.inbox import waiting_in
 from orchestrator.service.settings import AgentSettings, load_settings
-from orchestrator.service.words import alert_line, said, say
+from orchestrator.service.words import alert_line, say
 from orchestrator.words import Language
 
 app = typer.Typer(
@@ -97,7 +99,7 @@ def init(
 def check(
     settings: SettingsPath = DEFAULT_SETTINGS, language: InLanguage = Language.ENGLISH
 ) -> None:
-    """Check settings, keys, nodes, market, funds and store, and say what is wrong of all."""
+    """Check settings, keys, nodes, market, funds, store and inbox; say what is wrong of all."""
     from orchestrator.service.deployment import check_chain, check_market, node_of, second_of
     from orchestrator.service.opening import agent_of, key_of
     from orchestrator.setting.sites import load_setting
@@ -111,7 +113,7 @@ def check(
             print(say(language, "ok", what=what, said=act()))
         except YuiError as error:
             wrong += 1
-            print(say(language, "wrong", what=what, said=said(language, str(error))))
+            print(say(language, "wrong", what=what, said=in_language(language, str(error))))
 
     def funds() -> str:
         chain = node_of(wanted, key_of(wanted.key))
@@ -130,14 +132,21 @@ def check(
         return say(language, "block", block=node.height())
 
     def store() -> str:
-        opened(wanted.store).dispose()
-        return say(language, "opens")
+        behind = steps_to_do(wanted.store)
+        if behind is None:
+            return say(language, "to_be_made")
+        return say(language, "older" if behind else "opens")
+
+    def inbox() -> str:
+        count = waiting_in(wanted.inbox)
+        return say(language, "to_be_made") if count is None else say(language, "wait", count=count)
 
     tried(say(language, "key"), lambda: key_of(wanted.key) and say(language, "opens"))
     tried(say(language, "node"), funds)
     if wanted.second:
         tried(say(language, "second"), second)
     tried(say(language, "store"), store)
+    tried(say(language, "inbox"), inbox)
     tried(
         say(language, "sites"),
         lambda: say(language, "count", count=len(load_setting(wanted.sites).sites)),

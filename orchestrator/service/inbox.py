@@ -10,13 +10,15 @@ be there yet: the file is opened, or made, when it is first asked.
 
 from __future__ import annotations
 
+import os
 import sqlite3
 import threading
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
+from chain.database import check_room_for, read_only
 from energy.errors import SettingError, StoreError
 from energy.messages import Domain, signer_of
 from energy.records import Order
@@ -135,6 +137,27 @@ class Inbox:
         """Close the file."""
         if self._opened is not None:
             self._opened.close()
+
+
+def waiting_in(path: Path) -> int | None:
+    """Return how many orders wait in an inbox's file, of which nothing is changed; None if there
+    is no file yet.
+
+    Raises:
+        SettingError: if it may not be written, or made.
+        StoreError: if it is no inbox, or broken.
+    """
+    if not path.exists():
+        check_room_for(path)
+        return None
+    try:
+        with closing(read_only(path, False)) as disk:
+            count = int(disk.execute("SELECT count(*) FROM orders").fetchone()[0])
+    except sqlite3.Error as error:
+        raise StoreError(f"{path} must be an inbox that works, got: {error}") from error
+    if not os.access(path, os.W_OK):
+        raise SettingError(f"{path} must be a file that may be written, got one that may not")
+    return count
 
 
 def signed_from(values: object, domain: Domain) -> SignedOrder:

@@ -21,6 +21,7 @@ Time is the chain's, in unix seconds.
 from __future__ import annotations
 
 import asyncio
+import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -99,6 +100,7 @@ class Orchestrator:
         self.truthful = self.witness is None
         self._held: set[tuple[int, int, int]] = set()
         self._movers: dict[str, Mover] = {}
+        self._telling = threading.Lock()
 
     # Duties; each is called again and again, in a thread of its own.
 
@@ -188,13 +190,25 @@ class Orchestrator:
 
     def clear(self) -> None:
         """Clear the slots whose gate is over."""
-        self._mover("clear").move(self.chain.now())
+        self._moved("clear")
 
     def settle(self) -> None:
         """Settle the slots that are over and read."""
-        for slot in self._mover("settle").move(self.chain.now()):
+        for slot in self._moved("settle"):
             self.settled += 1
             log.info(said("slot.settled", slot=slot))
+
+    def _moved(self, duty: str) -> list[int]:
+        """Move the slots as far as a duty does; return the settled ones, and say what is held."""
+        settled = self._mover(duty).move(self.chain.now())
+        with self._telling:
+            refused = {
+                f"slot {slot}": str(refusal)
+                for mover in list(self._movers.values())
+                for slot, refusal in mover.refused.items()
+            }
+            self.alerts.update("slot-refused", refused)
+        return settled
 
     def _mover(self, duty: str) -> Mover:
         if duty not in self._movers:

@@ -19,6 +19,7 @@ from chain.store import Store, stored
 from energy.attestation import date_of, day_number
 from energy.attested import ROOT_BYTES
 from energy.errors import SettingError
+from energy.market import RING
 from energy.records import Quality
 from energy.units import SLOT_SECONDS, SLOTS_PER_DAY, day_of, half_hour
 from orchestrator.service.alerts import Alerts
@@ -27,6 +28,10 @@ from orchestrator.service.settings import AlertSettings
 COIN = 10**18
 LOOK_BACK_SLOTS = 2 * SLOTS_PER_DAY
 LOOK_BACK_DAYS = 7
+PASSED_OVER_SLOTS = 2 * RING
+"""How far back slots are looked for that were passed over of late: they were, a ring after them."""
+TOLD_SECONDS = 2 * SLOTS_PER_DAY * SLOT_SECONDS
+"""How long it is said of a slot that it was passed over."""
 
 
 @dataclass
@@ -63,6 +68,8 @@ class Watch:
             # A slot that hangs is late until it is settled, however long ago it was.
             unsettled = first_unsettled(store, self.market.rules.first_slot)
             self._look_at_settlements(store, range(unsettled, newest), now)
+            passed = range(max(first, newest - PASSED_OVER_SLOTS), newest)
+            self._look_at_passed_over(store, passed, now)
             self._look_at_roots(store, newest)
 
     def look_at_chain(self) -> None:
@@ -109,7 +116,7 @@ class Watch:
         )
 
     def _look_at_settlements(self, store: Store, slots: range, now: int) -> None:
-        rules, settled = self.market.rules, set(store.slots(slots))
+        rules, settled = self.market.rules, {*store.slots(slots), *store.passed_over(slots)}
         late: dict[str, str] = {}
         self.unsettled = 0
         for slot in slots:
@@ -120,6 +127,21 @@ class Watch:
             if now - ready > self.settings.late_seconds:
                 late[f"slot {slot}"] = f"{_when(slot)}, due for {now - ready} s"
         self.alerts.update("settlement-late", late)
+
+    def _look_at_passed_over(self, store: Store, slots: range, now: int) -> None:
+        gone: dict[str, list[int]] = {}
+        blocks = store.traced(slots)
+        for slot in sorted(set(blocks).difference(store.slots(slots))):
+            if now - (store.block_time(blocks[slot]) or 0) < TOLD_SECONDS:
+                gone.setdefault(day_of(slot).isoformat(), []).append(slot)
+        self.alerts.update(
+            "slot-passed-over",
+            {
+                day: f"{len(passed)} half hours, the newest {_when(passed[-1])}: no order and no "
+                "reading of them came; they count as half hours without readings"
+                for day, passed in gone.items()
+            },
+        )
 
     def _look_at_roots(self, store: Store, newest: int) -> None:
         today = day_number(day_of(newest))
@@ -152,13 +174,11 @@ def _when(slot: int) -> str:
 
 
 def first_unsettled(store: Store, first_of_rules: int) -> int:
-    """Return the first slot whose settlement is not final, as far as a store knows.
+    """Return the first slot of which something can still become, as far as a store knows.
 
-    It is where a mover goes on: all before it are settled for good, or no site took part.
+    It is where a mover goes on: all before it are settled or passed over for good, or no site took
+    part.
     """
-    first, traced = store.first_slot(), store.last_traced()
+    first, final = store.first_slot(), store.last_final()
     begin = max(first_of_rules, first_of_rules if first is None else first)
-    if traced is None:
-        return begin
-    unsure = store.first_unsure()
-    return max(begin, traced + 1 if unsure is None else min(unsure, traced + 1))
+    return begin if final is None else max(begin, final + 1)

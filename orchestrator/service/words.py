@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from energy.japanese import in_japanese
+from energy.japanese import in_language
 from orchestrator.dates import moment
 from orchestrator.service.alerts import NAMES
 from orchestrator.words import Language, Phrases, phrase
@@ -22,6 +22,10 @@ _WORDS: Phrases = {
     "node": ("node", "ノード"),
     "second": ("second node", "2台目のノード"),
     "store": ("store", "記録"),
+    "inbox": ("inbox", "受付箱"),
+    "to_be_made": ("not there yet; run makes it", "まだない(runで作成)"),
+    "older": ("opens; run brings it up to date", "開ける(runで最新の形式に更新)"),
+    "wait": ("{count} orders wait", "待機中の注文{count}件"),
     "sites": ("sites", "施設ファイル"),
     "agent": ("agent of site {site}", "庁舎{site}のエージェント"),
     "opens": ("opens", "開ける"),
@@ -49,11 +53,6 @@ def say(language: Language, word: str, **values: object) -> str:
     return phrase(_WORDS, language, word, **values)
 
 
-def said(language: Language, sentence: str) -> str:
-    """Return what an error or an alert says, in a language."""
-    return in_japanese(sentence) if language is Language.JAPANESE else sentence
-
-
 def alert_line(language: Language, alert: Mapping[str, Any]) -> str:
     """Return an alert as a service tells of it, in a language.
 
@@ -69,8 +68,8 @@ def alert_line(language: Language, alert: Mapping[str, Any]) -> str:
         language,
         "alert",
         name=alert["name"],
-        meaning=said(language, NAMES.get(alert["name"], alert["name"])),
+        meaning=in_language(language, NAMES.get(alert["name"], alert["name"])),
         about=f"{about}{space}{number}",
-        details=said(language, alert["details"]),
+        details=in_language(language, alert["details"]),
         since=moment(alert["since"]),
     )

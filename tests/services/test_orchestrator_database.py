@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from functools import partial
@@ -13,6 +14,7 @@ import pytest
 from chain.store import opened
 from energy.errors import SettingError, StoreAway
 from energy.units import SLOT_SECONDS
+from orchestrator.service.cli import check
 from tests.databases import cluster, running
 from tests.orchestrated import Place, check_nothing_lost_or_doubled, wait_for
 from tests.services.test_node import KESENNUMA, SLOT
@@ -101,3 +103,43 @@ def test_a_wrong_password_or_an_unknown_database_ends_at_once_and_one_that_is_aw
                 server.execute("ALTER USER desk CONNECTION LIMIT 0")
             with pytest.raises(StoreAway, match="too many connections"):
                 opened(url())
+
+
+def files_of(folder: Path) -> dict[str, tuple[int, bytes]]:
+    """A folder's files, each with when it was changed and what it holds."""
+    found = [path for path in folder.rglob("*") if path.is_file() and path.name != "log"]
+    return {str(path): (path.stat().st_mtime_ns, path.read_bytes()) for path in found}
+
+
+def test_to_check_a_service_makes_no_store_and_no_inbox_and_changes_none(
+    place: Place, capsys: pytest.CaptureFixture[str]
+) -> None:
+    service = place.service()
+
+    def told() -> str:
+        before = files_of(place.folder)
+        check(service.settings)
+        assert files_of(place.folder) == before
+        return capsys.readouterr().out
+
+    place.now(place.town.market.rules.gate_of(SLOT) - 60)
+    assert told().count("not there yet; run makes it") == 2
+    service.start()
+    wait_for(partial(service.give, place.town.orders(SLOT)), place, "orders must be taken")
+    assert service.stop() == 0
+    said = told()
+    assert "ok    store: opens\n" in said
+    assert "orders wait" in said
+    text, broken = service.settings.read_text(), place.folder / "broken"
+    broken.write_text("no inbox")
+    nowhere = broken / "store.sqlite"
+    for wrong, changed in (
+        (broken, text.replace("[run]", f'inbox = "{broken}"\n[run]')),
+        (nowhere, re.sub("(?m)^url = .*$", f'url = "{nowhere}"', text)),
+    ):
+        service.settings.write_text(changed)
+        before = files_of(place.folder)
+        with pytest.raises(SettingError, match="all must be ok, got 1 wrong"):
+            check(service.settings)
+        assert files_of(place.folder) == before
+        assert f"{wrong} must be " in capsys.readouterr().out
