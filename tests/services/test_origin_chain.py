@@ -21,7 +21,7 @@ from typer.testing import CliRunner
 from chain.anvil import AnvilChain, anvil
 from chain.attesting import Attestor, day_tree, key_signed
 from chain.contract import Log, interface
-from chain.indexer import indexed
+from chain.indexer import FINAL, indexed
 from chain.market import MarketContract
 from chain.network.folders import create, new_member
 from chain.node import NodeChain
@@ -331,6 +331,11 @@ def test_what_a_fork_can_still_change_is_neither_claimed_nor_verified(
     said = [*network, "--folder", str(tmp_path), "--beneficiary", "x", "--purpose", "y"]
     store = ["--store", str(tmp_path / "claims.sqlite")]
     (tmp_path / "claims.sqlite").write_bytes(place.store_path.read_bytes())
+    # What was final by the chain's own profile never goes back; by this one nothing is yet.
+    engine = opened(str(tmp_path / "claims.sqlite"))
+    with written(engine) as copied:
+        copied.set(FINAL, "-1")
+    engine.dispose()
     claim = ["claim", "kesennuma", str(EVENING), *place.signing("trader", KESENNUMA), *store]
     with pytest.raises(SettingError, match="a half hour must be final to be claimed, got"):
         place.yui(*claim, *said)

@@ -125,7 +125,7 @@ def site_view(source: Source, site: int, day: date | None, month: str | None) ->
     sent = _sent(source, site, slots) if is_shown else []
     drawn = asked if month is None else slots
     parts = _parts(source, site, drawn, month is not None, used, sent) if is_shown else ()
-    statement = _statement(source, site, slots) if is_shown else None
+    statement = _statement(source, site, slots) if is_shown and slots else None
     return SitePage(
         site=source.ref(site),
         region=described.region if described else None,
