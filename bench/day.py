@@ -14,7 +14,7 @@ from tempfile import TemporaryDirectory
 
 from bench.figures import Figure
 from energy.units import SLOTS_PER_DAY
-from orchestrator.demo.demo import run_day
+from orchestrator.demo.day import run_day
 from orchestrator.setting.sites import load_setting
 
 DAY = date(2019, 6, 4)

@@ -18,6 +18,7 @@ from importlib.resources import files
 from importlib.util import find_spec
 
 from energy.errors import YuiError, refusals
+from energy.language import Language
 
 PACKAGES = ("energy", "chain", "daemon", "field", "oracle", "vpp", "orchestrator")
 """Those that are installed are asked; a site has no orchestrator."""
@@ -45,6 +46,11 @@ def in_japanese(sentence: str) -> str:
     'my.toml: portは1から9までであること(実際: 12)'
     """
     return _best(sentence)[1]
+
+
+def in_language(language: Language, sentence: str) -> str:
+    """Return what an error, a refusal or an alarm says, in a language."""
+    return in_japanese(sentence) if language is Language.JAPANESE else sentence
 
 
 @lru_cache(maxsize=1024)

@@ -6,7 +6,6 @@ They need no more than the extra `site`; the operator's command line takes them 
 from __future__ import annotations
 
 import asyncio
-import json
 import os
 import signal
 import sys
@@ -22,14 +21,17 @@ import typer
 from rich.console import Console
 
 from daemon.journal import log_to_stdout
+from daemon.options import InLanguage, Json, print_json
 from energy.errors import SettingError, YuiError
 from energy.japanese import in_japanese
+from energy.language import Language
 from energy.units import slot_from
 from field.modbus import Line, Serial, Tcp
 from oracle import screen
 from oracle.journal import log
 from oracle.outbox import Outbox, State
 from oracle.told import first_line, of_the_system, told, wants_japanese
+from oracle.words import say
 
 # Of typer's own errors only the one kind has a public name; they have the rest in common.
 UsageError: Any = typer.BadParameter.__base__
@@ -44,7 +46,6 @@ simulate = typer.Typer(no_args_is_help=True, help="Simulated devices, for tests 
 app.add_typer(oracle, name="oracle")
 app.add_typer(simulate, name="simulate")
 
-Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")]
 SettingsPath = Annotated[Path, typer.Option("--settings", help="The terminal's settings file.")]
 SlotText = Annotated[str, typer.Argument(help="A half hour, as '2026-04-01 18:30'.")]
 DEFAULT_SETTINGS = Path("oracle.toml")
@@ -133,6 +134,7 @@ def init(
     passphrase_file: Annotated[
         Path | None, typer.Option(help="A file with the key's passphrase; else one is made up.")
     ] = None,
+    language: InLanguage = Language.ENGLISH,
 ) -> None:
     """Make a site's key and settings, and print the address that the council enrols."""
     from chain.files import write_secret, write_whole
@@ -152,8 +154,8 @@ def init(
         passphrase = passphrase_from(passphrase_file)
     address = new_keystore(folder / "oracle.json", passphrase)
     write_whole(settings, text)
-    print(f"address to enrol for site {site}: {address}")
-    print(f"next: describe the devices in {settings}, then yui oracle probe and yui oracle run")
+    print(say(language, "enrol", site=site, address=address))
+    print(say(language, "go_on", settings=settings))
 
 
 @oracle.command()
@@ -167,6 +169,7 @@ def probe(
     map_name: Annotated[
         str | None, typer.Option("--map", help="A register map, for devices without SunSpec.")
     ] = None,
+    language: InLanguage = Language.ENGLISH,
     as_json: Json = False,
 ) -> None:
     """Show what devices answer: their models and every value, with its unit."""
@@ -189,15 +192,15 @@ def probe(
         finally:
             line.close()
 
-    console = Console(stderr=True)
-    with console.status("asking") as status:
-        answered, silent = asyncio.run(
-            asked(lambda unit: status.update(f"asking unit {unit} of {address}"))
-        )
+    def asking(unit: int) -> str:
+        return say(language, "asking", unit=unit, address=address)
+
+    with Console(stderr=True).status(asking(wanted[0])) as status:
+        answered, silent = asyncio.run(asked(lambda unit: status.update(asking(unit))))
     if as_json:
-        _print_json({"units": [asdict(unit) for unit in answered], "silent": silent})
+        print_json({"units": [asdict(unit) for unit in answered], "silent": silent})
     else:
-        Console().print(screen.probe_view(str(address), answered, silent))
+        Console().print(screen.probe_view(str(address), answered, silent, language))
     if not answered:
         raise SettingError(next(iter(silent.values())))
 
@@ -221,6 +224,7 @@ def run_terminal(
 def status(
     settings: SettingsPath = DEFAULT_SETTINGS,
     slots: Annotated[int, typer.Option(help="How many of the latest half hours.")] = 8,
+    language: InLanguage = Language.ENGLISH,
     as_json: Json = False,
 ) -> None:
     """Show what is on disk: readings and where they are, what is missing, what went wrong."""
@@ -229,13 +233,17 @@ def status(
     with _outbox(settings) as outbox:
         shown = status_of(outbox, slots)
     if as_json:
-        _print_json(shown.to_json())
+        print_json(shown.to_json())
     else:
-        Console().print(screen.status_view(shown))
+        Console().print(screen.status_view(shown, language))
 
 
 @oracle.command()
-def retry(slot: SlotText, settings: SettingsPath = DEFAULT_SETTINGS) -> None:
+def retry(
+    slot: SlotText,
+    settings: SettingsPath = DEFAULT_SETTINGS,
+    language: InLanguage = Language.ENGLISH,
+) -> None:
     """Let a refused reading be sent again, once its cause is gone."""
     with _outbox(settings) as outbox:
         entry = outbox.reading_of(_slot(slot))
@@ -243,7 +251,7 @@ def retry(slot: SlotText, settings: SettingsPath = DEFAULT_SETTINGS) -> None:
             held = "no reading" if entry is None else entry.state
             raise SettingError(f"the reading of {slot} must be refused, got {held}")
         outbox.mark([entry.reading], State.MADE, entry.remark, entry.changed_seconds)
-    print(f"{slot}: waits to be sent")
+    print(say(language, "waits", slot=slot))
 
 
 @oracle.command()
@@ -257,6 +265,7 @@ def correct(
     discharged: Annotated[int | None, typer.Option(help="Wh out of the battery.")] = None,
     stored: Annotated[int | None, typer.Option(help="Wh in the battery at its end.")] = None,
     settings: SettingsPath = DEFAULT_SETTINGS,
+    language: InLanguage = Language.ENGLISH,
 ) -> None:
     """Correct a half hour by what is known of it otherwise, as an exchanged meter's last count."""
     from oracle.service import corrected
@@ -276,7 +285,7 @@ def correct(
             raise SettingError(f"--{name} must be 0 to {2**32 - 1} Wh, got {energy}")
     log_to_stdout(log)
     revision = asyncio.run(corrected(load_settings(settings), _slot(slot), energies, reason))
-    print(f"{slot}: revision {revision} waits to be sent")
+    print(say(language, "corrected", slot=slot, revision=revision))
 
 
 @simulate.command("site")
@@ -303,6 +312,7 @@ def simulate_site(
     seed: Annotated[
         int | None, typer.Option(help="With a seed, load and sun are never still.")
     ] = None,
+    language: InLanguage = Language.ENGLISH,
 ) -> None:
     """Be a site's meter, inverter and battery; faults are typed: 'help' says which."""
     from oracle.stage import Stage
@@ -317,6 +327,7 @@ def simulate_site(
         ramp_kw=ramp_kw,
         control=control,
         seed=seed,
+        language=language,
     )
     with suppress(KeyboardInterrupt):
         asyncio.run(stage.play(host, port, serial))
@@ -351,10 +362,6 @@ def _outbox(settings: Path) -> Any:
     if not path.exists():
         raise SettingError(f"{path} must be there (yui oracle run makes it), got no such file")
     return closing(Outbox(path))
-
-
-def _print_json(value: object) -> None:
-    print(json.dumps(value, ensure_ascii=False, indent=2))
 
 
 if __name__ == "__main__":

@@ -6,27 +6,20 @@ import asyncio
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from energy.errors import SettingError
+from energy.japanese import in_language
+from energy.language import Language
 from oracle.plant import Battery, Flows
 from oracle.simulated_points import CONTROL_POINTS
 from oracle.simulator import BATTERY, INVERTER, METER, SECOND_PARTS, Fault, SiteSimulator
 from oracle.weather import clear_sky, gusts, office, series_from
+from oracle.words import say
 
 STEP_SECONDS = 1
 UNITS = {"meter": METER, "inverter": INVERTER, "battery": BATTERY}
-HELP = f"""\
-UNIT is {", ".join(UNITS)} or all.
-  UNIT FAULT       be faulty: {", ".join(fault.word for fault in Fault)}
-  UNIT ok          be well again
-  UNIT replace WH  be another device, whose counters show so much
-  slow SECONDS     how late a slow unit answers
-  jump SECONDS     let so much time pass at once
-  pull             stop the server: all cables out
-  plug             start it again
-  show             say how things stand"""
 
 
 @dataclass
@@ -36,6 +29,7 @@ class Stage:
     site: SiteSimulator
     speed: float
     clock: Callable[[], float] = time.time
+    language: Language = Language.ENGLISH
 
     @classmethod
     def of(
@@ -50,6 +44,7 @@ class Stage:
         ramp_kw: float = 0.0,
         control: int | None = None,
         seed: int | None = None,
+        language: Language = Language.ENGLISH,
     ) -> Stage:
         """Return a stage of a size (kW, kWh) that begins now.
 
@@ -98,7 +93,7 @@ class Stage:
             noise=None if seed is None else gusts(seed),
             controlled_by=tuple(CONTROL_POINTS) if control is None else (control,),
         )
-        return cls(site, speed)
+        return cls(site, speed, language=language)
 
     async def play(self, host: str, port: int, serial: str | None) -> None:
         """Answer, let time pass, and obey what is typed, until interrupted."""
@@ -107,7 +102,7 @@ class Stage:
             where = serial
         else:
             where = f"{host}:{await self.site.start(host, port)}"
-        print(f"meter 1, inverter 2, battery 3 at {where}; type help for faults", flush=True)
+        print(say(self.language, "stage", where=where), flush=True)
         typed = asyncio.create_task(self._typed(host, serial))
         try:
             begun, first = self.clock(), self.site.plant.time_seconds
@@ -131,13 +126,13 @@ class Stage:
             words = line.decode(errors="replace").split()
             if words == ["pull"]:
                 await self.site.stop()
-                print("pulled", flush=True)
+                print(say(self.language, "pulled"), flush=True)
             elif words == ["plug"]:
                 if serial:
                     await self.site.start_serial(serial)
                 else:
                     await self.site.start(host, self.site.port)
-                print("plugged", flush=True)
+                print(say(self.language, "plugged"), flush=True)
             elif words:
                 print(self.obey(words), flush=True)
 
@@ -153,15 +148,17 @@ class Stage:
         faults = {fault.word: fault for fault in Fault}
         match words:
             case ["help"]:
-                return HELP
+                names = [fault.word for fault in Fault]
+                units = ", ".join(UNITS)
+                return say(self.language, "help", units=units, faults=", ".join(names))
             case ["show"]:
                 return self._shown()
             case ["slow", seconds] if _is_number(seconds):
                 self.site.slow_seconds = float(seconds)
-                return f"slow: {seconds} s"
+                return say(self.language, "slow", seconds=seconds)
             case ["jump", seconds] if seconds.isdecimal() and int(seconds) > 0:
                 self.site.advance(self.site.plant.time_seconds + int(seconds))
-                return f"jumped {seconds} s"
+                return say(self.language, "jumped", seconds=seconds)
             case [unit, word, *rest] if unit in UNITS or unit == "all":
                 for name in UNITS if unit == "all" else [unit]:
                     number = UNITS[name]
@@ -172,18 +169,21 @@ class Stage:
                     elif word == "replace" and rest and rest[0].isdecimal():
                         self.site.replace_device(number, int(rest[0]))
                     else:
-                        return f"a fault must be one that there is (type help), got {word!r}"
+                        told = f"a fault must be one that there is (type help), got {word!r}"
+                        return in_language(self.language, told)
                 return f"{unit}: {' '.join([word, *rest])}"
-        return f"a command must be one that there is (type help), got {' '.join(words)!r}"
+        told = f"a command must be one that there is (type help), got {' '.join(words)!r}"
+        return in_language(self.language, told)
 
     def _shown(self) -> str:
         plant, names = self.site.plant, {number: name for name, number in UNITS.items()}
         broken = ", ".join(f"{names[at]} {fault.word}" for at, fault in self.site.faults().items())
-        counts = plant.counters_wh
-        return (
-            f"imported {counts.imported} exported {counts.exported} generated {counts.generated} "
-            f"charged {counts.charged} discharged {counts.discharged} stored {plant.stored_wh} Wh; "
-            f"faults: {broken or 'none'}"
+        return say(
+            self.language,
+            "stands",
+            **asdict(plant.counters_wh),
+            stored=plant.stored_wh,
+            faults=broken or say(self.language, "none"),
         )
 
 

@@ -64,6 +64,21 @@ def unnamed(site: int) -> tuple[str, str]:
     return UNNAMED["en"].format(site=site), UNNAMED["ja"].format(site=site)
 
 
+def called(store: Store, site: int) -> str:
+    """Return how an error names a site of a store: in both languages, or by number."""
+    names = kept_names(store)
+    return listed_name(*names[site]) if site in names else str(site)
+
+
+def listed_name(name: str, name_ja: str) -> str:
+    """Return a site's name in both languages.
+
+    >>> listed_name("Sendai", "仙台合同庁舎")
+    'Sendai (仙台)'
+    """
+    return f"{name} ({short(name_ja)})"
+
+
 def site_number(names: Names, wanted: str) -> int:
     """Return the number of a site that a person names in either language, or by number.
 
@@ -74,7 +89,7 @@ def site_number(names: Names, wanted: str) -> int:
         for site, name in language.items():
             if wanted.lower() in (str(site), name.lower(), short(name)):
                 return site
-    known = [f"{name} ({short(names['ja'][site])})" for site, name in names["en"].items()]
+    known = [listed_name(name, names["ja"][site]) for site, name in names["en"].items()]
     if not known:
         raise SettingError(f"a site must be one of the market's, which has none, got {wanted!r}")
     listed = ", ".join(known)

@@ -12,6 +12,7 @@ from chain.database import opened_to_read
 from chain.overview import slot_lines
 from chain.store import Store, stored
 from energy.errors import YuiError
+from energy.japanese import in_language
 from energy.lots import Kind
 from energy.units import day_of, half_hour, slots_of
 from orchestrator.names import SiteNames, names_of
@@ -20,8 +21,8 @@ from orchestrator.words import Language, Phrases, phrase, short
 
 SERVICE, TERMINAL = "orchestrator.toml", "oracle.toml"
 NETWORK = Path(".yui/network/network.json")
-WIDTH = 48
-"""Columns of text before a command."""
+GAP = 2
+"""Columns between what is said and its command, at least."""
 _WORDS: Phrases = {
     "nothing": (
         "Nothing is here yet. A day of seven offices:",
@@ -57,11 +58,21 @@ _WORDS: Phrases = {
 
 
 def what_next(folder: Path, language: Language = Language.ENGLISH) -> Iterator[str]:
-    """Yield what is found in a folder, each with the command that goes on from there."""
+    """Yield what is found in a folder, each with the command that goes on from there: the
+    commands stand below each other, however long a line before one is."""
+    lines = list(_found(folder, language))
+    width = max(cell_len(text) for text, command in lines if command)
+    for text, command in lines:
+        yield f"{text}{' ' * (width + GAP - cell_len(text))}{command}" if command else text
 
-    def line(word: str, command: str, **values: object) -> str:
-        text = phrase(_WORDS, language, word, **values)
-        return f"{text}{' ' * max(WIDTH - cell_len(text), 1)}{command}"
+
+_Line = tuple[str, str]
+"""What is said, and its command; none where something is only told."""
+
+
+def _found(folder: Path, language: Language) -> Iterator[_Line]:
+    def line(word: str, command: str, **values: object) -> _Line:
+        return phrase(_WORDS, language, word, **values), command
 
     store, found = folder / DEFAULT_STORE, False
     if store.exists():
@@ -86,7 +97,7 @@ def what_next(folder: Path, language: Language = Language.ENGLISH) -> Iterator[s
     yield line("all", "yui --help")
 
 
-def _of_store(path: Path, line: Callable[..., str], language: Language) -> Iterator[str]:
+def _of_store(path: Path, line: Callable[..., _Line], language: Language) -> Iterator[_Line]:
     try:
         engine = opened_to_read(str(path))
         with stored(engine) as store:
@@ -94,7 +105,7 @@ def _of_store(path: Path, line: Callable[..., str], language: Language) -> Itera
             example = _example(store, language)
         engine.dispose()
     except YuiError as error:
-        yield f"{error}"
+        yield in_language(language, str(error)), ""
         yield line("anew", "yui demo", path=path)
         return
     if last is None:

@@ -17,6 +17,9 @@ from sqlalchemy import Engine
 from chain.database import opened_to_read
 from chain.files import write_whole
 from chain.store import Store, opened, stored
+from daemon.options import InLanguage as InLanguage
+from daemon.options import Json as Json
+from daemon.options import print_json as print_json
 from energy.errors import SettingError
 from orchestrator.dates import day_named
 from orchestrator.names import Names, names_of
@@ -28,13 +31,11 @@ if TYPE_CHECKING:
 DEMO_FOLDER = Path(".yui/demo")
 DEFAULT_STORE = str(DEMO_FOLDER / "store.sqlite")
 
-Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")]
 Csv = Annotated[bool, typer.Option("--csv", help="Print CSV instead of tables.")]
 SiteName = Annotated[str, typer.Argument(help="The site's name or number.")]
 StorePath = Annotated[
     str, typer.Option("--store", help="The store to read: a path, or a postgresql:// URL.")
 ]
-InLanguage = Annotated[Language, typer.Option("--language", help="en or ja.")]
 
 Rpc = Annotated[
     str | None,
@@ -167,11 +168,6 @@ def say_what_may_vanish(slots: Sequence[int], language: Language) -> None:
     if slots:
         when = say_slot(language, min(slots))
         print(phrase(_VANISHING, language, "vanishing", count=len(slots), when=when))
-
-
-def print_json(value: object) -> None:
-    """Print a value as JSON."""
-    print(json.dumps(value, ensure_ascii=False, indent=2))
 
 
 def write_json(path: Path, content: object) -> None:

@@ -30,6 +30,7 @@ _STEPS: Phrases = {
     "audit": ("auditing", "監査中"),
     "index": ("reading the chain", "チェーンを読込中"),
     "report": ("reporting", "報告書を作成中"),
+    "scenario": ("scenarios played", "再生済みのシナリオ"),
     "play": ("days played", "再生済みの日数"),
     "claim": ("claiming days", "償却中(日)"),
     "left": ("asking what is left to claim", "未償却量を照会中"),

@@ -2,22 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from datetime import date
-from enum import StrEnum
 
+from energy.language import Language, Phrases, phrase
 from energy.units import day_of, half_hour
 
-
-class Language(StrEnum):
-    """A language of the output."""
-
-    ENGLISH = "en"
-    JAPANESE = "ja"
-
-
-Phrases = Mapping[str, tuple[str, str]]
-"""Phrases by word, in English and Japanese."""
+__all__ = ["Language", "Phrases", "phrase", "say", "say_day", "say_slot", "say_span", "short"]
 
 _WORDS = {
     "statement": ("Statement of {site}, {day}", "{site} 電力消費・供給元証明 {day}"),
@@ -304,16 +294,6 @@ _WORDS = {
         "太陽光電力の流れ(行: 発電庁舎、列: 消費庁舎、kWh。対角は自家消費)",
     ),
 }
-
-
-def phrase(table: Phrases, language: Language, word: str, **values: object) -> str:
-    """Return a phrase of a table in a language, with values filled in.
-
-    >>> phrase({"sites": ("{n} sites", "{n}拠点")}, Language.JAPANESE, "sites", n=7)
-    '7拠点'
-    """
-    english, japanese = table[word]
-    return (japanese if language is Language.JAPANESE else english).format(**values)
 
 
 def say(language: Language, word: str, **values: object) -> str:

@@ -59,6 +59,7 @@ def mount(app: typer.Typer) -> None:
 def init(
     folder: Annotated[Path, typer.Option(help="The control room's folder.")] = DEFAULT_FOLDER,
     port: Annotated[int, typer.Option(help="Where it takes calls, on this machine.")] = PORT,
+    language: InLanguage = Language.ENGLISH,
 ) -> None:
     """Make settings by which the control room takes calls, and a token for who posts them."""
     settings, token = folder / SETTINGS_FILE, folder / "calls.token"
@@ -68,7 +69,7 @@ def init(
     folder.mkdir(parents=True, exist_ok=True)
     write_secret(token, secrets.token_urlsafe(32) + "\n")
     settings.write_text(_TEXT.format(port=port), encoding="utf-8")
-    print(f"{settings}: calls are taken at http://127.0.0.1:{port}, from who has {token}")
+    print(say(language, "taken_at", settings=settings, port=port, token=token))
 
 
 def send(
@@ -93,6 +94,7 @@ def send(
     file: Annotated[Path | None, typer.Option(help="The call as JSON instead.")] = None,
     room: RoomUrl = DEFAULT_ROOM,
     token: TokenFile = DEFAULT_TOKEN,
+    language: InLanguage = Language.ENGLISH,
     as_json: Json = False,
 ) -> None:
     """Send a call to the control room; it is split and told at once."""
@@ -117,13 +119,15 @@ def send(
     if as_json:
         print_json(answer)
     else:
-        print(f"{answer['name']}: {answer['state']}, {answer['start']} - {answer['end']}")
+        state = say(language, answer["state"])
+        print(say(language, "sent", **answer | {"state": state}))
 
 
 def cancel(
     name: Name,
     room: RoomUrl = DEFAULT_ROOM,
     token: TokenFile = DEFAULT_TOKEN,
+    language: InLanguage = Language.ENGLISH,
     as_json: Json = False,
 ) -> None:
     """Cancel a call; the sites that serve it are told at once."""
@@ -131,7 +135,8 @@ def cancel(
     if as_json:
         print_json(answer)
     else:
-        print(f"{answer['name']}: {answer['state']}")
+        state = say(language, answer["state"])
+        print(say(language, "cancelled_is", name=answer["name"], state=state))
 
 
 def offer(

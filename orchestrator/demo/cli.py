@@ -25,7 +25,7 @@ from orchestrator.steering.steering import RULE
 from orchestrator.words import Language, say
 
 if TYPE_CHECKING:
-    from orchestrator.demo.demo import DemoDay
+    from orchestrator.demo.day import DemoDay
 
 
 def demo(
@@ -54,7 +54,8 @@ def demo(
 ) -> None:
     """Run a day from meter to statement on a chain of its own, print what came of it, and at a
     terminal show it as pages until Ctrl-C."""
-    from orchestrator.demo.demo import NETWORKS, run_day
+    from orchestrator.demo.day import run_day
+    from orchestrator.demo.market import NETWORKS
 
     if as_json and open_:
         raise SettingError("one of --json and --open at most must be given, got both")

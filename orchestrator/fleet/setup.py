@@ -11,8 +11,11 @@ import typer
 
 from energy.errors import SettingError
 from orchestrator.fleet.room_cli import FLEET_FOLDER, FleetPath
+from orchestrator.fleet.words import say
+from orchestrator.options import InLanguage
 from orchestrator.progress import progress_bar
 from orchestrator.setting.sites import Site, load_setting
+from orchestrator.words import Language
 from vpp.link.authority import CERTIFICATE_DAYS, certificate_at
 from vpp.link.folders import Member, fleet_at, room_at
 from vpp.link.setup import PORT, ROOM_PORT, Where, counted, new_fleet, renewed, revoked
@@ -52,18 +55,20 @@ def init(
     broker_user: Annotated[
         str, typer.Option(help="Who the broker runs as if root starts it; you if left out.")
     ] = "",
+    language: InLanguage = Language.ENGLISH,
 ) -> None:
     """Make a fleet: certificates, the control room's signing key, the broker's settings."""
     where = Where(host, port, room_host, room_port, bind, broker_user)
-    with progress_bar() as progress:
+    with progress_bar(language) as progress:
         made = new_fleet(
             folder, name, _members(sites), where, lambda done, of: progress("certify", done, of)
         )
     _noted(folder, {"made": made.name, "signer": made.signer, "sites": len(made.sites)})
-    print(f"{folder}: fleet {made.name}, {len(made.sites)} sites, signed by {made.signer}")
-    print(f"broker: mosquitto -c {folder / 'broker' / 'mosquitto.conf'}")
-    print(f"sites: carry each folder of {folder / 'sites'} to its site")
-    print(f"keep {folder / 'ca'} off line: it is needed for certificates alone")
+    of = {"name": made.name, "count": len(made.sites), "signer": made.signer}
+    print(say(language, "made", folder=folder, **of))
+    print(say(language, "broker", settings=folder / "broker" / "mosquitto.conf"))
+    print(say(language, "carry", folder=folder / "sites"))
+    print(say(language, "off_line", folder=folder / "ca"))
 
 
 def certificate(
@@ -74,13 +79,14 @@ def certificate(
         bool, typer.Option("--revoke", help="Only revoke; the site cannot connect any more.")
     ] = False,
     fleet: FleetPath = FLEET_FOLDER,
+    language: InLanguage = Language.ENGLISH,
 ) -> None:
     """Renew a site's certificate, or revoke it; or list how long those of all sites are good."""
     register = fleet_at(fleet)
     if site is None:
         if revoke:
             raise SettingError("--site must say whose certificate is revoked, got none")
-        _list(fleet, register.sites)
+        _list(fleet, register.sites, language)
         return
     found = [
         each
@@ -92,24 +98,30 @@ def certificate(
     number = found[0].site
     (revoked if revoke else renewed)(fleet, number)
     _noted(fleet, {"revoked" if revoke else "renewed": number})
+    name = _named(found[0], language)
     if revoke:
-        print(f"{found[0].name}: revoked")
+        print(say(language, "revoked", name=name))
     else:
         place = fleet / "sites" / user_of(number)
-        print(f"{found[0].name}: renewed for {CERTIFICATE_DAYS} days; carry {place} to the site")
-    print("restart the broker: it reads its list of revoked certificates when it starts")
+        print(say(language, "renewed", name=name, days=CERTIFICATE_DAYS, place=place))
+    print(say(language, "restart_broker"))
 
 
-def _list(folder: Path, sites: tuple[Member, ...]) -> None:
+def _named(member: Member, language: Language) -> str:
+    return (language is Language.JAPANESE and member.name_ja) or member.name
+
+
+def _list(folder: Path, sites: tuple[Member, ...], language: Language) -> None:
     for each in sites:
         if set(each.certificates) <= set(each.revoked):
-            print(f"{each.name}: revoked")
+            print(say(language, "revoked", name=_named(each, language)))
             continue
         path = folder / "sites" / user_of(each.site) / "site.crt"
         until = certificate_at(path).not_valid_after_utc
         days = (until - datetime.now(UTC)).days
-        hint = f", renew it: yui fleet certificate --site {each.site}" if days < RENEW_DAYS else ""
-        print(f"{each.name}: until {until:%Y-%m-%d}, {days} days{hint}")
+        hint = say(language, "renew", site=each.site) if days < RENEW_DAYS else ""
+        good = {"until": f"{until:%Y-%m-%d}", "days": days, "hint": hint}
+        print(say(language, "good_until", name=_named(each, language), **good))
 
 
 def _noted(folder: Path, content: dict[str, object]) -> None:

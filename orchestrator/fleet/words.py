@@ -61,6 +61,37 @@ _WORDS: Mapping[str, tuple[str, str]] = {
         "{count}拠点は充電率が不明のため対象外。",
     ),
     "nobody": ("No site is meant.", "該当する拠点がない。"),
+    # The fleet's files and certificates.
+    "made": (
+        "{folder}: fleet {name}, {count} sites, signed by {signer}",
+        "{folder}: 蓄電池群{name}、{count}拠点、署名鍵 {signer}",
+    ),
+    "broker": ("broker: mosquitto -c {settings}", "ブローカー: mosquitto -c {settings}"),
+    "carry": (
+        "sites: carry each folder of {folder} to its site",
+        "拠点: {folder}内の各フォルダーを該当拠点へ運ぶ",
+    ),
+    "off_line": (
+        "keep {folder} off line: it is needed for certificates alone",
+        "{folder}はオフラインで保管する(証明書の発行にだけ使う)",
+    ),
+    "revoked": ("{name}: revoked", "{name}: 失効済み"),
+    "renewed": (
+        "{name}: renewed for {days} days; carry {place} to the site",
+        "{name}: {days}日間有効な証明書に更新した。{place}を拠点へ運ぶ",
+    ),
+    "restart_broker": (
+        "restart the broker: it reads its list of revoked certificates when it starts",
+        "ブローカーを再起動する(失効リストは起動時に読み込まれる)",
+    ),
+    "good_until": (
+        "{name}: until {until}, {days} days{hint}",
+        "{name}: {until}まで({days}日){hint}",
+    ),
+    "renew": (
+        ", renew it: yui fleet certificate --site {site}",
+        "、要更新: yui fleet certificate --site {site}",
+    ),
     "trail": ("Audit trail", "監査記録"),
     "number": ("No.", "番号"),
     "at": ("When", "日時"),

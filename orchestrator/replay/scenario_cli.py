@@ -8,13 +8,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
-from rich.progress import MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from energy.errors import SettingError
 from orchestrator import screen
 from orchestrator.options import InLanguage, Json, day_from, print_json
+from orchestrator.progress import progress_bar
 from orchestrator.steering.choice import InSteering, check_steering
 from orchestrator.steering.steering import PLAN
 from orchestrator.words import Language
@@ -73,7 +72,8 @@ def compare(
         played = [day_from(first) + timedelta(days=number) for number in range(days)]
     compared_with = known[0]
     wanted = [*chosen, *({compared_with} - set(chosen))]
-    found = _played(compared(wanted, played, sites, exchange, workers, battery, seeds), wanted)
+    playing = compared(wanted, played, sites, exchange, workers, battery, seeds)
+    found = _played(playing, wanted, language)
     shown = {name: [found[name][seed] for seed in sorted(found[name])] for name in chosen}
     if as_json:
         print_json(
@@ -92,25 +92,15 @@ def compare(
 
 
 def _played(
-    playing: Iterator[tuple[str, int, Outcome]], names: Sequence[str]
+    playing: Iterator[tuple[str, int, Outcome]], names: Sequence[str], language: Language
 ) -> dict[str, dict[int, Outcome]]:
     """Take outcomes as they come, with progress on stderr, by scenario and seed."""
-    bar = Progress(
-        TextColumn("scenarios played"),
-        MofNCompleteColumn(),
-        TextColumn("{task.description}"),
-        TimeElapsedColumn(),
-        console=Console(stderr=True),
-        transient=True,
-    )
     found: dict[str, dict[int, Outcome]] = {name: {} for name in names}
-    with bar:
-        task = bar.add_task("", total=len(names))
+    with progress_bar(language) as progress:
+        progress("scenario", 0, len(names))
         for name, seed, outcome in playing:
-            if not found[name]:
-                bar.advance(task)
             found[name][seed] = outcome
-            bar.update(task, description=f"{name}, seed {seed}")
+            progress("scenario", sum(map(bool, found.values())), len(names))
     return found
 
 

@@ -17,12 +17,13 @@ from eth_utils.address import is_address
 from chain.database import steps_to_do
 from chain.files import write_secret
 from energy.errors import ChainError, SettingError, YuiError
+from energy.japanese import in_language
 from oracle.keys import new_keystore, new_passphrase
 from orchestrator.options import InLanguage, print_json
 from orchestrator.service.alerts import log
 from orchestrator.service.inbox import waiting_in
 from orchestrator.service.settings import AgentSettings, load_settings
-from orchestrator.service.words import alert_line, said, say
+from orchestrator.service.words import alert_line, say
 from orchestrator.words import Language
 
 app = typer.Typer(
@@ -112,7 +113,7 @@ def check(
             print(say(language, "ok", what=what, said=act()))
         except YuiError as error:
             wrong += 1
-            print(say(language, "wrong", what=what, said=said(language, str(error))))
+            print(say(language, "wrong", what=what, said=in_language(language, str(error))))
 
     def funds() -> str:
         chain = node_of(wanted, key_of(wanted.key))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from energy.japanese import in_japanese
+from energy.japanese import in_language
 from orchestrator.dates import moment
 from orchestrator.service.alerts import NAMES
 from orchestrator.words import Language, Phrases, phrase
@@ -53,11 +53,6 @@ def say(language: Language, word: str, **values: object) -> str:
     return phrase(_WORDS, language, word, **values)
 
 
-def said(language: Language, sentence: str) -> str:
-    """Return what an error or an alert says, in a language."""
-    return in_japanese(sentence) if language is Language.JAPANESE else sentence
-
-
 def alert_line(language: Language, alert: Mapping[str, Any]) -> str:
     """Return an alert as a service tells of it, in a language.
 
@@ -73,8 +68,8 @@ def alert_line(language: Language, alert: Mapping[str, Any]) -> str:
         language,
         "alert",
         name=alert["name"],
-        meaning=said(language, NAMES.get(alert["name"], alert["name"])),
+        meaning=in_language(language, NAMES.get(alert["name"], alert["name"])),
         about=f"{about}{space}{number}",
-        details=said(language, alert["details"]),
+        details=in_language(language, alert["details"]),
         since=moment(alert["since"]),
     )

@@ -19,6 +19,7 @@ from energy.lots import Kind, charge_for
 from energy.merkle import leaf_of
 from energy.rows import Row
 from energy.units import kwh
+from orchestrator.names import called
 from orchestrator.statements.day import measured
 from orchestrator.when import when
 from orchestrator.words import Language, say, say_slot, short
@@ -131,8 +132,8 @@ def statement_of(store: Store, site: int, slots: range) -> Statement:
     rows = store.origins("used", final, site)
     if not rows:
         raise SettingError(
-            f"site {site} must have used energy in a settled half hour from {_when(slots[0])} to "
-            f"{_when(slots[-1])}, got none"
+            f"site {called(store, site)} must have used energy in a settled half hour from "
+            f"{_when(slots[0])} to {_when(slots[-1])}, got none"
         )
     used: dict[int, int] = {}
     for row in rows:
@@ -232,7 +233,7 @@ def destinations_of(store: Store, site: int, slots: range) -> list[Destination]:
     ]
     if not found:
         raise SettingError(
-            f"site {site} must have generated energy in a settled half hour from "
+            f"site {called(store, site)} must have generated energy in a settled half hour from "
             f"{_when(slots[0])} to {_when(slots[-1])}, got none"
         )
     return sorted(found, key=lambda one: (one.row.origin.slot, one.row.slot))

@@ -22,7 +22,7 @@ from sqlalchemy import make_url
 from chain.database import opened_to_read
 from daemon.health import notify
 from energy.errors import SettingError
-from orchestrator.options import DEFAULT_STORE, StorePath, reader_at
+from orchestrator.options import DEFAULT_STORE, InLanguage, StorePath, reader_at
 from orchestrator.replay.asked import FILE as CALLS_FILE
 from orchestrator.setting.sites import load_setting
 from orchestrator.web.access import users
@@ -31,6 +31,7 @@ from orchestrator.web.access.disk import Disk
 from orchestrator.web.access.limits import log
 from orchestrator.web.access.users import DEFAULT_ACCOUNTS, ORIGIN, AccountsPath
 from orchestrator.web.viewer import Others
+from orchestrator.words import Language, Phrases, phrase
 from vpp.calls.tables import STEPS as CALLS_STEPS
 from vpp.link.folders import room_at
 from vpp.room.tables import STEPS
@@ -49,6 +50,7 @@ MOST_CONNECTIONS = 2_000
 KEEP_ALIVE_SECONDS = 60
 SHUTDOWN_SECONDS = 5
 SWITCH_SECONDS = 0.0005
+_WORDS: Phrases = {"serves": ("{address}  (Ctrl-C ends)", "{address}  (Ctrl-Cで終了)")}
 
 app = typer.Typer(help="The pages, and who may log in to them.")
 app.add_typer(users.app, name="users")
@@ -112,6 +114,7 @@ def web(
     open_: Annotated[
         bool, typer.Option("--open", help="Open the pages in this machine's browser.")
     ] = False,
+    language: InLanguage = Language.ENGLISH,
 ) -> None:
     """Show the pages of a store, to read: they hold no member's key, and sign nothing but an
     operator's commands to a fleet (--fleet)."""
@@ -132,6 +135,7 @@ def web(
             fleet,
             sites,
             open_,
+            language,
         )
 
 
@@ -151,6 +155,7 @@ def serve(
     fleet: Path | None = None,
     sites: Path | None = None,
     open_: bool = False,
+    language: Language = Language.ENGLISH,
 ) -> None:
     """Serve the pages of a store until the process is told to end.
 
@@ -185,7 +190,7 @@ def serve(
     # While a page is made in a thread, others are answered in between.
     sys.setswitchinterval(SWITCH_SECONDS)
     address = f"{policy.origin}/now"
-    print(f"{address}  (Ctrl-C ends)", flush=True)
+    print(phrase(_WORDS, language, "serves", address=address), flush=True)
     if open_:
         Timer(OPEN_AFTER_SECONDS, webbrowser.open, [address]).start()
     config = uvicorn.Config(

@@ -29,7 +29,7 @@ from energy.merkle import leaf_of
 from energy.registry import NETWORK, UTILITY
 from energy.units import slot_of_day, slots_of
 from orchestrator.cli import app
-from orchestrator.demo.demo import DemoDay, run_day
+from orchestrator.demo.day import DemoDay, run_day
 from orchestrator.setting.sites import AHEAD, Setting, load_setting, with_mode
 from orchestrator.statements.day import day_report
 from orchestrator.statements.page import html_of
@@ -91,7 +91,7 @@ def test_all_half_hours_are_settled(store: Store, told: Told, day: DemoDay) -> N
     assert told.steps[0][0] == "chain"
     assert told.steps[-1] == ("audit", 48, 48)
     assert [done for step, done, _ in told.steps if step == "day"][-1] == 48
-    assert day.deployed_by in ("brownie", "web3")
+    assert day.deployed_by == "brownie"
 
 
 def test_every_meter_was_read_over_modbus(store: Store) -> None:

@@ -31,6 +31,7 @@ from orchestrator.dates import (
 from orchestrator.next_step import what_next
 from orchestrator.records import commands as store_commands
 from orchestrator.records.words import COLUMNS
+from orchestrator.words import Language
 from tests.program import run
 
 DAY = date(2019, 6, 4)
@@ -342,6 +343,27 @@ def test_yui_alone_says_what_to_do_next(tmp_path: Path, store: str) -> None:
     assert any("delete" in line for line in what_next(tmp_path))
     (tmp_path / "orchestrator.toml").write_text("")
     assert any("yui orchestrator check" in line for line in what_next(tmp_path))
+
+
+@pytest.mark.parametrize("language", list(Language))
+def test_the_commands_that_yui_alone_names_stand_below_each_other(
+    tmp_path: Path, store: str, language: Language
+) -> None:
+    (tmp_path / ".yui/demo").mkdir(parents=True)
+    (tmp_path / ".yui/demo/store.sqlite").write_bytes(Path(store).read_bytes())
+    (tmp_path / "oracle.toml").write_text("")
+    lines = list(what_next(tmp_path, language))
+    columns = {cell_len(line[: line.index("yui ")]) for line in lines}
+    assert len(lines) > 6
+    assert len(columns) == 1
+
+
+def test_an_error_names_an_office_as_people_do(store: str) -> None:
+    asked = ("statement", "--store", store, "--site", "Sendai", "--day", "2019-06-01")
+    refused = CliRunner().invoke(app, asked).exception
+    assert str(refused).startswith(
+        "site Sendai (仙台) must have used energy in a settled half hour"
+    )
 
 
 @pytest.mark.parametrize(

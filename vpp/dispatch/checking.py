@@ -5,12 +5,14 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from energy.language import Language
 from vpp.commands import Following, Report
-from vpp.dispatch.device import BatteryShown
+from vpp.dispatch.device import BatteryShown, Setpoint
 from vpp.dispatch.health import plain_report
 from vpp.dispatch.opening import site_of
 from vpp.dispatch.planfile import PlanFile
 from vpp.dispatch.settings import Settings
+from vpp.dispatch.words import say
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,17 +21,26 @@ class Checked:
 
     shown: BatteryShown | None
     report: Report
-    would: str
+    setpoint: Setpoint | None
+    """What it would be told; None: nothing, it is left to itself."""
     reverts: bool
     follows_ranges: bool
     troubles: tuple[str, ...]
+
+    def would(self, language: Language = Language.ENGLISH) -> str:
+        """Say what the dispatch would do."""
+        if self.report.following is Following.OUT:
+            return say(language, "would_nothing")
+        if self.setpoint is None:
+            return say(language, "would_leave")
+        return say(language, "would_set", setpoint=self.setpoint)
 
     def to_json(self) -> dict[str, Any]:
         """Return it as plain values."""
         return {
             "battery": None if self.shown is None else asdict(self.shown),
             "report": plain_report(self.report),
-            "would": self.would,
+            "would": self.would(),
             "reverts": self.reverts,
             "follows_ranges": self.follows_ranges,
             "troubles": list(self.troubles),
@@ -46,14 +57,10 @@ async def checked(settings: Settings) -> Checked:
         troubles = list(site.alarms.texts)
         if plan.trouble:
             troubles.append(plan.trouble)
-        setpoint = site.decision.setpoint
-        would = "leave it to itself" if setpoint is None else f"set {setpoint}"
-        if site.report().following is Following.OUT:
-            would = "nothing: the device is out of dispatch"
         return Checked(
             site.image.shown,
             site.report(),
-            would,
+            site.decision.setpoint,
             site.instruments.battery.reverts,
             site.instruments.battery.follows_ranges,
             tuple(troubles),

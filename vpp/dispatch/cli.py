@@ -14,7 +14,10 @@ import typer
 from rich.console import Console
 
 from daemon.journal import log_to_stdout
+from daemon.options import InLanguage, Json, print_json
 from energy.errors import SettingError
+from energy.language import Language
+from vpp.dispatch.words import say
 
 app = typer.Typer(
     no_args_is_help=True, help="The virtual power plant: a site's battery, and the control room."
@@ -26,7 +29,6 @@ override = typer.Typer(
 app.add_typer(override, name="override")
 
 SettingsPath = Annotated[Path, typer.Option("--settings", help="The dispatch's settings file.")]
-Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")]
 Minutes = Annotated[
     float | None, typer.Option("--minutes", help="For how long; until released if left out.")
 ]
@@ -42,6 +44,7 @@ def init(
     municipality: Annotated[str, typer.Option(help="Where it is.")] = "",
     power_w: Annotated[int, typer.Option(help="The battery's power, in W.")] = 15_000,
     folder: Annotated[Path, typer.Option(help="Where the settings go.")] = Path(),
+    language: InLanguage = Language.ENGLISH,
 ) -> None:
     """Write a settings file to begin with."""
     from chain.files import write_whole
@@ -52,11 +55,15 @@ def init(
     if path.exists():
         raise SettingError(f"{path} must not be there yet: settings are never overwritten")
     write_whole(path, settings_text(site, name, municipality, power_w))
-    print(f"next: describe the devices in {path}, then yui vpp check and yui vpp run")
+    print(say(language, "go_on", path=path))
 
 
 @app.command()
-def check(settings: SettingsPath = DEFAULT_SETTINGS, as_json: Json = False) -> None:
+def check(
+    settings: SettingsPath = DEFAULT_SETTINGS,
+    language: InLanguage = Language.ENGLISH,
+    as_json: Json = False,
+) -> None:
     """Read all devices once and say what it would do; nothing is written to any."""
     from vpp.dispatch import screen
     from vpp.dispatch.checking import checked
@@ -64,9 +71,9 @@ def check(settings: SettingsPath = DEFAULT_SETTINGS, as_json: Json = False) -> N
 
     found = asyncio.run(checked(load_settings(settings)))
     if as_json:
-        _print_json(found.to_json())
+        print_json(found.to_json())
     else:
-        Console().print(screen.check_view(found))
+        Console().print(screen.check_view(found, language))
     if found.troubles:
         raise SettingError("all must be well before it is dispatched: " + "; ".join(found.troubles))
 
@@ -83,17 +90,23 @@ def run(settings: SettingsPath = DEFAULT_SETTINGS) -> None:
 
 
 @app.command("let-go")
-def let_go(settings: SettingsPath = DEFAULT_SETTINGS) -> None:
+def let_go(
+    settings: SettingsPath = DEFAULT_SETTINGS, language: InLanguage = Language.ENGLISH
+) -> None:
     """Leave the battery to itself now, unless it is stopped; for when the daemon has died."""
     from vpp.dispatch.opening import let_go_now
     from vpp.dispatch.settings import load_settings
 
     went = asyncio.run(let_go_now(load_settings(settings)))
-    print("let go: self-consumption" if went else "stopped: it stays so until it is released")
+    print(say(language, "let_go" if went else "still_stopped"))
 
 
 @app.command()
-def status(settings: SettingsPath = DEFAULT_SETTINGS, as_json: Json = False) -> None:
+def status(
+    settings: SettingsPath = DEFAULT_SETTINGS,
+    language: InLanguage = Language.ENGLISH,
+    as_json: Json = False,
+) -> None:
     """Show what is followed, what the devices show, and what the half hours brought."""
     from vpp.dispatch import screen
     from vpp.dispatch.settings import load_settings
@@ -106,35 +119,47 @@ def status(settings: SettingsPath = DEFAULT_SETTINGS, as_json: Json = False) -> 
         shown = screen.kept_status(store.standing(), store.owner(), store.slots(8), time.time())
         store.close()
     if as_json:
-        _print_json(shown)
+        print_json(shown)
     else:
-        Console().print(screen.status_view(shown))
+        Console().print(screen.status_view(shown, language))
 
 
 @override.command()
 def charge(
-    power_w: PowerW, minutes: Minutes = None, settings: SettingsPath = DEFAULT_SETTINGS
+    power_w: PowerW,
+    minutes: Minutes = None,
+    settings: SettingsPath = DEFAULT_SETTINGS,
+    language: InLanguage = Language.ENGLISH,
 ) -> None:
     """Charge with a power, whatever others say."""
-    _override(settings, -_above_zero(power_w), minutes)
+    _override(settings, -_above_zero(power_w), minutes, language)
 
 
 @override.command()
 def discharge(
-    power_w: PowerW, minutes: Minutes = None, settings: SettingsPath = DEFAULT_SETTINGS
+    power_w: PowerW,
+    minutes: Minutes = None,
+    settings: SettingsPath = DEFAULT_SETTINGS,
+    language: InLanguage = Language.ENGLISH,
 ) -> None:
     """Discharge with a power, whatever others say."""
-    _override(settings, _above_zero(power_w), minutes)
+    _override(settings, _above_zero(power_w), minutes, language)
 
 
 @override.command()
-def hold(minutes: Minutes = None, settings: SettingsPath = DEFAULT_SETTINGS) -> None:
+def hold(
+    minutes: Minutes = None,
+    settings: SettingsPath = DEFAULT_SETTINGS,
+    language: InLanguage = Language.ENGLISH,
+) -> None:
     """Neither charge nor discharge, whatever others say."""
-    _override(settings, 0, minutes)
+    _override(settings, 0, minutes, language)
 
 
 @override.command()
-def stop(settings: SettingsPath = DEFAULT_SETTINGS) -> None:
+def stop(
+    settings: SettingsPath = DEFAULT_SETTINGS, language: InLanguage = Language.ENGLISH
+) -> None:
     """Stop the battery until it is released; without a daemon, it is written to the device now."""
     from vpp.dispatch.opening import is_running, stop_now
     from vpp.dispatch.settings import load_settings
@@ -142,24 +167,26 @@ def stop(settings: SettingsPath = DEFAULT_SETTINGS) -> None:
     found = load_settings(settings)
     _keep_owner(found.state, stopped=True)
     if is_running(found):
-        print("stopped, within the second; yui vpp override release ends it")
+        print(say(language, "stopped"))
         return
     asyncio.run(stop_now(found))
-    print("stopped, on the device itself: no yui vpp run is there; release ends it at its next run")
+    print(say(language, "stopped_now"))
 
 
 @override.command()
-def release(settings: SettingsPath = DEFAULT_SETTINGS) -> None:
+def release(
+    settings: SettingsPath = DEFAULT_SETTINGS, language: InLanguage = Language.ENGLISH
+) -> None:
     """End one's own stop and override; a stop by the control room stays."""
     from vpp.dispatch.opening import is_running
     from vpp.dispatch.settings import load_settings
 
     found = load_settings(settings)
     _keep_owner(found.state, stopped=False)
-    print("released" + ("" if is_running(found) else ": yui vpp run will know it"))
+    print(say(language, "released" if is_running(found) else "released_later"))
 
 
-def _override(path: Path, power_w: int, minutes: float | None) -> None:
+def _override(path: Path, power_w: int, minutes: float | None, language: Language) -> None:
     from vpp.dispatch.opening import is_running
     from vpp.dispatch.settings import load_settings
     from vpp.dispatch.standing import Override
@@ -168,14 +195,16 @@ def _override(path: Path, power_w: int, minutes: float | None) -> None:
         raise SettingError(f"--minutes must be above 0 and at most 10080, got {minutes:g}")
     found = load_settings(path)
     ends_at = None if minutes is None else int(time.time() + minutes * 60)
-    _keep_owner(found.state, Override(power_w, ends_at))
-    until = "until it is released" if minutes is None else f"for {minutes:g} minutes"
-    when = "" if is_running(found) else " (once yui vpp run is there)"
-    print(f"override: {power_w} W {until}{when}")
+    if _keep_owner(found.state, Override(power_w, ends_at)):
+        print(say(language, "stop_stays"))
+    lasts = "until_released" if minutes is None else "minutes"
+    until = say(language, lasts, minutes=minutes)
+    when = "" if is_running(found) else say(language, "once_run")
+    print(say(language, "taken_over", power=power_w, until=until, when=when))
 
 
-def _keep_owner(state: Path, override: Any = None, *, stopped: bool | None = None) -> None:
-    """Keep the owner's word; an override leaves his stop, which is ended by releasing it."""
+def _keep_owner(state: Path, override: Any = None, *, stopped: bool | None = None) -> bool:
+    """Keep the owner's word, and return whether he has stopped it: an override leaves that."""
     from vpp.dispatch.store import Owner, Store
 
     store = Store(state)
@@ -184,8 +213,7 @@ def _keep_owner(state: Path, override: Any = None, *, stopped: bool | None = Non
         store.keep_owner(Owner(held, override))
     finally:
         store.close()
-    if stopped is None and held:
-        print("the stop stays until yui vpp override release")
+    return held
 
 
 def _above_zero(power_w: int) -> int:
@@ -206,7 +234,3 @@ def _asked(port: int) -> dict[str, Any] | None:
             return {**found, "running": True}
     except (OSError, ValueError, urllib.error.URLError):
         return None
-
-
-def _print_json(value: object) -> None:
-    print(json.dumps(value, ensure_ascii=False, indent=2))

@@ -6,14 +6,17 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
-from rich.console import Group, RenderableType
+from rich.console import Group, JustifyMethod, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from energy.japanese import in_language
+from energy.language import Language
 from energy.units import day_of, half_hour
 from vpp.dispatch.checking import Checked
 from vpp.dispatch.standing import Standing
 from vpp.dispatch.store import Owner, SlotResult
+from vpp.dispatch.words import say
 
 NONE = "–"
 
@@ -36,20 +39,22 @@ def kept_status(
     }
 
 
-def status_view(status: dict[str, Any]) -> RenderableType:
+def status_view(status: dict[str, Any], language: Language) -> RenderableType:
     """Return a site's status as tables."""
     parts: list[RenderableType] = []
     if not status["running"]:
-        parts.append(Text("no yui vpp run answers; this is what is on disk", style="yellow"))
-        names = ("sequence", "stopped", "stopped_here", "override_w", "told", "planned_half_hours")
-        parts.append(_pairs([(name, _spelled(status[name])) for name in names]))
+        parts.append(Text(say(language, "on_disk"), style="yellow"))
+        parts.append(_pairs(_kept(status, language)))
     else:
-        parts.append(_pairs(_live(status)))
-        parts += [Text(f"alarm  {alarm}", style="red") for alarm in status["alarms"]]
+        parts.append(_pairs(_live(status, language)))
+        for alarm in status["alarms"]:
+            told = say(language, "alarm", said=in_language(language, alarm))
+            parts.append(Text(told, style="red"))
     if status["half_hours"]:
-        table = Table(title="half hours (Wh out of the battery)", title_justify="left")
-        for column in ("half hour", "planned", "called", "delivered", "missed"):
-            table.add_column(column, justify="left" if column == "half hour" else "right")
+        table = Table(title=say(language, "half_hours"), title_justify="left")
+        for word in ("half_hour", "planned", "called", "delivered", "missed"):
+            justify: JustifyMethod = "left" if word == "half_hour" else "right"
+            table.add_column(say(language, word), justify=justify, overflow="fold")
         for row in status["half_hours"]:
             planned = row["planned_wh"]
             missed = None
@@ -59,55 +64,82 @@ def status_view(status: dict[str, Any]) -> RenderableType:
                 f"{day_of(row['slot'])} {half_hour(row['slot'])}",
                 _whole(planned),
                 _whole(row["called_wh"]),
-                _whole(row["delivered_wh"]) + ("" if row["known"] else " (partly)"),
+                _whole(row["delivered_wh"]) + ("" if row["known"] else say(language, "partly")),
                 _whole(missed),
             )
         parts.append(table)
     return Group(*parts)
 
 
-def _live(status: dict[str, Any]) -> list[tuple[str, str]]:
+def _kept(status: dict[str, Any], language: Language) -> list[tuple[str, str]]:
+    """Return what is on disk, by its label."""
+    told = say(language, "comma").join(say(language, action) for action in status["told"])
+    values = {
+        "sequence": _spelled(status["sequence"]),
+        "stopped": say(language, str(status["stopped"])),
+        "stopped_here": say(language, str(status["stopped_here"])),
+        "override_w": _spelled(status["override_w"]),
+        "told": told or NONE,
+        "planned_half_hours": _spelled(status["planned_half_hours"]),
+    }
+    return [(say(language, f"kept_{name}"), value) for name, value in values.items()]
+
+
+def _live(status: dict[str, Any], language: Language) -> list[tuple[str, str]]:
     stored, capacity = status["stored_wh"], status["capacity_wh"]
     charge = f" ({100 * stored / capacity:.1f} %)" if stored is not None and capacity else ""
-    ages = ", ".join(f"{name} {_spelled(age)} s" for name, age in status["ages"].items())
-    half = status["half_hour"]
-    return [
-        ("site", f"{status['site']} {status['name']}"),
-        ("follows", status["following"] + (f" {status['call']}" if status["call"] else "")),
-        ("set-point", status["set_point"] or "none: self-consumption"),
-        ("target", _power(status["target_w"])),
-        ("battery", _power(status["battery_w"])),
-        ("stored", f"{_whole(stored)} Wh{charge}"),
-        ("from the network", _power(status["imported_w"])),
-        ("generated", _power(status["generated_w"])),
-        ("room", f"charge {status['charge_w']} W, discharge {status['discharge_w']} W"),
-        (
-            "this half hour",
-            NONE
-            if half is None
-            else f"{half['delivered_wh']:.0f} of {_whole(half['planned_wh'])} Wh",
+    ages = say(language, "comma").join(
+        say(language, "age", name=say(language, name), age=_spelled(age))
+        for name, age in status["ages"].items()
+    )
+    following, half = say(language, status["following"]), status["half_hour"]
+    values = {
+        "site": f"{status['site']} {status['name']}",
+        "follows": following + (f" {status['call']}" if status["call"] else ""),
+        "set-point": status["set_point"] or say(language, "no_set_point"),
+        "target": _power(status["target_w"]),
+        "battery": _power(status["battery_w"]),
+        "stored": f"{_whole(stored)} Wh{charge}",
+        "imported": _power(status["imported_w"]),
+        "generated": _power(status["generated_w"]),
+        "room": say(
+            language, "room_is", charge=status["charge_w"], discharge=status["discharge_w"]
         ),
-        ("ages", ages),
-        ("commands", f"{status['commands_last_hour']} in the last hour"),
-    ]
+        "this_half_hour": NONE
+        if half is None
+        else say(
+            language,
+            "of_planned",
+            delivered=half["delivered_wh"],
+            planned=_whole(half["planned_wh"]),
+        ),
+        "ages": ages,
+        "commands": say(language, "last_hour", count=status["commands_last_hour"]),
+    }
+    return [(say(language, word), value) for word, value in values.items()]
 
 
-def check_view(found: Checked) -> RenderableType:
+def check_view(found: Checked, language: Language) -> RenderableType:
     """Return what a check found."""
     report, shown = found.report, found.shown
-    rows = [
-        ("battery", _power(report.battery_w)),
-        ("stored", f"{_whole(report.stored_wh)} of {_whole(report.capacity_wh)} Wh"),
-        ("from the network", _power(report.imported_w)),
-        ("generated", _power(report.generated_w)),
-        ("holds", "?" if shown is None or shown.held is None else str(shown.held.setpoint)),
-        ("revert timer", "yes" if found.reverts else "no"),
-        ("ranges", "yes" if found.follows_ranges else "no: one power"),
-        ("follows", report.following.value),
-        ("would", found.would),
+    stored, capacity = _whole(report.stored_wh), _whole(report.capacity_wh)
+    held = None if shown is None else shown.held
+    values = {
+        "battery": _power(report.battery_w),
+        "stored": say(language, "stored_of", stored=stored, capacity=capacity),
+        "imported": _power(report.imported_w),
+        "generated": _power(report.generated_w),
+        "holds": "?" if held is None else str(held.setpoint or say(language, "no_set_point")),
+        "revert_timer": say(language, "yes" if found.reverts else "no"),
+        "ranges": say(language, "can" if found.follows_ranges else "one_power"),
+        "follows": say(language, report.following.value),
+        "would": found.would(language),
+    }
+    troubles = [
+        Text(say(language, "trouble", said=in_language(language, trouble)), style="red")
+        for trouble in found.troubles
     ]
-    troubles = [Text(f"trouble  {trouble}", style="red") for trouble in found.troubles]
-    return Group(_pairs(rows), *troubles)
+    return Group(_pairs([(say(language, word), told) for word, told in values.items()]), *troubles)
 
 
 def _pairs(rows: Sequence[tuple[str, str]]) -> Table:
@@ -128,6 +160,4 @@ def _whole(value: float | None) -> str:
 
 
 def _spelled(value: object) -> str:
-    if isinstance(value, list):
-        return ", ".join(map(str, value)) or NONE
     return NONE if value is None else str(value)

@@ -15,18 +15,36 @@ from orchestrator.dates import moment
 from orchestrator.names import site_number
 from orchestrator.options import DEFAULT_STORE, InLanguage, Json, StorePath, store_at
 from orchestrator.records.listing import Listing
+from orchestrator.records.words import in_japanese
 from orchestrator.web.access.access import Access
 from orchestrator.web.access.accounts import INVITATION_SECONDS, User
 from orchestrator.web.access.disk import Disk
 from orchestrator.web.access.passkeys import Passkey
 from orchestrator.web.viewer import Role
-from orchestrator.words import Language
+from orchestrator.words import Language, Phrases, phrase
 
 DEFAULT_ACCOUNTS = Path(".yui/accounts.sqlite")
 HERE = "command line"
 ORIGIN = "origin"
 """The fact of the accounts' file that says where the pages were last."""
 
+_WORDS: Phrases = {
+    "can_log_in": ("{name} can log in", "{name}はログインできる"),
+    "passkeys": (
+        "{name} has {count} passkeys, and is logged out everywhere",
+        "{name}のパスキーは残り{count}個、全端末からログアウト済み",
+    ),
+    "new_password": ("{name} has a new password", "{name}のパスワードを変更した"),
+    "role": ("{name} is {role}", "{name}の役割: {role}"),
+    "removed": ("{name} is removed", "{name}を削除した"),
+    "invited": (
+        "{name} is {role}. Let them open this once, within {days} days:",
+        "{name}の役割: {role}。本人が{days}日以内に次のURLを開く(1回限り):",
+    ),
+    "of_site": ("{role} of site {site}", "庁舎{site}の{role}"),
+    "password": ("Password", "パスワード"),
+    "again": ("Repeat for confirmation", "パスワード(確認)"),
+}
 AccountsPath = Annotated[
     Path, typer.Option("--accounts", help="The file that users and their log-ins are kept in.")
 ]
@@ -58,29 +76,34 @@ def add(
     ] = False,
     accounts: AccountsPath = DEFAULT_ACCOUNTS,
     store_path: StorePath = DEFAULT_STORE,
+    language: InLanguage = Language.ENGLISH,
 ) -> None:
     """Add a user, and print the invitation by which they set their password and log in."""
     number = _site(site, store_path)
     with _opened(accounts) as access:
-        password = _password() if with_password else None
+        password = _password(language) if with_password else None
         user = access.accounts.add(name, role, number)
         if password is None:
-            _invite(access, user)
+            _invite(access, user, language)
             return
         try:
             access.accounts.set_password(user, password)
         except SettingError:
             access.accounts.remove(user)
             raise
-        print(f"{user.name} can log in")
+        print(phrase(_WORDS, language, "can_log_in", name=user.name))
 
 
 @app.command("invite")
-def invite(name: Name, accounts: AccountsPath = DEFAULT_ACCOUNTS) -> None:
+def invite(
+    name: Name,
+    accounts: AccountsPath = DEFAULT_ACCOUNTS,
+    language: InLanguage = Language.ENGLISH,
+) -> None:
     """Print a new invitation for a user who lost their log-in; earlier ones are void, and so are
     their passkeys."""
     with _opened(accounts) as access:
-        _invite(access, access.accounts.user(name))
+        _invite(access, access.accounts.user(name), language)
 
 
 @app.command("passkeys")
@@ -100,7 +123,7 @@ def passkeys(
         user = access.accounts.user(name)
         found = access.passkeys.of(user)
         if remove is not None:
-            _remove_passkeys(access, user, found, remove)
+            _remove_passkeys(access, user, found, remove, language)
             return
     rows = [
         {
@@ -114,7 +137,9 @@ def passkeys(
     Listing(("id", "label", "since", "last_used"), rows).show(as_json, as_csv, language)
 
 
-def _remove_passkeys(access: Access, user: User, found: list[Passkey], asked: str) -> None:
+def _remove_passkeys(
+    access: Access, user: User, found: list[Passkey], asked: str, language: Language
+) -> None:
     chosen = [one for one in found if asked in ("all", one.short)]
     if not chosen:
         known = ", ".join(one.short for one in found) or "none"
@@ -123,17 +148,22 @@ def _remove_passkeys(access: Access, user: User, found: list[Passkey], asked: st
         access.passkeys.remove(user, one.credential)
         access.limits.record(user.name, HERE, "passkey", "removed")
     access.sessions.end_all(user)
-    print(f"{user.name} has {len(found) - len(chosen)} passkeys, and is logged out everywhere")
+    left = len(found) - len(chosen)
+    print(phrase(_WORDS, language, "passkeys", name=user.name, count=left))
 
 
 @app.command("password")
-def password(name: Name, accounts: AccountsPath = DEFAULT_ACCOUNTS) -> None:
+def password(
+    name: Name,
+    accounts: AccountsPath = DEFAULT_ACCOUNTS,
+    language: InLanguage = Language.ENGLISH,
+) -> None:
     """Set a user's password, typed twice or piped in as one line; log them out everywhere, and
     take their passkeys away."""
     with _opened(accounts) as access:
         user = access.accounts.user(name)
-        access.accounts.set_password(user, _password())
-        print(f"{user.name} has a new password")
+        access.accounts.set_password(user, _password(language))
+        print(phrase(_WORDS, language, "new_password", name=user.name))
 
 
 @app.command("role")
@@ -143,22 +173,28 @@ def set_role(
     site: OfSite = None,
     accounts: AccountsPath = DEFAULT_ACCOUNTS,
     store_path: StorePath = DEFAULT_STORE,
+    language: InLanguage = Language.ENGLISH,
 ) -> None:
     """Change a user's role, and log them out everywhere."""
     number = _site(site, store_path)
     with _opened(accounts) as access:
         user = access.accounts.user(name)
         access.accounts.set_role(user, role, number)
-        print(f"{user.name} is {_told(access.accounts.user(name))}")
+        told = _told(access.accounts.user(name), language)
+        print(phrase(_WORDS, language, "role", name=user.name, role=told))
 
 
 @app.command("remove")
-def remove(name: Name, accounts: AccountsPath = DEFAULT_ACCOUNTS) -> None:
+def remove(
+    name: Name,
+    accounts: AccountsPath = DEFAULT_ACCOUNTS,
+    language: InLanguage = Language.ENGLISH,
+) -> None:
     """Remove a user with passkeys and sessions; the log of log-ins stays."""
     with _opened(accounts) as access:
         user = access.accounts.user(name)
         access.accounts.remove(user)
-        print(f"{user.name} is removed")
+        print(phrase(_WORDS, language, "removed", name=user.name))
 
 
 @app.command("list")
@@ -212,16 +248,19 @@ def log(
     Listing(columns, rows).show(as_json, as_csv, language)
 
 
-def _invite(access: Access, user: User) -> None:
+def _invite(access: Access, user: User, language: Language) -> None:
     token = access.accounts.invite(user)
     origin = access.disk.fact(ORIGIN) or ""
-    print(f"{user.name} is {_told(user)}. Let them open this once, within "
-          f"{INVITATION_SECONDS // 86_400} days:")  # fmt: skip
+    days, role = INVITATION_SECONDS // 86_400, _told(user, language)
+    print(phrase(_WORDS, language, "invited", name=user.name, role=role, days=days))
     print(f"{origin}/invitation/{token}")
 
 
-def _told(user: User) -> str:
-    return str(user.role) if user.site is None else f"{user.role} of site {user.site}"
+def _told(user: User, language: Language) -> str:
+    role = in_japanese(user.role) if language is Language.JAPANESE else str(user.role)
+    if user.site is None:
+        return role
+    return phrase(_WORDS, language, "of_site", role=role, site=user.site)
 
 
 def _site(site: str | None, store_path: str) -> int | None:
@@ -231,8 +270,11 @@ def _site(site: str | None, store_path: str) -> int | None:
         return site_number(names, site)
 
 
-def _password() -> str:
+def _password(language: Language) -> str:
     if sys.stdin.isatty():
-        found: str = typer.prompt("Password", hide_input=True, confirmation_prompt=True)
+        again = phrase(_WORDS, language, "again")
+        found: str = typer.prompt(
+            phrase(_WORDS, language, "password"), hide_input=True, confirmation_prompt=again
+        )
         return found
     return sys.stdin.readline().rstrip("\n")
