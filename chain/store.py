@@ -305,8 +305,8 @@ class Store:
 
     def last_final(self) -> int | None:
         """Return the newest slot that no fork can change any more: its tracing is final."""
-        query = select(HOLDINGS.c.slot).where(HOLDINGS.c.block <= self.final_block())
-        found: int | None = self.connection.scalar(query.order_by(HOLDINGS.c.slot.desc()).limit(1))
+        query = select(func.max(HOLDINGS.c.slot)).where(HOLDINGS.c.block <= self.final_block())
+        found: int | None = self.connection.scalar(query)
         return found
 
     def traced(self, slots: range) -> dict[int, int]:

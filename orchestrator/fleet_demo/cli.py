@@ -14,6 +14,7 @@ from rich.table import Table
 from energy.errors import SettingError
 from orchestrator import screen
 from orchestrator.calls.view import at, report_json, report_view
+from orchestrator.fleet_demo.words import say
 from orchestrator.options import InLanguage, Json, day_from, print_json
 from orchestrator.progress import progress_bar
 from orchestrator.setting.sites import load_setting
@@ -56,20 +57,25 @@ def demo(
         print_json(
             {
                 "day": done.day.isoformat(),
-                "faults": [{"at": at(each.at), "what": each.what} for each in done.faults],
-                "calls": [report_json(report, done.sites) for report in done.reports],
+                "faults": [
+                    {"at": at(each.at), "what": done.told(each, Language.ENGLISH)}
+                    for each in done.faults
+                ],
+                "calls": [
+                    report_json(report, done.names[Language.ENGLISH]) for report in done.reports
+                ],
             }
         )
         return
     console = screen.console()
-    table = Table(title="What was done to the fleet", title_justify="left")
-    table.add_column("time")
-    table.add_column("what")
+    table = Table(title=say(language, "title"), title_justify="left")
+    table.add_column(say(language, "time"))
+    table.add_column(say(language, "what"), overflow="fold")
     for each in done.faults:
-        table.add_row(at(each.at), each.what)
+        table.add_row(at(each.at), done.told(each, language))
     console.print(table)
     for report in done.reports:
-        console.print(report_view(report, done.sites, language))
+        console.print(report_view(report, done.names[language], language))
     console.print(
         f"yui calls show {done.reports[-1].call.name} --calls {folder / 'calls.sqlite'}\n"
         f"yui calls report {done.reports[-1].call.name} --calls {folder / 'calls.sqlite'} "

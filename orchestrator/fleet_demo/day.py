@@ -15,7 +15,7 @@ Units: W, Wh; time in unix seconds of the demo's clock.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from datetime import date, timedelta
@@ -28,12 +28,14 @@ from chain.anvil import AnvilChain, anvil
 from chain.indexer import indexed
 from chain.market import MarketContract
 from chain.store import opened, stored
+from energy.language import Language
 from energy.market import MarketRules
 from energy.messages import address_of
 from energy.units import SLOT_SECONDS, SLOTS_PER_DAY, slots_of
 from oracle.simulator import BATTERY, Fault
 from orchestrator.fleet_demo.plan import fleet_of, plan_of
 from orchestrator.fleet_demo.site import DemoSite
+from orchestrator.fleet_demo.words import say
 from orchestrator.setting.series import load_series, pv_series
 from orchestrator.setting.sites import Setting
 from vpp.calendar import works_on
@@ -82,7 +84,8 @@ class Happened:
     """Something that was done to the fleet, by the demo's clock."""
 
     at: int
-    what: str
+    word: str
+    site: int | None = None
 
 
 @dataclass
@@ -91,9 +94,14 @@ class FleetDay:
 
     day: date
     folder: Path
-    sites: dict[int, str]
+    names: Mapping[Language, dict[int, str]]
     reports: list[Fulfilment] = field(default_factory=list)
     faults: list[Happened] = field(default_factory=list)
+
+    def told(self, fault: Happened, language: Language) -> str:
+        """Return what was done, in a language."""
+        site = "" if fault.site is None else self.names[language][fault.site]
+        return say(language, fault.word, site=site)
 
 
 async def run_fleet_day(
@@ -108,7 +116,11 @@ async def run_fleet_day(
     slots = slots_of(day)
     past = _working_days_before(day)
     begin = slots_of(past[0]).start
-    done = FleetDay(day, folder, {member.site: member.name for member in members})
+    names = {
+        Language.ENGLISH: {member.site: member.name for member in members},
+        Language.JAPANESE: {member.site: member.name_ja or member.name for member in members},
+    }
+    done = FleetDay(day, folder, names)
     progress("certify", 0, len(members))
     fleet_folder = folder / "fleet"
     new_fleet(
@@ -327,32 +339,33 @@ class _Day:
     async def _break(self, call: Call) -> None:
         self.broken = self._serving(call)
         self.broken.simulator.break_(BATTERY, Fault.OVERFULL)
-        self._say(f"{self.broken.name}: its battery shows a state of charge of 140 %")
+        self._say("overfull", self.broken)
 
     async def _mend(self) -> None:
         self.broken.simulator.mend(BATTERY)
-        self._say(f"{self.broken.name}: its battery is mended")
+        self._say("mended", self.broken)
 
     async def _kill_site(self, call: Call) -> None:
         self.killed = self._serving(call)
         await self.killed.kill()
-        self._say(f"{self.killed.name}: its daemon is killed")
+        self._say("killed", self.killed)
 
     async def _serve_again(self) -> None:
         self.killed.serve()
-        self._say(f"{self.killed.name}: its daemon is started again")
+        self._say("started", self.killed)
 
     async def _kill_broker(self) -> None:
         await asyncio.to_thread(self.broker.kill)
-        self._say("the broker is killed")
+        self._say("broker_killed")
 
     async def _start_broker(self) -> None:
         await asyncio.to_thread(self.broker.start)
         await self._heard()
-        self._say("the broker is started again, and all sites have found it")
+        self._say("broker_started")
 
-    def _say(self, what: str) -> None:
-        self.done.faults.append(Happened(self.clock.seconds, what))
+    def _say(self, word: str, site: DemoSite | None = None) -> None:
+        number = None if site is None else site.number
+        self.done.faults.append(Happened(self.clock.seconds, word, number))
 
 
 def _next_slot(now: int) -> int:

@@ -296,11 +296,13 @@ def test_the_newest_of_years_of_holdings_is_found_without_reading_them_all(
         writer.connection.execute(insert(META.tables["holdings"]), rows)
         # PostgreSQL plans by what it has been told of a table.
         writer.connection.execute(text("ANALYZE holdings"))
+        writer.set("final", str(years[-10]))
     explain = "EXPLAIN QUERY PLAN " if engine.name == "sqlite" else "EXPLAIN "
     with stored(engine) as reader:
-        assert reader.last_traced() == years[-1]
+        assert (reader.last_traced(), reader.last_final()) == (years[-1], years[-10])
         for query in (
             "SELECT max(slot) FROM holdings",
+            f"SELECT max(slot) FROM holdings WHERE block <= {years[-10]}",
             "SELECT state FROM holdings ORDER BY slot DESC LIMIT 1",
         ):
             plan = str(reader.connection.execute(text(explain + query)).all())

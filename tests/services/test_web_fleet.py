@@ -19,8 +19,10 @@ from orchestrator.web.viewer import Others, Role
 from orchestrator.web.words import knows
 from orchestrator.words import Language
 from tests.room import ALARM, TOWNS, room_of
-from vpp.commands import Answer, Instruction
+from vpp.calls.linked import BY
+from vpp.commands import Action, Answer, Instruction
 from vpp.dispatch.trust import ALARMS
+from vpp.link.setup import counted
 from vpp.room.keeper import keeping
 from vpp.room.selecting import Selection, chosen
 from vpp.room.store import Outcome, Registered, Sent, Standing, records
@@ -212,6 +214,30 @@ def test_the_fleet_speaks_japanese_to_who_reads_it(market, tmp_path):
     # What is not known stays as the site says it, and who reads it aloud is told its language.
     unknown = str(alarm_text(Pen(Language.JAPANESE, environment), "battery: smoke"))
     assert unknown == '<span lang="en">battery</span>: <span lang="en">smoke</span>'
+    room.dispose()
+
+
+def test_a_counted_fleet_and_its_calls_are_named_in_japanese(market, tmp_path):
+    room = room_of(str(tmp_path / "room.sqlite"), 3, NOW)
+    members = counted(3)
+    told = Instruction(1, 200, Action.CALL, NOW, NOW + 1_800, NOW + 60, 9_000, call="up-1730")
+    typed = Instruction(2, 201, Action.HOLD, NOW, NOW + 1_800, NOW + 60)
+    with keeping(room) as keep:
+        keep.register(
+            [Registered(m.site, m.name, m.municipality, m.kind, m.name_ja) for m in members]
+        )
+        sent = Outcome.OPEN, None, 4, "{}"
+        keep.sent([Sent(told, BY, "call up-1730", NOW, *sent, "of200")])
+        keep.sent([Sent(typed, "abe", "call the plumber", NOW, *sent, "of201")])
+    client = client_of(market, room)
+    japanese = client.get("/fleet", headers={"accept-language": "ja"}).text
+    for name in ("大崎 1", "石巻 2", "仙台</option>", "調整指令 up-1730"):
+        assert name in japanese
+    assert '<span lang="en">call the plumber</span>' in japanese
+    assert "call up-1730" not in japanese
+    english = client.get("/fleet", headers={"accept-language": "en"}).text
+    for name in ("Osaki 1", "Sendai</option>", "call up-1730"):
+        assert name in english
     room.dispose()
 
 

@@ -8,6 +8,7 @@ import re
 import secrets
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from itertools import cycle
 from pathlib import Path
 
 from chain.files import write_whole
@@ -27,7 +28,7 @@ from vpp.link.wire import MOST_BYTES, ROOM, user_of
 
 PORT, ROOM_PORT = 8883, 8884
 MOST_SITES = 100_000
-REGIONS = ("Sendai", "Osaki", "Ishinomaki")
+REGIONS = {"Sendai": "仙台", "Osaki": "大崎", "Ishinomaki": "石巻"}
 """The municipalities of a fleet that is only counted."""
 
 _SETTINGS = """\
@@ -105,9 +106,8 @@ class Where:
 def counted(sites: int) -> list[Member]:
     """Return so many sites with a roof and a battery, in three municipalities in turn."""
     return [
-        Member(number, f"{region} {number}", region, "pv+battery")
-        for number in range(sites)
-        for region in [REGIONS[number % len(REGIONS)]]
+        Member(number, f"{region} {number}", region, "pv+battery", f"{region_ja} {number}")
+        for number, (region, region_ja) in zip(range(sites), cycle(REGIONS.items()), strict=False)
     ]
 
 

@@ -159,6 +159,6 @@ def _told(pen: Pen, told: Told) -> list[object]:
         pen.say(f"action_{told.action}"),
         kilowatts(told.power_w) if powered else DASH,
         pen.say("by_calls") if told.by == BY else told.by,
-        pen.foreign(told.why),
+        pen.explained(told.why) if told.by == BY else pen.foreign(told.why),
         outcome,
     ]

@@ -216,12 +216,19 @@ def _is_shown(source: Source, state: State) -> bool:
     )
 
 
+_KINDS_OF_TOWNS = (" City", " Town", " Village")
+"""What a register may leave out, as in Japanese the last letter: 仙台市, 仙台."""
+
+
 def towns_of(source: Source, sites: Sequence[FleetSite]) -> tuple[Town, ...]:
     """Return the municipalities of sites, with their names where the sites file has them."""
     known: dict[str, tuple[str, str]] = {}
     for site in source.setting.sites:
         pair = (site.region_en or site.region, site.region)
         known |= dict.fromkeys(pair, pair)
+        if pair[0].endswith(_KINDS_OF_TOWNS):
+            brief = (pair[0].rpartition(" ")[0], pair[1][:-1])
+            known |= dict.fromkeys(brief, brief)
     names = sorted({site.municipality for site in sites})
     return tuple(Town(one, *known.get(one, (one, one))) for one in names)
 
