@@ -21,7 +21,6 @@ from energy.japanese import in_language
 from oracle.keys import new_keystore, new_passphrase
 from orchestrator.options import InLanguage, print_json
 from orchestrator.service.alerts import log
-from orchestrator.service.inbox import waiting_in
 from orchestrator.service.settings import AgentSettings, load_settings
 from orchestrator.service.words import alert_line, say
 from orchestrator.words import Language
@@ -101,6 +100,7 @@ def check(
 ) -> None:
     """Check settings, keys, nodes, market, funds, store and inbox; say what is wrong of all."""
     from orchestrator.service.deployment import check_chain, check_market, node_of, second_of
+    from orchestrator.service.inbox import waiting_in
     from orchestrator.service.opening import agent_of, key_of
     from orchestrator.setting.sites import load_setting
 
