@@ -10,7 +10,6 @@ text. A value that is such a sentence itself is put into Japanese as well.
 
 from __future__ import annotations
 
-import re
 import tomllib
 from dataclasses import fields
 from functools import lru_cache
@@ -77,16 +76,27 @@ class Phrase:
         self.fixed = sum(map(len, parts))
         """How many letters are no value's."""
         self._parts = parts
-        self._pattern = re.compile("(.*?)".join(map(re.escape, parts)), re.DOTALL)
 
     def values_in(self, sentence: str) -> tuple[str, ...] | None:
-        """Return the values of a sentence that is this one; None if it is another."""
-        if not sentence.startswith(self._parts[0]) or not sentence.endswith(self._parts[-1]):
+        """Return the values of a sentence that is this one; None if it is another.
+
+        Each value ends where the words after it first come: if they come in order at all, they do
+        so there. Nothing is tried twice, for strangers choose values, such as a page's address.
+        """
+        if len(self._parts) == 1:
+            return () if sentence == self.english else None
+        first, *middle, last = self._parts
+        at, end = len(first), len(sentence) - len(last)
+        if not sentence.startswith(first) or not sentence.endswith(last):
             return None
-        if not all(part in sentence for part in self._parts):
-            return None
-        match = self._pattern.fullmatch(sentence)
-        return match.groups() if match else None
+        values = []
+        for part in middle:
+            found = sentence.find(part, at, end)
+            if found < 0:
+                return None
+            values.append(sentence[at:found])
+            at = found + len(part)
+        return (*values, sentence[at:end]) if at <= end else None
 
 
 @lru_cache(maxsize=1)

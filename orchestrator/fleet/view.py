@@ -10,6 +10,7 @@ from typing import Any
 
 from rich.table import Table
 
+from energy.japanese import in_language
 from energy.units import JST
 from orchestrator.fleet.words import say
 from orchestrator.words import Language
@@ -50,7 +51,7 @@ def fleet_table(
                 for field in ("battery_w", "target_w", "generated_w", "imported_w")
             ),
             say(language, report.following.value) if report else "-",
-            ", ".join(report.alarms) if report else "",
+            ", ".join(in_language(language, one) for one in report.alarms) if report else "",
             _number(age, 0),
             style=_STYLES[standing],
         )

@@ -9,8 +9,11 @@ import pytest
 from typer.testing import CliRunner
 
 from energy.errors import SettingError
+from energy.language import Language
 from orchestrator.cli import app
+from orchestrator.fleet.view import fleet_table
 from orchestrator.setting.fleet import Limits, municipality, pooled, synthetic
+from vpp.commands import Following, Report
 from vpp.fleet.apart import apart
 from vpp.fleet.decomposition import decomposed
 from vpp.fleet.exact import exact
@@ -24,6 +27,7 @@ from vpp.fleet.workers import local_workers
 from vpp.matrix import program_of
 from vpp.model import Reserve
 from vpp.planner import planned
+from vpp.room.store import State
 from vpp.solver import HighsSolver, Solution, dual_bound
 
 DAY = date(2019, 6, 4)
@@ -356,3 +360,17 @@ def test_the_command_gives_json():
     assert len(values["limits"]["import"]["prices_jpy"]) == 48
     settled = sum(each["settled_jpy"] for each in values["accounts"])
     assert settled == pytest.approx(values["money_jpy"])
+
+
+def test_a_fleet_is_listed_with_its_alarms_in_the_language_asked_for():
+    alarm = "short: this half hour must be met, will be missed by 800 Wh or more"
+    at = 1_559_610_000
+    report = Report(3, "Tome", "Tome City", "pv", at, Following.PLAN, 7, alarms=(alarm,))
+    state = State(3, "Tome", "Tome City", "pv", report, float(at), linked=True)
+    for language, told in (
+        (Language.ENGLISH, alarm),
+        (Language.JAPANESE, "この時間帯の計画に800 Wh以上届かない見込み"),
+    ):
+        table = fleet_table("x", [state], at, 60, language)
+        (shown,) = (column for column in table.columns if told in "".join(map(str, column.cells)))
+        assert len(list(shown.cells)) == 1

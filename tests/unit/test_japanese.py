@@ -204,6 +204,17 @@ def test_what_no_catalogue_knows_stays_as_it_is():
     assert in_japanese("a quite different sentence") == "a quite different sentence"
 
 
+def test_words_made_to_be_read_in_many_ways_are_read_in_one():
+    # Of 10,000 letters and six values: to try all places would take days.
+    hostile = "x" + " by " + ": " * 240 + " must be as on the chain: root " * 240
+    hostile += " by " * 240 + " sites, got " * 240
+    known = "{}: {} must be as on the chain: root {} by {} sites, got {} by {}"
+    assert Phrase(known, "").values_in(hostile) is None
+    assert Phrase("{} to {}", "").values_in("1 to 2 to 3") == ("1", "2 to 3")
+    assert Phrase("a{}a", "").values_in("a") is None
+    assert Phrase("none", "").values_in("none") == ()
+
+
 def test_a_refusal_is_told_by_its_name_its_rule_and_its_values():
     refused = GateClosed(866_450, 1_559_610_000)
     line = (
