@@ -176,8 +176,8 @@ def steps_to_do(url: str) -> int | None:
             behind = pending(connection)
     finally:
         engine.dispose()
-    if path is not None and not os.access(path, os.W_OK):
-        raise SettingError(f"{path} must be a file that may be written, got one that may not")
+    if path is not None:
+        check_writable(path)
     return None if behind == len(MIGRATIONS) else behind
 
 
@@ -190,6 +190,16 @@ def check_room_for(path: Path) -> None:
     there = next(folder for folder in path.absolute().parents if folder.exists())
     if not there.is_dir() or not os.access(there, os.W_OK | os.X_OK):
         raise SettingError(f"{path} must be a file that can be made, got no right to in {there}")
+
+
+def check_writable(path: Path) -> None:
+    """Demand that a file that is there may be written.
+
+    Raises:
+        SettingError: if it may not.
+    """
+    if not os.access(path, os.W_OK):
+        raise SettingError(f"{path} must be a file that may be written, got one that may not")
 
 
 def _file_of(url: str) -> Path | None:

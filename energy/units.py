@@ -29,6 +29,8 @@ SLOT_LIMIT = 2**32
 ENERGY_LIMIT = 2**32
 PRICE_LIMIT = 2**24
 SITE_LIMIT = 1_000
+TIME_LIMIT = 2**33
+"""Unix seconds, in the year 2242: calendars end, and who writes 9999 means something else."""
 
 _JST_SHIFT_SLOTS = 18  # nine hours
 _FIRST_DAY = date(1970, 1, 1).toordinal()

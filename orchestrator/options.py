@@ -170,6 +170,11 @@ def say_what_may_vanish(slots: Sequence[int], language: Language) -> None:
         print(phrase(_VANISHING, language, "vanishing", count=len(slots), when=when))
 
 
+def folder_of(store: str) -> Path | None:
+    """Return where a store's chain, audit and calls lie; None for a database's."""
+    return None if "://" in store else Path(store).parent
+
+
 def write_json(path: Path, content: object) -> None:
     """Write a value as JSON to a file, whole or not at all; its folder is made if need be."""
     path.parent.mkdir(parents=True, exist_ok=True)

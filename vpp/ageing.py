@@ -6,6 +6,7 @@ capacity as its calendar model says, and both add up. Energies in kWh, money in 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -49,10 +50,16 @@ def outlook(
         return range_ * a_year * after, chemistry.calendar.lost(soc, after * DAYS_PER_YEAR)
 
     cycles, rest = lost(years)
+    life = years_until(lambda after: sum(lost(after)), range_)
+    given = full * capacity_kwh * life
+    cost = chemistry.replacement_jpy_per_kwh * capacity_kwh / given if given else float("inf")
+    return Outlook(max(1.0 - cycles - rest, 0.0), cycles, rest, full, life, cost)
+
+
+def years_until(lost: Callable[[float], float], range_: float) -> float:
+    """Return after how many years a growing loss has come to `range_`, `MOST_YEARS` at most."""
     low, high = 0.0, MOST_YEARS
     for _ in range(60):
         middle = (low + high) / 2
-        low, high = (middle, high) if sum(lost(middle)) < range_ else (low, middle)
-    given = full * capacity_kwh * min(high, MOST_YEARS)
-    cost = chemistry.replacement_jpy_per_kwh * capacity_kwh / given if given else float("inf")
-    return Outlook(max(1.0 - cycles - rest, 0.0), cycles, rest, full, high, cost)
+        low, high = (middle, high) if lost(middle) < range_ else (low, middle)
+    return high

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import httpx
 import typer
 
-from chain.files import write_secret
+from chain.files import write_secret, write_whole
 from energy.errors import SettingError
 from orchestrator import screen
 from orchestrator.calls.view import table_view
@@ -68,7 +68,7 @@ def init(
             raise SettingError(f"{path} must not be there yet: nothing is overwritten")
     folder.mkdir(parents=True, exist_ok=True)
     write_secret(token, secrets.token_urlsafe(32) + "\n")
-    settings.write_text(_TEXT.format(port=port), encoding="utf-8")
+    write_whole(settings, _TEXT.format(port=port))
     print(say(language, "taken_at", settings=settings, port=port, token=token))
 
 
@@ -136,7 +136,7 @@ def cancel(
         print_json(answer)
     else:
         state = say(language, answer["state"])
-        print(say(language, "cancelled_is", name=answer["name"], state=state))
+        print(f"{answer['name']}: {state}")
 
 
 def offer(

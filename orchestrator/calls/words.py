@@ -15,7 +15,6 @@ _WORDS = {
         "{settings}: 調整指令をhttp://127.0.0.1:{port}で受け付ける({token}を持つ者から)",
     ),
     "sent": ("{name}: {state}, {start} - {end}", "{name}: {state}、{start} – {end}"),
-    "cancelled_is": ("{name}: {state}", "{name}: {state}"),
     "up": ("up: more from the fleet", "上げ(放電増・受電減)"),
     "down": ("down: less from the fleet", "下げ(充電増・受電増)"),
     "direction": ("Direction", "方向"),

@@ -34,19 +34,9 @@ from orchestrator.auditing.market import Findings
 from orchestrator.demo.market import ANVIL, DemoChain, chain_of, deployed, enrol
 from orchestrator.demo.site import SiteOfDay, column_of
 from orchestrator.moving.mover import Mover, relayed
-from orchestrator.setting.series import (
-    LOADS_NAME,
-    PV_NAME,
-    load_series,
-    pv_series,
-)
+from orchestrator.setting.series import LOADS_NAME, PV_NAME, load_series, pv_series
 from orchestrator.setting.sites import Setting
-from orchestrator.steering.steering import (
-    OPEN,
-    RULE,
-    Position,
-    position_of,
-)
+from orchestrator.steering.steering import OPEN, RULE, Position, position_of
 
 ORDER_SECONDS = 60
 """How long before the gate, or after the slot's end, agents send their orders."""

@@ -24,17 +24,10 @@ from oracle.plant import Battery as PlantBattery
 from oracle.simulator import BATTERY, SiteSimulator
 from oracle.terminal import Terminal
 from orchestrator.moving.mover import SignedOrder
-from orchestrator.setting.series import (
-    LoadSeries,
-    PvSeries,
-)
+from orchestrator.setting.series import LoadSeries, PvSeries
 from orchestrator.setting.sites import Site
 from orchestrator.steering.choice import steering_of
-from orchestrator.steering.steering import (
-    Position,
-    Tariffs,
-    net_offers,
-)
+from orchestrator.steering.steering import Position, Tariffs, net_offers
 from orchestrator.trading.agents import Limits, Truthful, net_export, orders_of
 from vpp.calendar import works_on
 from vpp.control import BatteryControl

@@ -11,6 +11,7 @@ import typer
 
 from energy.errors import SettingError
 from orchestrator.fleet.room_cli import FLEET_FOLDER, FleetPath
+from orchestrator.fleet.view import named
 from orchestrator.fleet.words import say
 from orchestrator.options import InLanguage
 from orchestrator.progress import progress_bar
@@ -98,7 +99,7 @@ def certificate(
     number = found[0].site
     (revoked if revoke else renewed)(fleet, number)
     _noted(fleet, {"revoked" if revoke else "renewed": number})
-    name = _named(found[0], language)
+    name = named(found[0], language)
     if revoke:
         print(say(language, "revoked", name=name))
     else:
@@ -107,21 +108,17 @@ def certificate(
     print(say(language, "restart_broker"))
 
 
-def _named(member: Member, language: Language) -> str:
-    return (language is Language.JAPANESE and member.name_ja) or member.name
-
-
 def _list(folder: Path, sites: tuple[Member, ...], language: Language) -> None:
     for each in sites:
         if set(each.certificates) <= set(each.revoked):
-            print(say(language, "revoked", name=_named(each, language)))
+            print(say(language, "revoked", name=named(each, language)))
             continue
         path = folder / "sites" / user_of(each.site) / "site.crt"
         until = certificate_at(path).not_valid_after_utc
         days = (until - datetime.now(UTC)).days
         hint = say(language, "renew", site=each.site) if days < RENEW_DAYS else ""
         good = {"until": f"{until:%Y-%m-%d}", "days": days, "hint": hint}
-        print(say(language, "good_until", name=_named(each, language), **good))
+        print(say(language, "good_until", name=named(each, language), **good))
 
 
 def _noted(folder: Path, content: dict[str, object]) -> None:

@@ -14,6 +14,7 @@ from energy.japanese import in_language
 from energy.units import JST
 from orchestrator.fleet.words import say
 from orchestrator.words import Language
+from vpp.link.folders import Member
 from vpp.room.sending import Told
 from vpp.room.store import Outcome, Standing, State
 from vpp.room.trail import Entry
@@ -123,9 +124,9 @@ def trail_table(entries: Sequence[Entry], language: Language) -> Table:
     return table
 
 
-def named(state: State, language: Language) -> str:
+def named(site: State | Member, language: Language) -> str:
     """Return a site's name in a language."""
-    return (language is Language.JAPANESE and state.name_ja) or state.name
+    return (language is Language.JAPANESE and site.name_ja) or site.name
 
 
 def _brief(entry: Entry) -> str:

@@ -33,6 +33,7 @@ from energy.market import MarketRules
 from energy.messages import address_of
 from energy.units import SLOT_SECONDS, SLOTS_PER_DAY, slots_of
 from oracle.simulator import BATTERY, Fault
+from orchestrator.fleet.view import named
 from orchestrator.fleet_demo.plan import fleet_of, plan_of
 from orchestrator.fleet_demo.site import DemoSite
 from orchestrator.fleet_demo.words import say
@@ -116,10 +117,7 @@ async def run_fleet_day(
     slots = slots_of(day)
     past = _working_days_before(day)
     begin = slots_of(past[0]).start
-    names = {
-        Language.ENGLISH: {member.site: member.name for member in members},
-        Language.JAPANESE: {member.site: member.name_ja or member.name for member in members},
-    }
+    names = {each: {one.site: named(one, each) for one in members} for each in Language}
     done = FleetDay(day, folder, names)
     progress("certify", 0, len(members))
     fleet_folder = folder / "fleet"

@@ -102,10 +102,7 @@ def calls_in(text: str, source: str, slots: range) -> list[Call]:
     Raises:
         SettingError: as `asked_in`.
     """
-    calls = [one.call for one in asked_in(text, source)]
-    return [
-        call for call in calls if call.slots.start < slots.stop and slots.start < call.slots.stop
-    ]
+    return [one.call for one in asked_in(text, source) if one.call.touches(slots)]
 
 
 def _asked(entry: Any) -> Asked:

@@ -156,8 +156,7 @@ def kept_for(
         for call in calls
         if call.direction is Direction.UP
         and call.received_at <= slot * SLOT_SECONDS
-        and call.slots.start < span.stop
-        and slot < call.slots.stop
+        and call.touches(span)
     ]
     if not known or number not in sizes:
         return None

@@ -15,7 +15,7 @@ import typer
 from eth_utils.address import is_address
 
 from chain.database import steps_to_do
-from chain.files import write_secret
+from chain.files import write_secret, write_whole
 from energy.errors import ChainError, SettingError, YuiError
 from energy.japanese import in_language
 from oracle.keys import new_keystore, new_passphrase
@@ -89,7 +89,7 @@ def init(
     text = _TEXT.format(
         rpc=json.dumps(rpc), market=json.dumps(market), origin=told, chain_id=chain_id
     )
-    settings.write_text(text, encoding="utf-8")
+    write_whole(settings, text)
     print(say(language, "payer", address=payer))
     print(say(language, "go_on", settings=settings))
 

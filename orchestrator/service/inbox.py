@@ -10,7 +10,6 @@ be there yet: the file is opened, or made, when it is first asked.
 
 from __future__ import annotations
 
-import os
 import sqlite3
 import threading
 from collections import Counter
@@ -18,7 +17,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
-from chain.database import check_room_for, read_only
+from chain.database import check_room_for, check_writable, read_only
 from energy.errors import SettingError, StoreError
 from energy.messages import Domain, signer_of
 from energy.records import Order
@@ -155,8 +154,7 @@ def waiting_in(path: Path) -> int | None:
             count = int(disk.execute("SELECT count(*) FROM orders").fetchone()[0])
     except sqlite3.Error as error:
         raise StoreError(f"{path} must be an inbox that works, got: {error}") from error
-    if not os.access(path, os.W_OK):
-        raise SettingError(f"{path} must be a file that may be written, got one that may not")
+    check_writable(path)
     return count
 
 

@@ -16,6 +16,7 @@ from orchestrator.options import (
     InLanguage,
     Json,
     StorePath,
+    folder_of,
     print_json,
     store_at,
 )
@@ -96,7 +97,7 @@ def report(
             written.append(write_markdown(figures, language, names, markdown))
             stated = json_of(figures, both[Language.ENGLISH])
             with store_at(store_path) as (store, _):
-                asked = calls_file(_folder(store_path), calls)
+                asked = calls_file(folder_of(store_path), calls)
                 written += write_data(store.connection, figures.facts, stated, markdown, asked)
         if comma:
             write_csv(figures, language, names, comma)
@@ -110,11 +111,6 @@ def report(
         _print(figures, Voice(language, names))
 
 
-def _folder(store_path: str) -> Path | None:
-    """Return where a store's chain, audit and calls lie; None for a database's."""
-    return None if "://" in store_path else Path(store_path).parent
-
-
 def _check(
     published: Path, store_path: str, rpc: str | None, language: Language, as_json: bool
 ) -> None:
@@ -124,7 +120,7 @@ def _check(
     from orchestrator.verification.published_check import checked
     from orchestrator.verification.section import Voice
 
-    folder = _folder(store_path)
+    folder = folder_of(store_path)
     if rpc is None and not (folder and (folder / CHAIN).exists()):
         raise SettingError(
             f"--check must have a chain: --rpc, or a replay's {CHAIN} beside --store, got none"
@@ -158,7 +154,7 @@ def _figures(
     from orchestrator.verification.period import period_from
     from orchestrator.verification.report import figures_of
 
-    folder = _folder(store_path)
+    folder = folder_of(store_path)
     with store_at(store_path) as (store, names), progress_bar(language) as progress:
 
         def shown(step: str, done: int, total: int) -> None:

@@ -26,6 +26,7 @@ from chain.origin import RootAttested, origin_events
 from chain.recorded import RecordedChain
 from energy.attestation import date_of
 from energy.errors import AuditError, SettingError
+from energy.reason import reason_of
 from energy.records import Quality, Reading
 from energy.units import day_of, half_hour
 
@@ -183,7 +184,9 @@ def _readings_in(file: Path) -> list[Reading]:
             rows = csv.DictReader(text)
             return [reading_of([int(row[name]) for name in COLUMNS]) for row in rows]
     except (OSError, EOFError, LookupError, TypeError, ValueError) as error:
-        raise SettingError(f"{file} must hold published readings, got {error!r}") from error
+        raise SettingError(
+            f"{file} must hold published readings, got {reason_of(error)}"
+        ) from error
 
 
 def _days_in(file: Path) -> list[Day]:
@@ -194,7 +197,9 @@ def _days_in(file: Path) -> list[Day]:
                 for day, count, digest, root, attesting in list(csv.reader(text))[1:]
             ]
     except (OSError, ValueError) as error:
-        raise SettingError(f"{file} must hold the hash of each day, got {error!r}") from error
+        raise SettingError(
+            f"{file} must hold the hash of each day, got {reason_of(error)}"
+        ) from error
 
 
 def _chain_in(file: Path) -> _Source:
@@ -204,4 +209,6 @@ def _chain_in(file: Path) -> _Source:
         pinned = chain["market"], chain["origin"], chain["block"], chain["hash"]
         return _Source(*pinned, range(first, last + 1))
     except (OSError, LookupError, TypeError, ValueError) as error:
-        raise SettingError(f"{file} must say which chain it is of, got {error!r}") from error
+        raise SettingError(
+            f"{file} must say which chain it is of, got {reason_of(error)}"
+        ) from error

@@ -19,7 +19,7 @@ import numpy as np
 from energy.units import PRICE_PER_YEN
 from orchestrator.verification.facts import Facts
 from orchestrator.verification.storage import AS_RUN, Store, Strategy
-from vpp.ageing import MOST_YEARS, YEARS
+from vpp.ageing import MOST_YEARS, YEARS, years_until
 from vpp.chemistry import chemistry
 
 RUNNING, BUYING = "running", "buying"
@@ -135,16 +135,11 @@ def _years(cycles: float, rest: float, kind: str) -> float:
     """Return when losses that are so large after `YEARS` end a battery's life."""
     law = chemistry(kind)
 
-    def lasts(years: float) -> bool:
+    def lost(years: float) -> float:
         part = years / YEARS
-        lost = cycles * part + rest * part**law.calendar.exponent
-        return bool(lost < 1 - law.end_of_life)
+        return float(cycles * part + rest * part**law.calendar.exponent)
 
-    low, high = 0.0, MOST_YEARS
-    for _ in range(_HALVINGS):
-        middle = (low + high) / 2
-        low, high = (middle, high) if lasts(middle) else (low, middle)
-    return high
+    return years_until(lost, 1 - law.end_of_life)
 
 
 def _turn(gain: Callable[[float], float]) -> float | None:

@@ -25,6 +25,7 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from energy.errors import SettingError, StoreError, YuiError
+from energy.japanese import in_language
 from orchestrator.web import commanding, openapi, prints
 from orchestrator.web.access import pages as access_pages
 from orchestrator.web.access.access import Access
@@ -32,7 +33,6 @@ from orchestrator.web.access.guard import EVENTS, HEADERS, Guard, visit_of
 from orchestrator.web.answers import language_of, page_answer, rendered, source_for
 from orchestrator.web.choices import CHOICES, Query
 from orchestrator.web.desk import PULSE_SECONDS, STALE_SECONDS, Desk
-from orchestrator.web.drawing import explained
 from orchestrator.web.pages import PAGES, Page
 from orchestrator.web.reads import NotThere, Source
 from orchestrator.words import Language
@@ -200,7 +200,7 @@ def _answer(request: Request, status: int, told: str, headers: Mapping[str, str]
     if request.url.path.endswith(".json") or is_script:
         values = {"error": told}
         if request.method == "POST":
-            values["told"] = explained(language_of(request), told)
+            values["told"] = in_language(language_of(request), told)
         return JSONResponse(values, status, headers)
     body = rendered(request, "error.html", told=told)
     return Response(body, status, headers, media_type="text/html; charset=utf-8")

@@ -50,7 +50,7 @@ def wanted_of(kept: Origin | None, site: int, slots: range) -> list[Wanted]:
         found = [(one.call, *_of_file(one, site)) for one in _read(kept, _written_at(kept))]
     else:
         store = CallStore(kept)
-        calls = [each.call for each in store.calls() if _meets(each.call, slots)]
+        calls = [each.call for each in store.calls() if each.call.touches(slots)]
         found = [
             (
                 call,
@@ -81,7 +81,7 @@ def planned_for(kept: Origin | None) -> list[Call]:
 
 
 def changed_at(kept: Origin | None) -> float:
-    """Return when a file of calls was last written; 0 if there is none."""
+    """Return when a file was last written, unix seconds; 0 if there is none."""
     return _written_at(kept) if isinstance(kept, Path) else 0.0
 
 
@@ -92,10 +92,6 @@ def _written_at(path: Path) -> float:
 @lru_cache(maxsize=4)
 def _read(path: Path, written_at: float) -> tuple[Asked, ...]:
     return tuple(asked_at(path)) if written_at else ()
-
-
-def _meets(call: Call, slots: range) -> bool:
-    return call.slots.start < slots.stop and slots.start < call.slots.stop
 
 
 def _of_file(one: Asked, site: int) -> tuple[dict[int, int], dict[int, int]]:

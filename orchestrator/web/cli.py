@@ -22,7 +22,7 @@ from sqlalchemy import make_url
 from chain.database import opened_to_read
 from daemon.health import notify
 from energy.errors import SettingError
-from orchestrator.options import DEFAULT_STORE, InLanguage, StorePath, reader_at
+from orchestrator.options import DEFAULT_STORE, InLanguage, StorePath, folder_of, reader_at
 from orchestrator.replay.asked import FILE as CALLS_FILE
 from orchestrator.setting.sites import load_setting
 from orchestrator.web.access import users
@@ -287,7 +287,8 @@ def policy_of(
 
 def beside(store: str, name: str) -> Path | None:
     """Return where a file beside a store is kept; None beside one that is no file."""
-    return None if "://" in store else Path(store).parent / name
+    folder = folder_of(store)
+    return folder and folder / name
 
 
 def calls_kept(given: str | None, store: str) -> Origin | None:

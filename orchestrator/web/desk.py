@@ -158,7 +158,7 @@ class Desk:
                 (store.block_hash(block) or b"").hex(),
                 min(store.final_block(), block),
                 0.0 if settled is None else (settled + 1) * 1800.0,
-                self.audit.stat().st_mtime if self.audit and self.audit.exists() else 0.0,
+                changed_at(self.audit),
                 changed_at(self.calls),
             )
 

@@ -9,14 +9,12 @@ from typing import Any
 from jinja2 import Environment
 from markupsafe import Markup
 
-from energy.japanese import in_japanese
+from energy.japanese import in_language
 from orchestrator.web import words
 from orchestrator.web.reads import Ref
 from orchestrator.words import Language
 
 DASH = "–"
-PARTS = "; "
-"""Between several reasons of one alarm."""
 
 
 def kwh(wh: int | None, digits: int = 3) -> str:
@@ -28,13 +26,13 @@ def kwh(wh: int | None, digits: int = 3) -> str:
     return DASH if wh is None else f"{wh / 1000:,.{digits}f}"
 
 
-def signed_kwh(wh: int) -> str:
+def signed_kwh(wh: int, digits: int = 3) -> str:
     """Return energy in kWh as text, with the sign that people read.
 
     >>> signed_kwh(2500), signed_kwh(-2500), signed_kwh(0)
     ('+2.500', '−2.500', '0.000')
     """
-    return f"{'+' if wh > 0 else '−' if wh < 0 else ''}{kwh(abs(wh))}"
+    return f"{'+' if wh > 0 else '−' if wh < 0 else ''}{kwh(abs(wh), digits)}"
 
 
 def price(milliyen: int | float | None) -> str:
@@ -74,13 +72,6 @@ def clock(moment: str) -> str:
     return f"{datetime.fromisoformat(moment):%H:%M}"
 
 
-def explained(language: Language, text: str) -> str:
-    """Return what went wrong in a language, or as it is where that is not known."""
-    if language is not Language.JAPANESE:
-        return text
-    return PARTS.join(map(in_japanese, text.split(PARTS)))
-
-
 @dataclass(frozen=True)
 class Pen:
     """Draws in a language."""
@@ -110,7 +101,7 @@ class Pen:
 
     def explained(self, text: str) -> str | Markup:
         """Return an error, or why an alarm was raised."""
-        return self.foreign(explained(self.language, text))
+        return self.foreign(in_language(self.language, text))
 
     def foreign(self, text: str) -> str | Markup:
         """Return a text marked as of the language that its letters are of, where a page is not."""

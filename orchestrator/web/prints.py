@@ -17,7 +17,7 @@ from energy.errors import SettingError
 from energy.units import day_of, slots_of
 from orchestrator.statements.page import html_of
 from orchestrator.statements.statement import Statement, as_csv, statement_of
-from orchestrator.web.access.guard import address_of, visit_of
+from orchestrator.web.access.guard import address_of, check_wait, visit_of
 from orchestrator.web.answers import language_of, made_of, sent, source_for, viewer_of
 from orchestrator.web.desk import Desk, Made
 from orchestrator.web.pages import IN_MONTH, SITE, read_day
@@ -132,9 +132,7 @@ async def _kept(request: Request, name: str, asked: _Asked, make: Callable[[], M
     if not desk.has(key):
         visit = visit_of(request)
         wait = visit.access.statements.wait(visit.who(address_of(request)))
-        if wait:
-            told = f"statements must be asked for less often: wait {wait} seconds"
-            raise HTTPException(429, told, {"Retry-After": str(wait)})
+        check_wait(wait, "statements must be asked for less often")
     return await desk.made(key, make)
 
 

@@ -16,15 +16,13 @@ from dataclasses import dataclass, field
 from enum import Enum
 
 from energy.errors import SettingError
-from energy.units import PRICE_LIMIT, SLOT_SECONDS
+from energy.units import PRICE_LIMIT, SLOT_SECONDS, TIME_LIMIT
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:-]{0,149}")
 POWER_LIMIT_W = 10**10
 DAY_SECONDS = 86_400
 LONGEST_SECONDS = DAY_SECONDS
 """A longer call would be measured against a baseline of its own hours."""
-LATEST = 2**33
-"""Unix seconds, in the year 2242: calendars end, and who writes 9999 means something else."""
 LOWEST_PRIORITY = 2**31 - 1
 
 
@@ -161,7 +159,7 @@ class Call:
                 )
             _within(f"call {self.name}: power_w", step.power_w, 1, POWER_LIMIT_W)
             before = step.ends_at
-        _within(f"call {self.name}: ends_at", self.ends_at, 1, LATEST)
+        _within(f"call {self.name}: ends_at", self.ends_at, 1, TIME_LIMIT)
         _within(f"call {self.name}: seconds", self.ends_at - self.starts_at, 1, LONGEST_SECONDS)
 
     @property
@@ -188,6 +186,10 @@ class Call:
     def slots(self) -> range:
         """The half hours that it touches."""
         return range(self.starts_at // SLOT_SECONDS, -(-self.ends_at // SLOT_SECONDS))
+
+    def touches(self, slots: range) -> bool:
+        """Return whether it is in some slots that follow each other."""
+        return self.slots.start < slots.stop and slots.start < self.slots.stop
 
     def asked_w(self, at: int) -> int:
         """Return the power that it asks for at a moment, without its sign."""

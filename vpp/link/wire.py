@@ -20,14 +20,13 @@ from typing import Any, TypeGuard
 
 from energy.errors import LinkError, SettingError
 from energy.messages import SIGNATURE_BYTES
+from energy.units import TIME_LIMIT
 from vpp.commands import Action, Answer, Following, Instruction, Report
 from vpp.link.signing import FIELDS, Order, message
 
 MOST_BYTES = 65_536
 MOST_TEXT = 500
 MOST_NUMBERS = 1_000
-MOST_SECONDS = 2**33
-"""Of unix time; in the year 2242."""
 ROOM = "room"
 _TOPIC = re.compile(r"yui/[^/]+/site-([0-9]{1,10})/(instruction|answer|report|link)")
 _UNHEARD_OF = re.compile("[\0\ud800-\udfff]")
@@ -134,13 +133,13 @@ def answer_from(payload: bytes | str) -> tuple[Answer, str]:
     if changed_at is not None and (
         isinstance(changed_at, bool)
         or not isinstance(changed_at, int | float)
-        or not 0 <= changed_at <= MOST_SECONDS
+        or not 0 <= changed_at <= TIME_LIMIT
     ):
         raise LinkError(f"changed_at must be a time, got {changed_at!r:.50}")
     answer = Answer(
         _number(values, "site", 0, 2**32 - 1),
         _number(values, "sequence", 1, 2**63 - 1),
-        _number(values, "at", 0, MOST_SECONDS),
+        _number(values, "at", 0, TIME_LIMIT),
         _text(values, "refused"),
         None if changed_at is None else float(changed_at),
     )
@@ -178,7 +177,7 @@ def report_from(payload: bytes | str) -> Report:
         raise LinkError(f"following must be known: {error}") from None
     found: dict[str, Any] = {name: _text(values, name) for name in _TEXTS}
     found |= {name: _number(values, name, 0, 2**63 - 1) for name in _NUMBERS}
-    found["at"] = _number(values, "at", 0, MOST_SECONDS)
+    found["at"] = _number(values, "at", 0, TIME_LIMIT)
     found |= {
         name: _number(values, name, -(2**62), 2**62) if values.get(name) is not None else None
         for name in _PERHAPS

@@ -84,6 +84,16 @@ def visit_of(request: Request) -> Visit:
     return visit
 
 
+def check_wait(wait: int, why: str) -> None:
+    """Answer who has to wait.
+
+    Raises:
+        HTTPException: 429, saying why and for how many seconds; none for 0.
+    """
+    if wait:
+        raise HTTPException(429, f"{why}: wait {wait} seconds", {"Retry-After": str(wait)})
+
+
 def address_of(request: Request) -> str:
     """Return the address that a request comes from."""
     return request.client.host if request.client else "unknown"

@@ -20,15 +20,16 @@ from starlette.routing import Route
 from webauthn.helpers import base64url_to_bytes, bytes_to_base64url
 
 from energy.errors import SettingError
+from energy.japanese import in_language
 from energy.units import JST
 from orchestrator.web.access.accounts import LONGEST_NAME, User
-from orchestrator.web.access.guard import Visit, address_of, cookie, visit_of
+from orchestrator.web.access.guard import Visit, address_of, check_wait, cookie, visit_of
 from orchestrator.web.access.sessions import Session
 from orchestrator.web.answers import language_of
 from orchestrator.web.desk import Desk
-from orchestrator.web.drawing import explained
 from orchestrator.web.reads import Ref, source_of
 
+ATTEMPTS = "too many attempts"
 PASSWORD, PASSKEY, INVITATION = "password", "passkey", "invitation"
 FIRST_PAGE = "/now"
 Answer = Callable[[Request], Awaitable[Response]]
@@ -143,7 +144,8 @@ class _Pages:
     async def ask_passkey(self, request: Request) -> Response:
         """Return what a browser asks its passkeys."""
         visit = visit_of(request)
-        _check_wait(visit.access.challenges.wait(visit.who(address_of(request))))
+        wait = visit.access.challenges.wait(visit.who(address_of(request)))
+        check_wait(wait, ATTEMPTS)
         asked = await asyncio.to_thread(visit.access.passkeys.to_log_in, visit.bound)
         return _json(asked)
 
@@ -171,7 +173,7 @@ class _Pages:
         except SettingError as error:
             return _refusal(request, str(error), 401)
         if isinstance(user, int):
-            answer = _refusal(request, f"too many attempts: wait {user} seconds", 429)
+            answer = _refusal(request, f"{ATTEMPTS}: wait {user} seconds", 429)
             answer.headers["Retry-After"] = str(user)
             return answer
         after = next_of(request.query_params.get("next"))
@@ -398,18 +400,11 @@ async def _is_password(request: Request, user: User, password: str) -> bool:
         HTTPException: 429 after too many attempts.
     """
     access, address = visit_of(request).access, address_of(request)
-    _check_wait(await asyncio.to_thread(access.limits.attempt, user.name, address))
+    check_wait(await asyncio.to_thread(access.limits.attempt, user.name, address), ATTEMPTS)
     if not await asyncio.to_thread(access.accounts.has_password, user, password):
         return False
     await asyncio.to_thread(access.limits.succeeded, user.name, address)
     return True
-
-
-def _check_wait(wait: int) -> None:
-    if wait:
-        raise HTTPException(
-            429, f"too many attempts: wait {wait} seconds", {"Retry-After": str(wait)}
-        )
 
 
 async def _form(request: Request) -> dict[str, str]:
@@ -429,7 +424,7 @@ async def _json_of(request: Request) -> dict[str, Any]:
 
 def _refusal(request: Request, error: str, status: int) -> Response:
     """Answer a page's script: the error, and how its page tells it."""
-    told = explained(language_of(request), error)
+    told = in_language(language_of(request), error)
     return JSONResponse({"error": error, "told": told}, status)
 
 

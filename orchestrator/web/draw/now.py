@@ -7,7 +7,7 @@ from typing import Any
 from markupsafe import Markup
 
 from orchestrator.web import geography
-from orchestrator.web.drawing import Pen, kwh
+from orchestrator.web.drawing import Pen, kwh, signed_kwh
 from orchestrator.web.views.now import Now, Office
 
 
@@ -46,8 +46,7 @@ def _told(pen: Pen, office: Office) -> str:
         return pen.say("no_reading")
     if office.imported_wh is None or office.exported_wh is None:
         return ""
-    net = office.exported_wh - office.imported_wh
-    return f"{'+' if net > 0 else '−' if net < 0 else ''}{abs(net) / 1000:.1f} kWh"
+    return f"{signed_kwh(office.exported_wh - office.imported_wh, 1)} kWh"
 
 
 def _balance(office: Office) -> str:
